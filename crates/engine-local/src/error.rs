@@ -65,6 +65,14 @@ pub enum ModelError {
         /// The architecture that needs it.
         architecture: Architecture,
     },
+    /// A tensor is there that the architecture's graph would ignore.
+    #[error("use tensor `{name}`: architecture `{architecture}` has no such tensor here")]
+    UnknownTensor {
+        /// Name as in the file.
+        name: String,
+        /// The architecture that the file names.
+        architecture: Architecture,
+    },
     /// A tensor is there, with a shape that the configuration contradicts.
     #[error("use tensor `{name}`: its shape is {found:?}, expected {expected:?} (rows first)")]
     Shape {
@@ -138,7 +146,9 @@ impl ModelError {
             Self::Key { .. } | Self::MissingTensor { .. } | Self::Shape { .. } => {
                 "the file is incomplete or was converted wrongly; `model inspect FILE` lists what is in it".into()
             }
-            Self::UnsupportedArchitecture { .. } | Self::UnsupportedSetting { .. } => {
+            Self::UnsupportedArchitecture { .. }
+            | Self::UnsupportedSetting { .. }
+            | Self::UnknownTensor { .. } => {
                 "serve this model with llama-server or vLLM and weigh it as `openai:URL#name`".into()
             }
             Self::UnsupportedType { .. } => {

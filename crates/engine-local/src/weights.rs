@@ -231,6 +231,21 @@ impl Tensor {
         &self.bytes[row * self.row_bytes..][..self.row_bytes]
     }
 
+    /// All values, converted.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.value_count()];
+        self.block_type.dequantize(self.bytes(), &mut values);
+        values
+    }
+
+    /// Converts one row into `out`, which has [`Tensor::cols`] places.
+    ///
+    /// # Panics
+    /// When `row` or the length of `out` is wrong.
+    pub fn dequantize_row(&self, row: usize, out: &mut [f32]) {
+        self.block_type.dequantize(self.row(row), out);
+    }
+
     /// All values without a copy; `None` unless the type is F32.
     pub fn as_f32(&self) -> Option<&[f32]> {
         match self.block_type {

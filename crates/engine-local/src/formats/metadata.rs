@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gguf::value_type;
 use crate::error::{ModelError, Result};
 
 /// One value.
@@ -35,8 +36,30 @@ pub enum MetaArray {
     F32(Vec<f32>),
     /// 32-bit integers, such as token types.
     I32(Vec<i32>),
-    /// Any other type, with its GGUF number. Nested arrays are refused by the reader.
-    Other(u32, Vec<MetaValue>),
+    /// Any other numbers or booleans, as in the file.
+    Other {
+        /// Number of the GGUF value type.
+        kind: u32,
+        /// The values, little endian, without gaps.
+        bytes: Vec<u8>,
+    },
+}
+
+impl MetaArray {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Strings(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::I32(values) => values.len(),
+            Self::Other { kind, bytes } => bytes.len() / value_type::width(*kind).unwrap_or(1),
+        }
+    }
+
+    /// True without any value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl MetaValue {

@@ -4,6 +4,20 @@
 //! [`BlockType::block_bytes`] bytes. The code here is the portable reference that the fast kernels
 //! are checked against; it favors clarity over speed.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "quantizing rounds on purpose, and exact zero is the one scale that cannot be inverted"
+)]
+
+mod float;
+mod q4_0;
+mod q4_k;
+mod q5_k;
+mod q6_k;
+mod q8_0;
+mod search;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -137,4 +151,82 @@ impl FromStr for BlockType {
             .find(|block_type| block_type.name().eq_ignore_ascii_case(text))
             .ok_or_else(|| UnknownBlockType(text.to_owned()))
     }
+}
+
+impl BlockType {
+    /// Converts stored blocks to floats.
+    ///
+    /// # Panics
+    /// When the lengths do not belong together: `out` must hold whole blocks, and `blocks` their bytes.
+    pub fn dequantize(self, blocks: &[u8], out: &mut [f32]) {
+        assert_eq!(self.row_bytes(out.len()), Some(blocks.len()), "whole blocks of {self}");
+        match self {
+            Self::F32 => float::read_f32(blocks, out),
+            Self::F16 => float::read_f16(blocks, out),
+            Self::BF16 => float::read_bf16(blocks, out),
+            Self::Q8_0 => each_block(blocks, out, q8_0::dequantize),
+            Self::Q4_0 => each_block(blocks, out, q4_0::dequantize),
+            Self::Q4K => each_block(blocks, out, q4_k::dequantize),
+            Self::Q5K => each_block(blocks, out, q5_k::dequantize),
+            Self::Q6K => each_block(blocks, out, q6_k::dequantize),
+        }
+    }
+
+    /// Converts floats to blocks, rounding to nearest.
+    ///
+    /// F16, BF16, Q8_0 and Q4_0 are byte-equal to ggml's reference. The K formats have freedom in
+    /// their scales; ours come from a search for the least squared error.
+    ///
+    /// # Panics
+    /// As [`BlockType::dequantize`].
+    pub fn quantize(self, values: &[f32], out: &mut [u8]) {
+        assert_eq!(self.row_bytes(values.len()), Some(out.len()), "whole blocks of {self}");
+        match self {
+            Self::F32 => float::write_f32(values, out),
+            Self::F16 => float::write_f16(values, out),
+            Self::BF16 => float::write_bf16(values, out),
+            Self::Q8_0 => make_blocks(values, out, q8_0::quantize),
+            Self::Q4_0 => make_blocks(values, out, q4_0::quantize),
+            Self::Q4K => make_blocks(values, out, q4_k::quantize),
+            Self::Q5K => make_blocks(values, out, q5_k::quantize),
+            Self::Q6K => make_blocks(values, out, q6_k::quantize),
+        }
+    }
+}
+
+fn each_block<const BYTES: usize, const LEN: usize>(
+    blocks: &[u8],
+    out: &mut [f32],
+    dequantize: impl Fn(&[u8; BYTES], &mut [f32; LEN]),
+) {
+    for (block, values) in blocks.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+        dequantize(block, values);
+    }
+}
+
+fn make_blocks<const BYTES: usize, const LEN: usize>(
+    values: &[f32],
+    out: &mut [u8],
+    quantize: impl Fn(&[f32; LEN], &mut [u8; BYTES]),
+) {
+    for (values, block) in values.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+        quantize(values, block);
+    }
+}
+
+/// The F16 number in two bytes of a block.
+fn f16_at(block: &[u8], offset: usize) -> f32 {
+    half::f16::from_le_bytes([block[offset], block[offset + 1]]).to_f32()
+}
+
+/// Rounds to F16 and stores it; returns the rounded number.
+fn put_f16(block: &mut [u8], offset: usize, value: f32) -> f32 {
+    let rounded = half::f16::from_f32(value);
+    block[offset..offset + 2].copy_from_slice(&rounded.to_le_bytes());
+    rounded.to_f32()
+}
+
+/// `1 / value`, or 0 where the value is 0: blocks of zeros stay zero.
+fn reciprocal(value: f32) -> f32 {
+    if value == 0.0 { 0.0 } else { 1.0 / value }
 }

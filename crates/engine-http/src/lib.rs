@@ -1,0 +1,1 @@
+//! One HTTP client core with time stamps, and its dialects.

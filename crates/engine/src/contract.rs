@@ -1,0 +1,89 @@
+//! The engine trait.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use weighbridge_types::record::EngineDescription;
+
+use crate::error::EngineError;
+use crate::event::EngineEvent;
+use crate::request::{GenerateRequest, ScoreRequest, ScoredContinuation};
+use crate::tokenizer::Tokenizer;
+
+/// The events of one generation. Dropping it cancels the generation.
+pub type EventStream = BoxStream<'static, EngineEvent>;
+
+/// A boxed future.
+pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
+
+/// Something that generates text: a model in process, a server, a script.
+///
+/// Meters call [`generate`](Engine::generate) once per request, from many tasks at once. The quality phase calls
+/// [`score`](Engine::score). Everything else is asked before a run or after it. Nothing stops an engine but being
+/// dropped; a single generation stops when its stream is dropped.
+pub trait Engine: Send + Sync + Debug {
+    /// What this engine is, for the record.
+    fn describe(&self) -> EngineDescription;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Its tokenizer; `None` where it is not to be had, as behind most endpoints.
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        None
+    }
+
+    /// Begins a generation. Returns at once; work happens elsewhere or as the stream is polled. Every problem, also
+    /// a request that is refused, comes as an event.
+    fn generate(&self, request: GenerateRequest) -> EventStream;
+
+    /// Log-probabilities of texts.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] unless the capabilities announce it.
+    fn score(&self, request: ScoreRequest) -> BoxFuture<'_, Result<Vec<ScoredContinuation>, EngineError>> {
+        drop(request);
+        let engine = self.describe().engine;
+        Box::pin(async move { Err(EngineError::Unsupported { operation: "score texts", engine }) })
+    }
+
+    /// Memory that the engine accounts for itself; `None` for an engine elsewhere.
+    fn memory(&self) -> Option<MemoryReport> {
+        None
+    }
+}
+
+/// What an engine can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// [`Engine::score`] works.
+    pub score: bool,
+    /// Token ids are accepted as a prompt.
+    pub token_prompts: bool,
+    /// Generation goes on after an end-of-sequence token when asked.
+    pub ignore_eos: bool,
+    /// Frames carry exact token counts.
+    pub exact_tokens: bool,
+    /// Computes in this process, so that its memory is ours.
+    pub in_process: bool,
+}
+
+/// Memory of an engine, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// Weights by arithmetic: elements × bytes per element of their block types.
+    pub weights_expected: u64,
+    /// Weights read in place from a mapped file or from the binary.
+    pub weights_mapped: u64,
+    /// Weights that were allocated.
+    pub weights_heap: u64,
+    /// KV cache per token of context.
+    pub kv_per_token: u64,
+    /// KV cache held now.
+    pub kv_held: u64,
+    /// Most KV cache held at once since the last [`Engine`] start.
+    pub kv_peak: u64,
+    /// Scratch buffers held now.
+    pub scratch_held: u64,
+}

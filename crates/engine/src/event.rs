@@ -1,0 +1,80 @@
+//! What an engine reports while it generates.
+
+use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
+use weighbridge_types::time::Stamp;
+
+/// Something that happened to a request, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineEvent {
+    /// When it happened: bytes received, before they were parsed; in process, when the token was chosen.
+    pub at: Stamp,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventKind {
+    /// A new connection stands. Not sent for a kept one, nor in process.
+    Connected,
+    /// The first byte of the request was written.
+    FirstByteWritten,
+    /// The last byte of the request was written.
+    Sent,
+    /// The response's headers came.
+    Headers {
+        /// HTTP status.
+        status: u16,
+    },
+    /// Generated tokens came.
+    Frame(Frame),
+    /// Token counts came. A later report replaces an earlier one.
+    Usage(Usage),
+    /// The generation ended as it should. The stream ends after it.
+    Finished {
+        /// Why it ended.
+        reason: FinishReason,
+    },
+    /// The generation failed. The stream ends after it.
+    Failed(RequestFailure),
+}
+
+/// Generated tokens as they came: one token in process, one chunk over HTTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// What the frame carries.
+    pub channel: Channel,
+    /// The text; may be empty in process while a character is incomplete, or for special tokens.
+    pub text: String,
+    /// How many tokens: exact in process; over HTTP 1 unless the server tells more.
+    pub tokens: u32,
+    /// Their ids, where known; else empty.
+    pub token_ids: Vec<u32>,
+    /// Natural log-probability of each token, where asked for; else empty.
+    pub log_probabilities: Vec<f32>,
+}
+
+impl Frame {
+    /// One token of the answer.
+    #[must_use]
+    pub fn answer(text: impl Into<String>, tokens: u32) -> Self {
+        Self {
+            channel: Channel::Answer,
+            text: text.into(),
+            tokens,
+            token_ids: Vec::new(),
+            log_probabilities: Vec::new(),
+        }
+    }
+}
+
+/// Why a generation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestFailure {
+    /// The class.
+    pub class: FailureClass,
+    /// What was said; never a secret.
+    pub message: String,
+    /// How long the server asks to wait before another try; `None` when it does not say.
+    pub retry_after: Option<std::time::Duration>,
+}

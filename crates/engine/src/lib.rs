@@ -1,0 +1,24 @@
+//! The contract between what weighs and what is weighed.
+//!
+//! An [`Engine`] answers a [`GenerateRequest`] with a stream of [`EngineEvent`]s, each stamped on the run's clock
+//! by whoever saw it first. The [`Collector`] folds those events into a
+//! [`Timeline`](weighbridge_types::request::Timeline) and an outcome, so that every meter sees requests of every
+//! engine in the same form. The [`scripted`] engine follows a known timeline: it is the ground truth for every meter.
+//!
+//! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
+//! nothing beside a model's work, and keeps engines out of everybody's type parameters.
+
+mod collect;
+mod contract;
+mod error;
+mod event;
+mod request;
+pub mod scripted;
+mod tokenizer;
+
+pub use collect::{Collected, Collector, collect};
+pub use contract::{BoxFuture, Capabilities, Engine, EventStream, MemoryReport};
+pub use error::EngineError;
+pub use event::{EngineEvent, EventKind, Frame, RequestFailure};
+pub use request::{GenerateRequest, Message, Prompt, Role, Sampling, SamplingError, ScoreRequest, ScoredContinuation};
+pub use tokenizer::{Tokenizer, TokenizerError};

@@ -1,0 +1,321 @@
+//! The scripted engine: a known timeline, the ground truth for every meter.
+//!
+//! It generates nothing. Its events follow a script such as `ttft=20ms,itl=5ms,bundle=4`, on tokio's clock; under
+//! paused time the stamps equal the script exactly. Whatever is reported of it says that it is scripted.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::stream;
+use weighbridge_types::record::EngineDescription;
+use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
+use weighbridge_types::time::Stamp;
+use weighbridge_types::units::parse_duration;
+
+use crate::contract::{Capabilities, Engine, EventStream};
+use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
+use crate::request::GenerateRequest;
+
+/// What the scripted engine does to every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Release to first frame.
+    pub ttft: Duration,
+    /// Time per token between frames: a frame of k tokens comes k times this after the one before it.
+    pub itl: Duration,
+    /// Tokens per frame.
+    pub bundle: u32,
+    /// Tokens of thinking before the answer.
+    pub reasoning: u32,
+    /// Output tokens; `None` gives as many as each request asks for.
+    pub tokens: Option<u32>,
+    /// What goes wrong, and in which requests.
+    pub fault: Option<Fault>,
+}
+
+/// A planned failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The class it is reported as.
+    pub class: FailureClass,
+    /// Every how many requests; 1 fails them all.
+    pub every: u64,
+    /// After how many frames.
+    pub after_frames: u32,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            ttft: Duration::from_millis(20),
+            itl: Duration::from_millis(5),
+            bundle: 1,
+            reasoning: 0,
+            tokens: None,
+            fault: None,
+        }
+    }
+}
+
+/// A script that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("read the script at `{part}`: {problem}")]
+pub struct ScriptError {
+    part: String,
+    problem: String,
+}
+
+impl ScriptError {
+    /// What to write instead.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,fail_every=10,fail_after=3`, each part optional"
+    }
+}
+
+impl FromStr for Script {
+    type Err = ScriptError;
+
+    fn from_str(text: &str) -> Result<Self, ScriptError> {
+        let mut script = Self::default();
+        let (mut every, mut after_frames) = (0, 0);
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let wrong = |problem: String| ScriptError { part: part.to_owned(), problem };
+            let (key, value) = part.split_once('=').ok_or_else(|| wrong("a part is `key=value`".to_owned()))?;
+            let time = || parse_duration(value).map_err(|error| wrong(error.to_string()));
+            let count = |least: u32| {
+                let parsed = value.parse().ok().filter(|count| (least..=1_000_000).contains(count));
+                parsed.ok_or_else(|| wrong(format!("`{value}` is no count from {least} to 1000000")))
+            };
+            match key {
+                "ttft" => script.ttft = time()?,
+                "itl" => script.itl = time()?,
+                "bundle" => script.bundle = count(1)?,
+                "reasoning" => script.reasoning = count(0)?,
+                "tokens" => script.tokens = Some(count(1)?),
+                "fail_every" => every = u64::from(count(1)?),
+                "fail_after" => after_frames = count(0)?,
+                _ => return Err(wrong(format!("there is no key `{key}`"))),
+            }
+        }
+        if every > 0 {
+            script.fault = Some(Fault { class: FailureClass::ServerError, every, after_frames });
+        }
+        Ok(script)
+    }
+}
+
+/// An engine that follows a script.
+#[derive(Debug)]
+pub struct ScriptedEngine {
+    script: Arc<Script>,
+    requests: AtomicU64,
+}
+
+impl ScriptedEngine {
+    /// Makes an engine.
+    #[must_use]
+    pub fn new(script: Script) -> Self {
+        Self { script: Arc::new(script), requests: AtomicU64::new(0) }
+    }
+}
+
+impl Engine for ScriptedEngine {
+    fn describe(&self) -> EngineDescription {
+        EngineDescription {
+            engine: "scripted".to_owned(),
+            model: "script".to_owned(),
+            device: "none".to_owned(),
+            scripted: true,
+            ..EngineDescription::default()
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { ignore_eos: true, exact_tokens: true, ..Capabilities::default() }
+    }
+
+    fn generate(&self, request: GenerateRequest) -> EventStream {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let fault = self.script.fault.filter(|fault| number.is_multiple_of(fault.every));
+        let play = Play {
+            total: self.script.tokens.unwrap_or(request.max_tokens).min(request.max_tokens),
+            start: request.clock.now(),
+            script: Arc::clone(&self.script),
+            request,
+            fault,
+            sent: 0,
+            frames: 0,
+            stage: Stage::Tokens,
+        };
+        Box::pin(stream::unfold(play, Play::next))
+    }
+}
+
+/// Where a generation stands.
+#[derive(Debug)]
+struct Play {
+    script: Arc<Script>,
+    request: GenerateRequest,
+    fault: Option<Fault>,
+    start: Stamp,
+    /// Output tokens of this generation.
+    total: u32,
+    sent: u32,
+    frames: u32,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Tokens,
+    Finish,
+    Over,
+}
+
+impl Play {
+    async fn next(mut self) -> Option<(EngineEvent, Self)> {
+        let kind = match self.stage {
+            Stage::Over => return None,
+            Stage::Tokens => self.next_frame().await,
+            Stage::Finish => {
+                self.stage = Stage::Over;
+                let limited = self.script.tokens.is_none_or(|tokens| tokens > self.request.max_tokens);
+                EventKind::Finished { reason: if limited { FinishReason::Length } else { FinishReason::Stop } }
+            }
+        };
+        let event = EngineEvent { at: self.request.clock.now(), kind };
+        Some((event, self))
+    }
+
+    async fn next_frame(&mut self) -> EventKind {
+        if let Some(fault) = self.fault.filter(|fault| self.frames >= fault.after_frames) {
+            self.stage = Stage::Over;
+            let message = format!("scripted fault after {} frames", self.frames);
+            return EventKind::Failed(RequestFailure { class: fault.class, message, retry_after: None });
+        }
+        if self.sent >= self.total {
+            self.stage = Stage::Finish;
+            let output_tokens = self.sent;
+            let reasoning = Some(self.script.reasoning.min(self.total));
+            return EventKind::Usage(Usage {
+                input_tokens: prompt_words(&self.request),
+                output_tokens,
+                cached_input_tokens: None,
+                reasoning_tokens: reasoning,
+            });
+        }
+        let thinking = self.sent < self.script.reasoning;
+        let end = if thinking { self.script.reasoning.min(self.total) } else { self.total };
+        let tokens = self.script.bundle.min(end - self.sent);
+        // The frame's place follows from the tokens before it, so that the script's rate holds whatever the bundles.
+        let later = self.script.itl * (self.sent + tokens - self.script.bundle.min(self.total));
+        let due = self.start.after(self.script.ttft + later);
+        tokio::time::sleep_until(self.request.clock.instant(due)).await;
+        self.sent += tokens;
+        self.frames += 1;
+        let channel = if thinking { Channel::Reasoning } else { Channel::Answer };
+        EventKind::Frame(Frame { channel, ..Frame::answer("word ".repeat(tokens as usize), tokens) })
+    }
+}
+
+/// The script has no tokenizer: it counts words, and its description says that it is a script.
+fn prompt_words(request: &GenerateRequest) -> u32 {
+    let words = |text: &str| u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX);
+    match &request.prompt {
+        crate::Prompt::Text(text) => words(text),
+        crate::Prompt::Tokens(tokens) => u32::try_from(tokens.len()).unwrap_or(u32::MAX),
+        crate::Prompt::Chat(messages) => messages.iter().map(|message| words(&message.content)).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Collected, Collector, Prompt, collect};
+    use weighbridge_types::request::{Outcome, RequestRow};
+    use weighbridge_types::time::Clock;
+
+    async fn play(script: &str, max_tokens: u32) -> Collected {
+        let engine = ScriptedEngine::new(script.parse().unwrap());
+        let clock = Clock::start();
+        let request = GenerateRequest::new(Prompt::Text("a b c".to_owned()), max_tokens, clock);
+        let collector = Collector::new(clock.now(), clock.now(), max_tokens).keeping_text();
+        collect(engine.generate(request), collector).await
+    }
+
+    fn ms(value: u64) -> Option<Duration> {
+        Some(Duration::from_millis(value))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stamps_equal_the_script_under_paused_time() {
+        let got = play("ttft=200ms,itl=20ms", 64).await;
+        assert_eq!(got.timeline.ttft(), ms(200));
+        assert!(got.timeline.token_gaps().all(|gap| gap == (Duration::from_millis(20), 1)));
+        assert_eq!(got.timeline.e2e(), ms(200 + 63 * 20));
+        assert_eq!(got.timeline.frame_tokens(), 64);
+        assert_eq!(got.outcome, Outcome::Succeeded { finish: FinishReason::Length });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bundles_keep_the_rate() {
+        let got = play("ttft=100ms,itl=10ms,bundle=4", 10).await;
+        let tokens: Vec<_> = got.timeline.frames.iter().map(|frame| frame.tokens).collect();
+        assert_eq!(tokens, [4, 4, 2]);
+        assert_eq!(got.timeline.ttft(), ms(100));
+        assert!(got.timeline.token_gaps().all(|(gap, _)| gap == Duration::from_millis(10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn thinking_comes_first_and_is_told_apart() {
+        let got = play("ttft=100ms,itl=10ms,reasoning=5", 8).await;
+        assert_eq!(got.timeline.ttft(), ms(100));
+        assert_eq!(got.timeline.ttfo(), ms(150));
+        assert_eq!(got.timeline.think_time(), ms(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_script_stops_by_itself() {
+        let got = play("tokens=3", 8).await;
+        assert_eq!(got.outcome, Outcome::Succeeded { finish: FinishReason::Stop });
+        let row = RequestRow {
+            id: 0,
+            cell: weighbridge_types::metric::Cell::default(),
+            warmup: false,
+            planned_input_tokens: None,
+            requested_output_tokens: 8,
+            usage: got.usage,
+            timeline: got.timeline,
+            outcome: got.outcome,
+        };
+        assert_eq!((row.output_tokens(), row.input_tokens()), (3, Some(3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn faults_strike_the_requests_they_name() {
+        let engine = ScriptedEngine::new("fail_every=2,fail_after=3".parse().unwrap());
+        let clock = Clock::start();
+        let mut outcomes = Vec::new();
+        for _ in 0..4 {
+            let request = GenerateRequest::new(Prompt::Text(String::new()), 8, clock);
+            let got = collect(engine.generate(request), Collector::new(clock.now(), clock.now(), 8)).await;
+            outcomes.push((got.outcome.is_success(), got.timeline.frames.len()));
+        }
+        assert_eq!(outcomes, [(true, 8), (false, 3), (true, 8), (false, 3)]);
+    }
+
+    #[test]
+    fn a_wrong_script_names_the_part() {
+        let check = |text: &str, part: &str| {
+            let error = text.parse::<Script>().unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+        };
+        check("ttft=fast", "`ttft=fast`");
+        check("itl", "`itl`");
+        check("bundle=0", "`bundle=0`");
+        check("speed=9", "`speed`");
+    }
+}

@@ -1,0 +1,1 @@
+//! Console, Markdown and HTML reports, and the record validator.

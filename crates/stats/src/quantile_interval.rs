@@ -1,0 +1,154 @@
+//! Intervals of a quantile.
+
+use crate::bootstrap::{draw_blocks, percentile_interval};
+use crate::dependence::{block_length, correlation_time};
+use crate::quantile::quantile_unsorted;
+use crate::special::binomial_cdf;
+use crate::tail::{check_inner_quantile, first_index};
+use crate::{
+    BlockScheme, Confidence, Dependence, Estimate, Interval, MIN_BATCHES, Method, Resampling, Sorted, StatsError, sample,
+};
+
+/// Quantile `q` in (0, 1) with the interval that fits the series: [`order_statistic_quantile`] for independent values,
+/// [`block_bootstrap_quantile`] with stationary blocks for a series in time order.
+///
+/// # Errors
+/// [`StatsError::Insufficient`] with the count that would do, [`StatsError::OutOfRange`] for another `q`,
+/// [`StatsError::Empty`] or [`StatsError::NotFinite`].
+pub fn quantile_interval(
+    series: &[f64],
+    q: f64,
+    dependence: Dependence,
+    confidence: Confidence,
+    resampling: Resampling,
+) -> Result<Estimate, StatsError> {
+    match dependence {
+        Dependence::Independent => order_statistic_quantile(&Sorted::new(series.to_vec())?, q, confidence),
+        Dependence::Serial => {
+            block_bootstrap_quantile(series, q, BlockScheme::Stationary, confidence, resampling)
+        }
+    }
+}
+
+/// Quantile of independent values between two of them, free of any assumption about their distribution.
+///
+/// The number of values below the true quantile is Binomial(n, q); each end leaves out at most half of `1 − confidence`
+/// (David and Nagaraja, "Order Statistics", 7.1). The true coverage is at least the stated one.
+///
+/// # Errors
+/// [`StatsError::Insufficient`] when even the extreme values would not do: below 6 values for the median at 95 %,
+/// below 368 for p99.
+pub fn order_statistic_quantile(sorted: &Sorted, q: f64, confidence: Confidence) -> Result<Estimate, StatsError> {
+    check_inner_quantile(q)?;
+    let values = sorted.values();
+    let n = values.len();
+    let tail = confidence.tail();
+    let below = |k: usize| binomial_cdf(k as u64, n as u64, q);
+    // Ranks count from 1: the largest `low` with P(X ≤ low − 1) ≤ tail, the smallest `high` with P(X ≥ high) ≤ tail.
+    let low_rank = first_index(0, n, |k| below(k) > tail);
+    let high_rank = 1 + first_index(0, n, |k| 1.0 - below(k) <= tail);
+    if low_rank == 0 || high_rank > n {
+        let need = (tail.ln() / q.max(1.0 - q).ln()).ceil();
+        return Err(StatsError::Insufficient { have: n, need: sample::to_index(need).max(n + 1) });
+    }
+    let (low, high) = (values[low_rank - 1], values[high_rank - 1]);
+    let value = sorted.quantile(q)?;
+    let interval = Interval { low, high, confidence, method: Method::OrderStatistic }.holding(value);
+    Ok(Estimate { value, interval, n, n_effective: None })
+}
+
+/// Quantile of a dependent series with an interval from a block bootstrap.
+///
+/// Dependence is that of the series "is the value at most the quantile", on which the error of a quantile rests (Bahadur):
+/// its effective n is reported, and its automatic block length is used ([`block_length`]).
+///
+/// # Errors
+/// [`StatsError::Insufficient`] when fewer than 30 blocks fit, or when the effective n is too small for the quantile to
+/// lie inside the sample's range ([`order_statistic_quantile`]).
+pub fn block_bootstrap_quantile(
+    series: &[f64],
+    q: f64,
+    scheme: BlockScheme,
+    confidence: Confidence,
+    resampling: Resampling,
+) -> Result<Estimate, StatsError> {
+    check_inner_quantile(q)?;
+    sample::check_at_least(series, MIN_BATCHES)?;
+    let n = series.len();
+    let value = quantile_unsorted(&mut series.to_vec(), q);
+    let is_below: Vec<f64> = series.iter().map(|&x| f64::from(u8::from(x <= value))).collect();
+    let time = correlation_time(&is_below);
+    let lengths = block_length(&is_below)?;
+    let length = match scheme {
+        BlockScheme::Fixed => lengths.fixed,
+        BlockScheme::Stationary => lengths.geometric,
+    };
+    let length = sample::to_index(length.ceil()).max(1);
+    let inside = (confidence.tail().ln() / q.max(1.0 - q).ln() * time).ceil();
+    let need = (MIN_BATCHES * length).max(sample::to_index(inside));
+    if n < need {
+        return Err(StatsError::Insufficient { have: n, need });
+    }
+    let mut resample = Vec::with_capacity(n);
+    let replicates = resampling.replicates(|random| {
+        resample.clear();
+        draw_blocks(scheme, length, n, random, |position| resample.push(series[position]));
+        quantile_unsorted(&mut resample, q)
+    });
+    let interval = percentile_interval(replicates, value, n / length, confidence, scheme.method());
+    Ok(Estimate { value, interval, n, n_effective: Some(n as f64 / time) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scrambled(n: usize) -> Vec<f64> {
+        (0..n).map(|i| (i * 7_919 % 1_009) as f64).collect()
+    }
+
+    #[test]
+    fn the_median_of_six_values_has_an_interval_and_their_p99_has_none() {
+        let check = |n: usize, q: f64, expected: Result<(), StatsError>| {
+            let sorted = Sorted::new(scrambled(n)).unwrap();
+            assert_eq!(order_statistic_quantile(&sorted, q, Confidence::P95).map(|_| ()), expected, "{n} {q}");
+        };
+        check(5, 0.5, Err(StatsError::Insufficient { have: 5, need: 6 }));
+        check(6, 0.5, Ok(()));
+        check(367, 0.99, Err(StatsError::Insufficient { have: 367, need: 368 }));
+        check(368, 0.99, Ok(()));
+    }
+
+    #[test]
+    fn blocks_refuse_short_series_and_thin_tails() {
+        let check = |n: usize, q: f64, expected: Result<Method, StatsError>| {
+            let found = quantile_interval(
+                &scrambled(n),
+                q,
+                Dependence::Serial,
+                Confidence::P95,
+                Resampling::new(1).with_count(200),
+            );
+            assert_eq!(found.map(|estimate| estimate.interval.method), expected, "{n} {q}");
+        };
+        check(29, 0.5, Err(StatsError::Insufficient { have: 29, need: 30 }));
+        check(100, 0.99, Err(StatsError::Insufficient { have: 100, need: 368 }));
+        check(800, 0.5, Ok(Method::StationaryBootstrap));
+    }
+
+    #[test]
+    fn the_seed_alone_decides() {
+        let run = |seed| {
+            block_bootstrap_quantile(
+                &scrambled(400),
+                0.5,
+                BlockScheme::Fixed,
+                Confidence::P95,
+                Resampling::new(seed).with_count(300),
+            )
+            .unwrap()
+        };
+        assert_eq!(run(1), run(1));
+        assert_ne!(run(1).interval, run(2).interval);
+    }
+}

@@ -1,0 +1,1 @@
+//! Record folders and their index.

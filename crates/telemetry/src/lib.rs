@@ -1,0 +1,1 @@
+//! Host, process and GPU sampling.

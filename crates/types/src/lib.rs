@@ -1,0 +1,20 @@
+//! The nouns of Weighbridge: units, time stamps, metric definitions, the record.
+//!
+//! Everything that two rooms must agree on lives here, with its formula where it has one. This room does no
+//! input or output, and cannot fail except in checked constructors; the one thing it reads is the clock.
+//!
+//! The main types are [`request::RequestRow`] (what happened to one request, with every latency formula as a
+//! method), [`metric::Metric`] (one reported number with its count, interval and origin) and [`record::Record`]
+//! (one run). Stored types are the domain types themselves: one schema, no mapping layer, at the price that a
+//! renamed field is a new schema version.
+
+pub mod definition;
+pub mod environment;
+pub mod event;
+pub mod metric;
+pub mod model_ref;
+pub mod record;
+pub mod request;
+pub mod resource;
+pub mod time;
+pub mod units;

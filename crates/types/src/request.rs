@@ -1,0 +1,438 @@
+//! One request: its stamps, its outcome, and every latency formula.
+//!
+//! The formulas are those of the metric definitions in [`crate::definition`]. They are methods here and nowhere else.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Cell;
+use crate::time::Stamp;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Text of the answer.
+    Answer,
+    /// Thinking that precedes the answer.
+    Reasoning,
+    /// Arguments of a tool call.
+    ToolCall,
+}
+
+/// The arrival of generated tokens. Role-only, empty, keep-alive and usage-only frames are never recorded as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "FrameWire", into = "FrameWire")]
+pub struct FrameStamp {
+    /// When the bytes of the frame were received, before they were parsed.
+    pub at: Stamp,
+    /// Generated tokens in the frame, at least 1.
+    pub tokens: u32,
+    /// What the frame carries.
+    pub channel: Channel,
+}
+
+/// A frame as stored: `[nanoseconds, tokens, channel]`, short because a run holds millions.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct FrameWire(u64, u32, Channel);
+
+impl From<FrameWire> for FrameStamp {
+    fn from(wire: FrameWire) -> Self {
+        Self { at: Stamp::from_nanos(wire.0), tokens: wire.1, channel: wire.2 }
+    }
+}
+
+impl From<FrameStamp> for FrameWire {
+    fn from(frame: FrameStamp) -> Self {
+        Self(frame.at.as_nanos(), frame.tokens, frame.channel)
+    }
+}
+
+/// The stamps of one request.
+///
+/// Invariant, held by the collector: planned ≤ released ≤ first byte written ≤ first frame ≤ last frame ≤ ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Timeline {
+    /// When the schedule wanted the request to start.
+    pub planned: Stamp,
+    /// When the driver handed it to the engine.
+    pub released: Stamp,
+    /// When the connection stood; `None` in process, and where a kept connection was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<Stamp>,
+    /// First byte of the request written; `None` in process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_written: Option<Stamp>,
+    /// Last byte of the request written; `None` in process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Stamp>,
+    /// Response headers received; `None` in process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Stamp>,
+    /// Every arrival of tokens, in order.
+    pub frames: Vec<FrameStamp>,
+    /// When the terminator, or the failure, was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Stamp>,
+}
+
+impl Timeline {
+    /// The origin of latencies: the first byte written, or the release to an engine in process.
+    #[must_use]
+    pub fn origin(&self) -> Stamp {
+        self.first_byte_written.unwrap_or(self.released)
+    }
+
+    /// Tokens summed over the frames.
+    #[must_use]
+    pub fn frame_tokens(&self) -> u64 {
+        self.frames.iter().map(|frame| u64::from(frame.tokens)).sum()
+    }
+
+    /// Time to first token (TTFT): first frame with a token of any kind − origin. `None` without a token.
+    #[must_use]
+    pub fn ttft(&self) -> Option<Duration> {
+        Some(self.frames.first()?.at - self.origin())
+    }
+
+    /// TTFT from the intended start: first frame − planned. What a user feels in open loop.
+    #[must_use]
+    pub fn ttft_user(&self) -> Option<Duration> {
+        Some(self.frames.first()?.at - self.planned)
+    }
+
+    /// Time to first answer token (TTFO): first answer frame − origin. `None` when nothing was answered.
+    #[must_use]
+    pub fn ttfo(&self) -> Option<Duration> {
+        Some(self.first_answer()? - self.origin())
+    }
+
+    /// Time from the first token of any kind to the first answer token.
+    #[must_use]
+    pub fn think_time(&self) -> Option<Duration> {
+        Some(self.first_answer()? - self.frames.first()?.at)
+    }
+
+    fn first_answer(&self) -> Option<Stamp> {
+        self.frames.iter().find(|frame| frame.channel == Channel::Answer).map(|frame| frame.at)
+    }
+
+    /// End to end: last token frame − origin. A usage frame or terminator after it does not count.
+    #[must_use]
+    pub fn e2e(&self) -> Option<Duration> {
+        Some(self.frames.last()?.at - self.origin())
+    }
+
+    /// End to end from the intended start: last token frame − planned.
+    #[must_use]
+    pub fn e2e_scheduled(&self) -> Option<Duration> {
+        Some(self.frames.last()?.at - self.planned)
+    }
+
+    /// End to end on the wire: terminator − origin.
+    #[must_use]
+    pub fn e2e_wire(&self) -> Option<Duration> {
+        Some(self.ended? - self.origin())
+    }
+
+    /// First to last token frame.
+    #[must_use]
+    pub fn decode_time(&self) -> Option<Duration> {
+        Some(self.frames.last()?.at - self.frames.first()?.at)
+    }
+
+    /// How late the scheduler released the request: released − planned.
+    #[must_use]
+    pub fn schedule_lag(&self) -> Duration {
+        self.released - self.planned
+    }
+
+    /// Gaps between consecutive frames, whatever they carry (inter-chunk latency, ICL).
+    pub fn chunk_gaps(&self) -> impl Iterator<Item = Duration> + '_ {
+        self.frames.windows(2).map(|pair| pair[1].at - pair[0].at)
+    }
+
+    /// Inter-token latency: each gap divided over the tokens of the frame that ends it, once per frame.
+    ///
+    /// A frame of k tokens after a gap g counts k tokens of g/k each; the pair is `(g/k, k)`.
+    pub fn token_gaps(&self) -> impl Iterator<Item = (Duration, u32)> + '_ {
+        self.frames.windows(2).map(|pair| {
+            let tokens = pair[1].tokens.max(1);
+            ((pair[1].at - pair[0].at) / tokens, tokens)
+        })
+    }
+
+    /// Stalls: gaps longer than `max(4 × the request's median gap, 250 ms)`.
+    #[must_use]
+    pub fn stalls(&self) -> Vec<Duration> {
+        let mut gaps: Vec<Duration> = self.chunk_gaps().collect();
+        gaps.sort_unstable();
+        let Some(median) = gaps.get(gaps.len() / 2) else {
+            return Vec::new();
+        };
+        let limit = (*median * 4).max(Duration::from_millis(250));
+        gaps.retain(|gap| *gap > limit);
+        gaps
+    }
+
+    /// Whether the stamps are in the order that the invariant asks for.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        // A server may answer before it has read the whole request, so `sent` is not compared.
+        let start = [Some(self.planned), Some(self.released), self.first_byte_written];
+        let frames = self.frames.iter().map(|frame| frame.at);
+        start.into_iter().flatten().chain(frames).chain(self.ended).is_sorted()
+    }
+}
+
+/// Why a request stopped producing tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended its answer, or a stop string was met.
+    Stop,
+    /// The token limit was reached.
+    Length,
+    /// The model calls a tool.
+    ToolCalls,
+    /// The server filtered the answer.
+    ContentFilter,
+    /// The server gave a reason of its own, or none.
+    Other,
+}
+
+/// The class of a failure; reports count each apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// No connection.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// HTTP 429.
+    RateLimited,
+    /// Another HTTP status of 400 to 499.
+    ClientError,
+    /// HTTP status 500 to 599, or an error event in a stream.
+    ServerError,
+    /// A deadline passed.
+    Timeout,
+    /// The stream ended without its terminator.
+    Truncated,
+    /// A success without a single token.
+    Empty,
+    /// The answer could not be understood: not the protocol's, not JSON, not text.
+    Malformed,
+    /// The engine in process reported an error.
+    Engine,
+}
+
+/// What became of a request. Each ends in exactly one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Outcome {
+    /// The stream ended as it should, with at least one token.
+    Succeeded {
+        /// Why generation stopped.
+        finish: FinishReason,
+    },
+    /// The request did not succeed.
+    Failed {
+        /// The class of the failure.
+        class: FailureClass,
+        /// What was said; never a secret.
+        message: String,
+    },
+    /// The driver gave the request up.
+    Cancelled,
+    /// The schedule could not release it.
+    Dropped,
+}
+
+impl Outcome {
+    /// Whether the request counts in latency statistics.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Succeeded { .. })
+    }
+}
+
+/// Token counts as the server, or the engine, reports them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input_tokens: u32,
+    /// Generated tokens of all kinds.
+    pub output_tokens: u32,
+    /// Prompt tokens that came from a cache; `None` where the server does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input_tokens: Option<u32>,
+    /// Generated tokens that were thinking; `None` where the server does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u32>,
+}
+
+/// One request as recorded: a line of the event log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestRow {
+    /// Number of the request within its run, from 0.
+    pub id: u64,
+    /// Where it belongs: the phase and the settings varied.
+    pub cell: Cell,
+    /// Whether it is a warm-up request, which enters no figure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warmup: bool,
+    /// Prompt tokens as the workload counted them; `None` when no tokenizer was at hand.
+    pub planned_input_tokens: Option<u32>,
+    /// Output tokens asked for at most.
+    pub requested_output_tokens: u32,
+    /// Token counts as reported by the other side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The stamps.
+    pub timeline: Timeline,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl RequestRow {
+    /// Generated tokens: as reported by the other side, else summed over the frames.
+    #[must_use]
+    pub fn output_tokens(&self) -> u64 {
+        self.usage.map_or_else(|| self.timeline.frame_tokens(), |usage| u64::from(usage.output_tokens))
+    }
+
+    /// Prompt tokens: as reported by the other side, else as planned.
+    #[must_use]
+    pub fn input_tokens(&self) -> Option<u32> {
+        self.usage.map(|usage| usage.input_tokens).or(self.planned_input_tokens)
+    }
+
+    /// Mean time per output token after the first (TPOT).
+    ///
+    /// Formula: `(last token − first token) / (output tokens − 1)`. `None` below two output tokens, where no gap
+    /// exists. Some tools divide by all tokens and count TTFT in; such figures do not compare.
+    #[must_use]
+    pub fn tpot(&self) -> Option<Duration> {
+        let gap_count = self.output_tokens().checked_sub(1).filter(|&gaps| gaps > 0)?;
+        Some(self.timeline.decode_time()? / u32::try_from(gap_count).ok()?)
+    }
+
+    /// Normalized time per output token (NTPOT): `(last token − origin) / output tokens`.
+    #[must_use]
+    pub fn ntpot(&self) -> Option<Duration> {
+        let tokens = u32::try_from(self.output_tokens()).ok().filter(|&tokens| tokens > 0)?;
+        Some(self.timeline.e2e()? / tokens)
+    }
+
+    /// Decode rate of the stream, tokens/s: `(output tokens − 1) / (last token − first token)`.
+    #[must_use]
+    pub fn decode_rate(&self) -> Option<f64> {
+        let tpot = self.tpot()?.as_secs_f64();
+        (tpot > 0.0).then(|| 1.0 / tpot)
+    }
+
+    /// Prefill rate, tokens/s: `uncached prompt tokens / TTFT`. Meaningful only for a single stream.
+    #[must_use]
+    pub fn prefill_rate(&self) -> Option<f64> {
+        let cached = self.usage.and_then(|usage| usage.cached_input_tokens).unwrap_or(0);
+        let uncached = self.input_tokens()?.saturating_sub(cached);
+        let ttft = self.timeline.ttft()?.as_secs_f64();
+        (ttft > 0.0 && uncached > 0).then(|| f64::from(uncached) / ttft)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(ms: u64) -> Stamp {
+        Stamp::from_nanos(ms * 1_000_000)
+    }
+
+    fn frame(ms: u64, tokens: u32, channel: Channel) -> FrameStamp {
+        FrameStamp { at: millis(ms), tokens, channel }
+    }
+
+    fn row() -> RequestRow {
+        RequestRow {
+            id: 0,
+            cell: Cell::default(),
+            warmup: false,
+            planned_input_tokens: Some(50),
+            requested_output_tokens: 8,
+            usage: None,
+            timeline: Timeline {
+                planned: millis(90),
+                released: millis(95),
+                first_byte_written: Some(millis(100)),
+                frames: vec![
+                    frame(200, 1, Channel::Reasoning),
+                    frame(220, 1, Channel::Reasoning),
+                    frame(300, 2, Channel::Answer),
+                    frame(700, 1, Channel::Answer),
+                ],
+                ended: Some(millis(710)),
+                ..Timeline::default()
+            },
+            outcome: Outcome::Succeeded { finish: FinishReason::Stop },
+        }
+    }
+
+    #[test]
+    fn formulas_hold_on_a_known_timeline() {
+        let row = row();
+        let line = &row.timeline;
+        let ms = |value| Some(Duration::from_millis(value));
+        assert_eq!(line.ttft(), ms(100));
+        assert_eq!(line.ttft_user(), ms(110));
+        assert_eq!(line.ttfo(), ms(200));
+        assert_eq!(line.think_time(), ms(100));
+        assert_eq!(line.e2e(), ms(600));
+        assert_eq!(line.e2e_wire(), ms(610));
+        assert_eq!(line.schedule_lag(), Duration::from_millis(5));
+        assert_eq!(row.output_tokens(), 5);
+        assert_eq!(row.tpot(), ms(125));
+        assert_eq!(row.ntpot(), ms(120));
+        assert_eq!(row.prefill_rate(), Some(500.0));
+        let gaps: Vec<_> = line.token_gaps().collect();
+        assert_eq!(gaps[1], (Duration::from_millis(40), 2));
+        assert_eq!(line.stalls(), vec![Duration::from_millis(400)]);
+        assert!(line.is_ordered());
+    }
+
+    #[test]
+    fn one_token_has_a_ttft_and_no_tpot() {
+        let mut row = row();
+        row.timeline.frames.truncate(1);
+        assert!(row.timeline.ttft().is_some());
+        assert_eq!((row.tpot(), row.decode_rate()), (None, None));
+    }
+
+    #[test]
+    fn no_token_means_unknown_not_zero() {
+        let mut row = row();
+        row.timeline.frames.clear();
+        let line = &row.timeline;
+        assert_eq!((line.ttft(), line.ttfo(), line.e2e(), row.ntpot()), (None, None, None, None));
+    }
+
+    #[test]
+    fn the_servers_token_count_wins_over_frames() {
+        let mut row = row();
+        row.usage =
+            Some(Usage { input_tokens: 40, output_tokens: 11, cached_input_tokens: Some(20), reasoning_tokens: None });
+        assert_eq!(row.tpot(), Some(Duration::from_millis(50)));
+        assert_eq!(row.prefill_rate(), Some(200.0));
+    }
+
+    #[test]
+    fn rows_read_back_as_written() {
+        let row = row();
+        let text = serde_json::to_string(&row).unwrap();
+        assert!(text.contains("[200000000,1,\"reasoning\"]"), "{text}");
+        assert_eq!(serde_json::from_str::<RequestRow>(&text).unwrap(), row);
+    }
+}
