@@ -90,10 +90,7 @@ pub enum ModelError {
         found: String,
     },
     /// A tensor's number format has no implementation here.
-    #[error(
-        "read tensor `{tensor}` of type `{found}`: supported are {}",
-        BlockType::list()
-    )]
+    #[error("read tensor `{tensor}` of type `{found}`: supported are {}", BlockType::list())]
     UnsupportedType {
         /// Canonical or file name of the tensor.
         tensor: String,
@@ -146,9 +143,7 @@ impl ModelError {
             Self::Key { .. } | Self::MissingTensor { .. } | Self::Shape { .. } => {
                 "the file is incomplete or was converted wrongly; `model inspect FILE` lists what is in it".into()
             }
-            Self::UnsupportedArchitecture { .. }
-            | Self::UnsupportedSetting { .. }
-            | Self::UnknownTensor { .. } => {
+            Self::UnsupportedArchitecture { .. } | Self::UnsupportedSetting { .. } | Self::UnknownTensor { .. } => {
                 "serve this model with llama-server or vLLM and weigh it as `openai:URL#name`".into()
             }
             Self::UnsupportedType { .. } => {
@@ -160,23 +155,14 @@ impl ModelError {
     }
 
     pub(crate) fn broken(item: impl Into<String>, offset: u64, reason: impl Into<String>) -> Self {
-        Self::Broken {
-            item: item.into(),
-            offset,
-            reason: reason.into(),
-        }
+        Self::Broken { item: item.into(), offset, reason: reason.into() }
     }
 
     pub(crate) fn key(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Key {
-            key: key.into(),
-            reason: reason.into(),
-        }
+        Self::Key { key: key.into(), reason: reason.into() }
     }
 
     pub(crate) fn tokenizer(reason: impl Into<String>) -> Self {
-        Self::Tokenizer {
-            reason: reason.into(),
-        }
+        Self::Tokenizer { reason: reason.into() }
     }
 }

@@ -44,9 +44,7 @@ impl Architecture {
         Self::ALL
             .into_iter()
             .find(|architecture| architecture.name() == name)
-            .ok_or_else(|| ModelError::UnsupportedArchitecture {
-                found: name.to_owned(),
-            })
+            .ok_or_else(|| ModelError::UnsupportedArchitecture { found: name.to_owned() })
     }
 
     pub(crate) fn list() -> String {
@@ -152,30 +150,19 @@ impl Tensor {
     /// contradict each other.
     pub fn new(name: &str, dims: Vec<usize>, block_type: BlockType, bytes: Bytes) -> Result<Self> {
         let columns = dims.last().copied().unwrap_or(1);
-        let row_bytes = block_type
-            .row_bytes(columns)
-            .ok_or_else(|| ModelError::Indivisible {
-                tensor: name.to_owned(),
-                to: block_type,
-                columns,
-            })?;
+        let row_bytes = block_type.row_bytes(columns).ok_or_else(|| ModelError::Indivisible {
+            tensor: name.to_owned(),
+            to: block_type,
+            columns,
+        })?;
         let expected = byte_len(&dims, block_type);
         if expected != Some(bytes.len()) {
             return Err(ModelError::key(
                 name,
-                format!(
-                    "{} bytes do not hold {dims:?} values of {block_type}",
-                    bytes.len()
-                ),
+                format!("{} bytes do not hold {dims:?} values of {block_type}", bytes.len()),
             ));
         }
-        Ok(Self {
-            name: name.into(),
-            dims,
-            block_type,
-            row_bytes,
-            bytes: bytes.aligned(block_type),
-        })
+        Ok(Self { name: name.into(), dims, block_type, row_bytes, bytes: bytes.aligned(block_type) })
     }
 
     /// Canonical (GGUF) name.
@@ -258,12 +245,8 @@ impl Tensor {
 /// Bytes that values of this shape and type take; `None` where rows are not whole blocks or the
 /// size does not fit.
 pub(crate) fn byte_len(dims: &[usize], block_type: BlockType) -> Option<usize> {
-    let (columns, outer) = dims
-        .split_last()
-        .map_or((1, &[][..]), |(last, outer)| (*last, outer));
-    let rows = outer
-        .iter()
-        .try_fold(1_usize, |rows, &dim| rows.checked_mul(dim))?;
+    let (columns, outer) = dims.split_last().map_or((1, &[][..]), |(last, outer)| (*last, outer));
+    let rows = outer.iter().try_fold(1_usize, |rows, &dim| rows.checked_mul(dim))?;
     block_type.row_bytes(columns)?.checked_mul(rows)
 }
 
@@ -292,10 +275,7 @@ impl ModelFile {
     pub fn tensor(&self, name: &str) -> Result<&Tensor> {
         self.tensors
             .get(name)
-            .ok_or_else(|| ModelError::MissingTensor {
-                name: name.to_owned(),
-                architecture: self.config.architecture,
-            })
+            .ok_or_else(|| ModelError::MissingTensor { name: name.to_owned(), architecture: self.config.architecture })
     }
 
     /// The output head: `output.weight`, or the token embedding where the two are tied.
@@ -303,26 +283,15 @@ impl ModelFile {
     /// # Errors
     /// [`ModelError::MissingTensor`] where neither is there.
     pub fn head(&self) -> Result<&Tensor> {
-        self.tensor(if self.config.tied_embeddings {
-            "token_embd.weight"
-        } else {
-            "output.weight"
-        })
+        self.tensor(if self.config.tied_embeddings { "token_embd.weight" } else { "output.weight" })
     }
 
     /// Bytes of weights that lie in mapped files, and on the heap.
     pub fn weight_bytes(&self) -> WeightBytes {
         let sum = |mapped: bool| {
-            self.tensors
-                .values()
-                .filter(|tensor| tensor.is_mapped() == mapped)
-                .map(|tensor| tensor.bytes().len())
-                .sum()
+            self.tensors.values().filter(|tensor| tensor.is_mapped() == mapped).map(|tensor| tensor.bytes().len()).sum()
         };
-        WeightBytes {
-            mapped: sum(true),
-            heap: sum(false),
-        }
+        WeightBytes { mapped: sum(true), heap: sum(false) }
     }
 }
 

@@ -211,7 +211,11 @@ fn read_tensor_table(cursor: &mut Cursor<'_>, tensor_count: u64) -> Result<Vec<T
         }
         let dim_count = cursor.u32(&item)?;
         if dim_count > MAX_DIMS {
-            return Err(ModelError::broken(item, at, format!("it has {dim_count} dimensions, at most {MAX_DIMS} exist")));
+            return Err(ModelError::broken(
+                item,
+                at,
+                format!("it has {dim_count} dimensions, at most {MAX_DIMS} exist"),
+            ));
         }
         let mut dims = Vec::new();
         for _ in 0..dim_count {

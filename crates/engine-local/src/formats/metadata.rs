@@ -7,10 +7,7 @@ use crate::error::{ModelError, Result};
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    missing_docs,
-    reason = "each variant is named after the GGUF type that it holds"
-)]
+#[expect(missing_docs, reason = "each variant is named after the GGUF type that it holds")]
 pub enum MetaValue {
     U8(u8),
     I8(i8),
@@ -82,10 +79,7 @@ impl MetaValue {
     pub fn as_f32(&self) -> Option<f32> {
         match *self {
             Self::F32(value) => Some(value),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "rounding to the nearest is wanted"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest is wanted")]
             Self::F64(value) => Some(value as f32),
             _ => None,
         }
@@ -134,9 +128,7 @@ impl Metadata {
     /// # Errors
     /// [`ModelError::Key`] where it is there with another type.
     pub fn size(&self, key: &str) -> Result<Option<usize>> {
-        self.read(key, "a nonnegative integer", |value| {
-            value.as_u64().and_then(|number| number.try_into().ok())
-        })
+        self.read(key, "a nonnegative integer", |value| value.as_u64().and_then(|number| number.try_into().ok()))
     }
 
     /// A finite float; `None` where the key is absent.
@@ -144,9 +136,7 @@ impl Metadata {
     /// # Errors
     /// [`ModelError::Key`] where it is there with another type, infinite or NaN.
     pub fn float(&self, key: &str) -> Result<Option<f32>> {
-        self.read(key, "a finite float", |value| {
-            value.as_f32().filter(|number| number.is_finite())
-        })
+        self.read(key, "a finite float", |value| value.as_f32().filter(|number| number.is_finite()))
     }
 
     /// A text; `None` where the key is absent.
@@ -185,8 +175,6 @@ impl Metadata {
         let Some(value) = self.0.get(key) else {
             return Ok(None);
         };
-        convert(value)
-            .map(Some)
-            .ok_or_else(|| ModelError::key(key, format!("found {value:?}, expected {expected}")))
+        convert(value).map(Some).ok_or_else(|| ModelError::key(key, format!("found {value:?}, expected {expected}")))
     }
 }

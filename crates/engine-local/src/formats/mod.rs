@@ -1,7 +1,16 @@
 //! Model files: GGUF and safetensors folders, read through a memory map; GGUF written.
 
 mod bytes;
+mod config;
+mod gguf;
+mod hf_config;
+mod hf_names;
+mod layout;
 mod metadata;
+mod open;
+mod safetensors;
 
 pub use bytes::Bytes;
+pub use gguf::GgufFile;
 pub use metadata::{MetaArray, MetaValue, Metadata};
+pub use safetensors::read_header as read_safetensors_header;

@@ -44,16 +44,8 @@ pub enum BlockType {
 
 impl BlockType {
     /// Every supported format.
-    pub const ALL: [Self; 8] = [
-        Self::F32,
-        Self::F16,
-        Self::BF16,
-        Self::Q8_0,
-        Self::Q4_0,
-        Self::Q4K,
-        Self::Q5K,
-        Self::Q6K,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::F32, Self::F16, Self::BF16, Self::Q8_0, Self::Q4_0, Self::Q4K, Self::Q5K, Self::Q6K];
 
     /// Values in one block.
     pub const fn block_len(self) -> usize {
@@ -102,9 +94,7 @@ impl BlockType {
 
     /// The format with this `ggml_type` number; `None` where it is unknown here.
     pub fn from_gguf_id(id: u32) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|block_type| block_type.gguf_id() == id)
+        Self::ALL.into_iter().find(|block_type| block_type.gguf_id() == id)
     }
 
     /// The name that ggml and llama.cpp print, such as `Q8_0`.
