@@ -1,0 +1,238 @@
+//! Growth of memory over requests.
+
+use weighbridge_stats::trend::{mann_kendall_hamed_rao, theil_sen, theil_sen_blocks};
+use weighbridge_stats::{Interval, MIN_BATCHES, StatsError};
+use weighbridge_types::definition as define;
+use weighbridge_types::metric::{Cell, Metric, Provenance, Statistic};
+use weighbridge_types::request::RequestRow;
+use weighbridge_types::resource::ResourceSample;
+
+use crate::basis::{Basis, CONFIDENCE};
+use crate::estimate::{reason, stored};
+
+/// Growth below this many bytes per request is of no practical weight: a page per sixteen requests.
+pub const GROWTH_FLOOR: f64 = 256.0;
+
+/// Growth that stops has a last third that grows less than this share of the whole.
+const PLATEAU_SHARE: f64 = 0.25;
+
+/// Means of consecutive readings where memory moves in steps: ten points give Sen's interval and hide no slow leak.
+const STEP_MEANS: usize = 10;
+
+/// Significance of the trend test.
+const SIGNIFICANCE: f64 = 0.05;
+
+const MIB: f64 = 1_048_576.0;
+
+/// Memory after a number of requests, nothing in flight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MemoryPoint {
+    /// Requests served since the start of the series.
+    pub served: f64,
+    /// Resident anonymous memory, bytes.
+    pub bytes: f64,
+}
+
+/// What a series of memory readings says about growth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Growth {
+    /// Theil–Sen slope, bytes per request.
+    pub slope: f64,
+    /// Its 95 % interval.
+    pub interval: Interval,
+    /// p value of the Mann–Kendall test, corrected for autocorrelation.
+    pub p: f64,
+    /// Slope of the last third, bytes per request.
+    pub last_third: f64,
+}
+
+impl Growth {
+    /// Whether memory leaks: the interval lies above the practical floor, the trend is significant, and it does not
+    /// level off in the last third. Mann–Kendall alone raises false alarms on memory series (Machida et al. 2013).
+    #[must_use]
+    pub fn is_leak(&self) -> bool {
+        self.interval.low > GROWTH_FLOOR && self.p < SIGNIFICANCE && self.last_third > PLATEAU_SHARE * self.slope
+    }
+
+    /// Whether the interval rules a leak out: it includes zero or lies below the practical floor.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.interval.low <= 0.0 || self.interval.high < GROWTH_FLOOR
+    }
+}
+
+/// Memory after each request has drained: the last sample between its end and the next release.
+///
+/// Warm-up requests and their samples are left out, and so is the sample after a request that overlaps the next.
+#[must_use]
+pub fn memory_series(requests: &[&RequestRow], samples: &[ResourceSample]) -> Vec<MemoryPoint> {
+    let mut rows: Vec<_> = requests.iter().filter(|row| !row.warmup).collect();
+    rows.sort_by_key(|row| (row.timeline.released, row.id));
+    let mut samples: Vec<_> = samples.iter().filter_map(|sample| Some((sample.at, sample.anonymous_bytes?))).collect();
+    samples.sort_unstable();
+    let mut points = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        let Some(ended) = row.timeline.ended else { continue };
+        let next = rows.get(index + 1).map(|row| row.timeline.released);
+        let before_next = samples.partition_point(|&(at, _)| next.is_none_or(|next| at <= next));
+        let drained = samples[..before_next].last().filter(|&&(at, _)| at >= ended);
+        points.extend(drained.map(|&(_, bytes)| MemoryPoint { served: (index + 1) as f64, bytes: bytes as f64 }));
+    }
+    points
+}
+
+/// Growth of a series: Theil–Sen with a block-bootstrap interval, and Mann–Kendall after Hamed and Rao.
+///
+/// Memory often moves in a few large steps, and then remembers them for so long that no block bootstrap is valid. The
+/// interval is then Sen's rank interval over ten means of consecutive readings.
+///
+/// # Errors
+/// Below 30 points, or where the trend of so many points cannot be computed.
+pub fn memory_growth(series: &[MemoryPoint], basis: &Basis) -> Result<Growth, StatsError> {
+    if series.len() < MIN_BATCHES {
+        return Err(StatsError::Insufficient { have: series.len(), need: MIN_BATCHES });
+    }
+    let served: Vec<f64> = series.iter().map(|point| point.served).collect();
+    let bytes: Vec<f64> = series.iter().map(|point| point.bytes).collect();
+    let blocks = theil_sen_blocks(&served, &bytes, CONFIDENCE, basis.resampling());
+    let trend = match blocks {
+        Err(StatsError::Insufficient { .. }) => {
+            let means = |values: &[f64]| -> Vec<f64> {
+                let size = values.len().div_ceil(STEP_MEANS);
+                values.chunks(size).map(|part| part.iter().sum::<f64>() / part.len() as f64).collect()
+            };
+            theil_sen(&means(&served), &means(&bytes), CONFIDENCE)?
+        }
+        other => other?,
+    };
+    let test = mann_kendall_hamed_rao(&bytes)?;
+    let last = series.len() - series.len() / 3;
+    let last_third = theil_sen(&served[last..], &bytes[last..], CONFIDENCE)?.slope;
+    Ok(Growth { slope: trend.slope, interval: trend.interval, p: test.p, last_third })
+}
+
+/// Growth per request and per hour at the measured rate, and growth of resident memory over the phase.
+#[must_use]
+pub fn memory_metrics(requests: &[&RequestRow], samples: &[ResourceSample], cell: &Cell, basis: &Basis) -> Vec<Metric> {
+    let series = memory_series(requests, samples);
+    let growth = growth_metric(&series, cell, basis);
+    let hourly = hourly_metric(&growth, requests, cell);
+    let mut metrics = vec![growth, hourly, resident_delta(requests, samples, cell)];
+    for metric in &mut metrics {
+        basis.mark(metric);
+    }
+    metrics
+}
+
+fn growth_metric(series: &[MemoryPoint], cell: &Cell, basis: &Basis) -> Metric {
+    let definition = &define::MEMORY_GROWTH;
+    match memory_growth(series, basis) {
+        Ok(growth) => {
+            let metric = Metric::measured(definition, Statistic::Slope, cell, growth.slope, series.len() as u64);
+            let interval = stored(&growth.interval, metric.value, None);
+            metric.with_interval(interval)
+        }
+        Err(_) if series.is_empty() => {
+            Metric::unavailable(definition, Statistic::Slope, cell, "no memory was read between requests")
+        }
+        Err(error) => Metric::unavailable(definition, Statistic::Slope, cell, reason(&error)),
+    }
+}
+
+/// Growth per request × requests per hour, as served one after the other in this phase.
+fn hourly_metric(growth: &Metric, requests: &[&RequestRow], cell: &Cell) -> Metric {
+    let definition = &define::MEMORY_GROWTH_HOURLY;
+    let rows = || requests.iter().filter(|row| !row.warmup);
+    let start = rows().map(|row| row.timeline.released).min();
+    let end = rows().filter_map(|row| row.timeline.ended).max();
+    let seconds = start.zip(end).map(|(start, end)| (end - start).as_secs_f64()).filter(|&seconds| seconds > 0.0);
+    let (Some(slope), Some(seconds)) = (growth.value, seconds) else {
+        let reason = growth.reason.clone().unwrap_or_else(|| "no request ended".to_owned());
+        return Metric::unavailable(definition, Statistic::Value, cell, reason);
+    };
+    let factor = rows().count() as f64 / seconds * 3600.0 / MIB;
+    let mut metric = Metric::measured(definition, Statistic::Value, cell, slope * factor, growth.n)
+        .with_provenance(Provenance::Derived);
+    metric.interval = growth.interval.clone().map(|mut interval| {
+        interval.low *= factor;
+        interval.high *= factor;
+        interval
+    });
+    metric
+}
+
+fn resident_delta(requests: &[&RequestRow], samples: &[ResourceSample], cell: &Cell) -> Metric {
+    let definition = &define::RSS_REQUEST_DELTA;
+    let start = requests.iter().filter(|row| !row.warmup).map(|row| row.timeline.released).min();
+    let known: Vec<_> = samples.iter().filter_map(|sample| Some((sample.at, sample.rss_bytes?))).collect();
+    let before = known.iter().filter(|&&(at, _)| start.is_some_and(|start| at <= start)).max();
+    match (before, known.iter().max()) {
+        (Some(&(from, first)), Some(&(to, last))) if to > from => {
+            Metric::measured(definition, Statistic::Value, cell, last as f64 - first as f64, 2)
+        }
+        _ => Metric::unavailable(definition, Statistic::Value, cell, "resident memory was not read before and after"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::tests::{at, row};
+
+    /// A series with deterministic noise of a page or two around a line.
+    fn series(n: u32, slope: f64) -> Vec<MemoryPoint> {
+        (1..=n)
+            .map(|i| MemoryPoint {
+                served: f64::from(i),
+                bytes: 5e7 + slope * f64::from(i) + f64::from(i * 7_919 % 101) * 80.0,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_planted_leak_is_found_and_a_clean_run_is_not() {
+        let growth = |slope| memory_growth(&series(200, slope), &Basis::default()).unwrap();
+        let leaking = growth(1_048_576.0);
+        assert!(leaking.is_leak() && !leaking.is_clean(), "{leaking:?}");
+        assert!((leaking.slope / 1_048_576.0 - 1.0).abs() < 0.01);
+        let clean = growth(0.0);
+        assert!(clean.is_clean() && !clean.is_leak(), "{clean:?}");
+        assert!(growth(2_000.0).is_leak());
+    }
+
+    #[test]
+    fn growth_that_levels_off_is_no_leak() {
+        let mut warming = series(200, 4_000.0);
+        for point in &mut warming {
+            point.bytes -= 4_000.0 * (point.served - 80.0).max(0.0);
+        }
+        assert!(!memory_growth(&warming, &Basis::default()).unwrap().is_leak());
+    }
+
+    #[test]
+    fn one_step_in_a_flat_series_is_no_leak() {
+        let mut stepped = series(300, 0.0);
+        for point in stepped.iter_mut().filter(|point| point.served > 120.0) {
+            point.bytes += 262_144.0;
+        }
+        let growth = memory_growth(&stepped, &Basis::default()).unwrap();
+        assert!(!growth.is_leak(), "{growth:?}");
+    }
+
+    #[test]
+    fn a_sample_counts_after_its_request_has_drained() {
+        let rows = [row(0, 0, (10, 10, 2)), row(1, 100, (10, 10, 2)), row(2, 200, (10, 10, 2))];
+        let sample =
+            |ms, bytes| ResourceSample { at: at(ms), anonymous_bytes: Some(bytes), ..ResourceSample::default() };
+        let samples = [sample(10, 1), sample(50, 2), sample(60, 3), sample(115, 4), sample(230, 5)];
+        let points = memory_series(&rows.iter().collect::<Vec<_>>(), &samples);
+        let seen: Vec<_> = points.iter().map(|point| (point.served, point.bytes)).collect();
+        assert_eq!(seen, [(1.0, 3.0), (3.0, 5.0)]);
+    }
+
+    #[test]
+    fn too_few_readings_give_a_reason() {
+        let metric = growth_metric(&series(5, 0.0), &Cell::default(), &Basis::default());
+        assert_eq!((metric.value, metric.reason.as_deref()), (None, Some("5 values; an interval needs 30")));
+    }
+}

@@ -1,0 +1,102 @@
+//! The rows of a run, as the event log holds them.
+
+use std::collections::BTreeMap;
+
+use weighbridge_types::metric::Cell;
+use weighbridge_types::record::{ItemRow, LogLine, Phase};
+use weighbridge_types::request::RequestRow;
+use weighbridge_types::resource::ResourceSample;
+
+/// Rows of one or more phases.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// Requests, in the order recorded.
+    pub requests: Vec<RequestRow>,
+    /// Scored items.
+    pub items: Vec<ItemRow>,
+    /// Samples of process and host, with the phase that they were taken in.
+    pub samples: Vec<(Phase, ResourceSample)>,
+}
+
+impl Rows {
+    /// Collects the lines of an event log. A phase that begins again discards the rows of its earlier attempt.
+    pub fn from_lines(lines: impl IntoIterator<Item = LogLine>) -> Self {
+        let mut rows = Self::default();
+        for line in lines {
+            match line {
+                LogLine::PhaseStarted { phase, .. } => rows.discard(phase),
+                LogLine::Request(row) => rows.requests.push(*row),
+                LogLine::Resource { phase, sample } => rows.samples.push((phase, sample)),
+                LogLine::Item(item) => rows.items.push(item),
+            }
+        }
+        rows
+    }
+
+    fn discard(&mut self, phase: Phase) {
+        let is_of_phase = |cell: &Cell| cell.get("phase") == Some(phase.name());
+        self.requests.retain(|row| !is_of_phase(&row.cell));
+        self.items.retain(|item| !is_of_phase(&item.cell));
+        self.samples.retain(|(of, _)| *of != phase);
+    }
+}
+
+/// The cell of a figure: that of its rows without the repetition, `run`.
+#[must_use]
+pub fn figure_cell(cell: &Cell) -> Cell {
+    cell.iter().filter(|(key, _)| *key != "run").fold(Cell::default(), |cell, (key, value)| cell.with(key, value))
+}
+
+/// Rows of one cell that count, split by run; within a run in the order of their release.
+pub(crate) fn by_run<'a>(rows: &[&'a RequestRow]) -> Vec<Vec<&'a RequestRow>> {
+    let mut runs: BTreeMap<&str, Vec<&RequestRow>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.warmup) {
+        runs.entry(row.cell.get("run").unwrap_or_default()).or_default().push(row);
+    }
+    let mut runs: Vec<_> = runs.into_values().collect();
+    for run in &mut runs {
+        run.sort_by_key(|row| (row.timeline.released, row.id));
+    }
+    runs
+}
+
+/// Whether any two requests of a run were in flight at the same time. The rows are in order of release.
+pub(crate) fn overlaps(run: &[&RequestRow]) -> bool {
+    run.windows(2).any(|pair| pair[0].timeline.ended.is_none_or(|ended| ended > pair[1].timeline.released))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_that_begins_again_discards_its_earlier_rows() {
+        let item = |phase| {
+            LogLine::Item(ItemRow {
+                cell: Cell::of(phase),
+                item: String::new(),
+                expected: String::new(),
+                given: None,
+                problem: None,
+            })
+        };
+        let start = |phase, attempt| LogLine::PhaseStarted { phase, attempt };
+        let rows = Rows::from_lines([
+            start(Phase::Latency, 1),
+            item(Phase::Latency),
+            start(Phase::Quality, 1),
+            item(Phase::Quality),
+            item(Phase::Quality),
+            start(Phase::Quality, 2),
+            item(Phase::Quality),
+        ]);
+        let phases: Vec<_> = rows.items.iter().filter_map(|item| item.cell.get("phase")).collect();
+        assert_eq!(phases, ["latency", "quality"]);
+    }
+
+    #[test]
+    fn the_run_is_no_part_of_a_figures_cell() {
+        let cell = Cell::of(Phase::Latency).with("input_tokens", 128);
+        assert_eq!(figure_cell(&cell.clone().with("run", 2)), cell);
+    }
+}
