@@ -1,1 +1,47 @@
-//! Host, process and GPU sampling.
+//! Telemetry: what the machine is, and what this process and its host use while a run goes on.
+//!
+//! It knows nothing of runs, phases or records: it answers [`fingerprint`] (what is measured on), [`Sampler`] (a
+//! series at a fixed rate, with its own cost), [`Probe`] (one sample), [`PeakMeter`] (the kernel's high-water mark)
+//! and [`calibration_kernel`] (how fast this host reads memory).
+//!
+//! Every file under `/proc` and `/sys` is read through a [`SystemRoot`], so that tests use a folder of their own. The
+//! readers are a few lines each instead of a crate that knows one root; the price is that only Linux is read. A file
+//! that is absent or odd gives `None`, never a guess and never a panic.
+
+mod calibration;
+mod cgroup;
+mod cpu;
+mod fingerprint;
+mod gpu;
+mod mounts;
+mod peak;
+mod probe;
+mod process;
+mod root;
+mod sampler;
+mod virtualization;
+
+pub use calibration::{Calibration, calibration_kernel};
+pub use fingerprint::fingerprint;
+pub use peak::{PeakMeter, PeakScope, peak_rss};
+pub use probe::{Probe, Pss, sample_now};
+pub use root::SystemRoot;
+pub use sampler::{Sampler, SamplerCost, SamplerReport, SamplerSettings};
+
+/// Telemetry that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("start the {what} thread: {source}")]
+pub struct TelemetryError {
+    /// What the thread was for.
+    pub(crate) what: &'static str,
+    /// Why the system refused.
+    pub(crate) source: std::io::Error,
+}
+
+impl TelemetryError {
+    /// What to do about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        "raise the limit of processes (`ulimit -u`) or of the container's pids"
+    }
+}
