@@ -150,7 +150,9 @@ fn special_tokens(source: &Source, metadata: &mut Metadata) {
         metadata.insert("tokenizer.ggml.bos_token_id", MetaValue::U32(bos.cast_unsigned()));
     }
     let ends = ids(of("eos_token_id"));
-    for (key, id) in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].iter().zip(ends) {
+    for (key, id) in
+        ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"].iter().zip(ends)
+    {
         metadata.insert(key, MetaValue::U32(id.cast_unsigned()));
     }
     if let Some(add) = source.tokenizer.as_ref().and_then(|settings| settings["add_bos_token"].as_bool()) {

@@ -1,0 +1,221 @@
+//! Weight blocks as groups of 32 signed codes: the one form that the integer products read.
+//!
+//! `value = scale · code - minimum`, with one scale for each half of a group. The layouts are described with
+//! [`BlockType`](crate::quant::BlockType)'s reference conversions.
+
+use super::activations::BLOCK;
+
+/// How one block format splits into groups.
+pub(super) trait Blocks {
+    /// Bytes of a block.
+    const BYTES: usize;
+    /// Groups of 32 in a block.
+    const GROUPS: usize;
+    /// Whether the two halves of a group have scales of their own.
+    const HALVES: bool = false;
+    /// Whether groups have minimums.
+    const MINIMUMS: bool = false;
+    /// What a block's groups share, unpacked once per block.
+    type Header;
+
+    /// Unpacks the header; `f16` converts a half float.
+    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> Self::Header;
+    /// Scales of the halves of a group.
+    fn scales(header: &Self::Header, group: usize) -> [f32; 2];
+    /// What is subtracted from each value of a group.
+    fn minimum(_header: &Self::Header, _group: usize) -> f32 {
+        0.0
+    }
+    /// Codes of a group, -128 to 127.
+    fn codes(block: &[u8], group: usize) -> [i8; BLOCK];
+}
+
+pub(super) struct Q8_0;
+pub(super) struct Q4_0;
+pub(super) struct Q4K;
+pub(super) struct Q5K;
+pub(super) struct Q6K;
+
+impl Blocks for Q8_0 {
+    const BYTES: usize = 34;
+    const GROUPS: usize = 1;
+    type Header = f32;
+
+    #[inline(always)]
+    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> f32 {
+        f16(u16_at(block, 0))
+    }
+
+    #[inline(always)]
+    fn scales(header: &f32, _group: usize) -> [f32; 2] {
+        [*header; 2]
+    }
+
+    #[inline(always)]
+    fn codes(block: &[u8], _group: usize) -> [i8; BLOCK] {
+        run(block, 2).map(u8::cast_signed)
+    }
+}
+
+impl Blocks for Q4_0 {
+    const BYTES: usize = 18;
+    const GROUPS: usize = 1;
+    type Header = f32;
+
+    #[inline(always)]
+    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> f32 {
+        f16(u16_at(block, 0))
+    }
+
+    #[inline(always)]
+    fn scales(header: &f32, _group: usize) -> [f32; 2] {
+        [*header; 2]
+    }
+
+    /// Byte `i` holds value `i` low and value `i + 16` high; codes are stored with 8 added.
+    #[inline(always)]
+    fn codes(block: &[u8], _group: usize) -> [i8; BLOCK] {
+        let mut codes = [0; BLOCK];
+        let (low, high) = codes.split_at_mut(16);
+        for (i, &byte) in block[2..18].iter().enumerate() {
+            low[i] = (byte & 15).cast_signed() - 8;
+            high[i] = (byte >> 4).cast_signed() - 8;
+        }
+        codes
+    }
+}
+
+/// Scales and minimums of the eight groups of Q4_K and Q5_K.
+pub(super) struct Affine {
+    scales: [f32; 8],
+    minimums: [f32; 8],
+}
+
+impl Affine {
+    /// Twelve bytes hold eight scales and eight minimums of six bits each; see `quant::q4_k`.
+    #[inline(always)]
+    fn read(block: &[u8], f16: impl Fn(u16) -> f32) -> Self {
+        const SIX: u32 = 0x3f3f_3f3f;
+        const FOUR: u32 = 0x0f0f_0f0f;
+        const TWO: u32 = 0x0303_0303;
+        let word = |at| u32::from_le_bytes(std::array::from_fn(|i| block[at + i]));
+        let (first, second, third) = (word(4), word(8), word(12));
+        let join = |early: u32, late: u32| (u64::from(late) << 32 | u64::from(early)).to_le_bytes();
+        let scales = join(first & SIX, third & FOUR | (first >> 6 & TWO) << 4);
+        let minimums = join(second & SIX, third >> 4 & FOUR | (second >> 6 & TWO) << 4);
+        let (step, minimum_step) = (f16(u16_at(block, 0)), f16(u16_at(block, 2)));
+        Self {
+            scales: scales.map(|code| step * f32::from(code)),
+            minimums: minimums.map(|code| minimum_step * f32::from(code)),
+        }
+    }
+}
+
+impl Blocks for Q4K {
+    const BYTES: usize = 144;
+    const GROUPS: usize = 8;
+    const MINIMUMS: bool = true;
+    type Header = Affine;
+
+    #[inline(always)]
+    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> Affine {
+        Affine::read(block, f16)
+    }
+
+    #[inline(always)]
+    fn scales(header: &Affine, group: usize) -> [f32; 2] {
+        [header.scales[group]; 2]
+    }
+
+    #[inline(always)]
+    fn minimum(header: &Affine, group: usize) -> f32 {
+        header.minimums[group]
+    }
+
+    #[inline(always)]
+    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+        let shift = 4 * (group % 2);
+        run(block, 16 + 32 * (group / 2)).map(|byte| (byte >> shift & 15).cast_signed())
+    }
+}
+
+impl Blocks for Q5K {
+    const BYTES: usize = 176;
+    const GROUPS: usize = 8;
+    const MINIMUMS: bool = true;
+    type Header = Affine;
+
+    #[inline(always)]
+    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> Affine {
+        Affine::read(block, f16)
+    }
+
+    #[inline(always)]
+    fn scales(header: &Affine, group: usize) -> [f32; 2] {
+        [header.scales[group]; 2]
+    }
+
+    #[inline(always)]
+    fn minimum(header: &Affine, group: usize) -> f32 {
+        header.minimums[group]
+    }
+
+    #[inline(always)]
+    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+        let shift = 4 * (group % 2);
+        let (fifth, nibbles) = (run(block, 16), run(block, 48 + 32 * (group / 2)));
+        let mut codes = [0; BLOCK];
+        for (i, code) in codes.iter_mut().enumerate() {
+            *code = (nibbles[i] >> shift & 15 | (fifth[i] >> group & 1) << 4).cast_signed();
+        }
+        codes
+    }
+}
+
+/// Scales of the sixteen half groups of Q6_K.
+pub(super) struct Halves([f32; 16]);
+
+impl Blocks for Q6K {
+    const BYTES: usize = 210;
+    const GROUPS: usize = 8;
+    const HALVES: bool = true;
+    type Header = Halves;
+
+    #[inline(always)]
+    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> Halves {
+        let step = f16(u16_at(block, 208));
+        let mut scales = [0.0; 16];
+        for (scale, &code) in scales.iter_mut().zip(&block[192..208]) {
+            *scale = step * f32::from(code.cast_signed());
+        }
+        Halves(scales)
+    }
+
+    #[inline(always)]
+    fn scales(header: &Halves, group: usize) -> [f32; 2] {
+        [header.0[2 * group], header.0[2 * group + 1]]
+    }
+
+    #[inline(always)]
+    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+        let (half, quarter) = (group / 4, group % 4);
+        let low = run(block, 64 * half + 32 * (quarter % 2));
+        let upper = run(block, 128 + 32 * half);
+        let (low_shift, upper_shift) = (4 * (quarter / 2), 2 * quarter);
+        let mut codes = [0; BLOCK];
+        for (i, code) in codes.iter_mut().enumerate() {
+            *code = (low[i] >> low_shift & 15 | (upper[i] >> upper_shift & 3) << 4).cast_signed() - 32;
+        }
+        codes
+    }
+}
+
+#[inline(always)]
+fn u16_at(block: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([block[at], block[at + 1]])
+}
+
+#[inline(always)]
+fn run(block: &[u8], at: usize) -> [u8; BLOCK] {
+    std::array::from_fn(|i| block[at + i])
+}

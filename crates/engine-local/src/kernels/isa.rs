@@ -1,0 +1,44 @@
+//! Which instructions the kernels may use.
+
+#[cfg(target_arch = "x86_64")]
+use super::x86::X86;
+
+/// An instruction set that this machine has. Made by [`Isa::detect`] or [`Isa::available`] only, so that holding one
+/// proves that its instructions exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// What every machine has.
+    Portable,
+    /// AVX2, FMA and F16C, and more where found.
+    #[cfg(target_arch = "x86_64")]
+    X86(X86),
+}
+
+impl Isa {
+    /// The fastest one.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::available().pop().unwrap_or(Self::Portable)
+    }
+
+    /// Every one that this machine has, fastest last.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "other machines have one"))]
+        let mut found = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        found.extend(X86::available().into_iter().map(Self::X86));
+        found
+    }
+
+    /// Runs plain code compiled for this instruction set. The compiler then uses its wider registers; results are the
+    /// same, because Rust never fuses or reorders float operations by itself.
+    #[inline(always)]
+    pub(super) fn vectorize<T>(self, work: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Portable => work(),
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(x86) => x86.vectorize(work),
+        }
+    }
+}

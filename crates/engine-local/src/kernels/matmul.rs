@@ -1,0 +1,152 @@
+//! Matrix products over weights as they lie in the file.
+
+use super::activations::{Activations, BLOCK, QuantizedBlock};
+use super::blocks::{self, Blocks};
+use super::isa::Isa;
+use super::pool::{Columns, Pool};
+use super::portable;
+use crate::quant::BlockType;
+use crate::weights::Tensor;
+
+/// Products below which a second thread costs more than it brings: some five microseconds of work.
+const PARALLEL_PRODUCTS: usize = 1 << 17;
+
+/// Parts per thread, so that a thread that starts late or runs slowly takes fewer.
+const PARTS_PER_THREAD: usize = 8;
+
+/// Bytes of activations that a part goes through before it returns to its first weight row: half of a small L2 cache.
+const ACTIVATION_BYTES: usize = 128 << 10;
+
+/// Weight rows that are widened together; a multiple of the tallest tile.
+const WIDENED_ROWS: usize = 4;
+
+/// What computes for one engine: an instruction set and threads.
+#[derive(Debug)]
+pub struct Compute {
+    /// The instruction set.
+    pub isa: Isa,
+    /// The threads.
+    pub pool: Pool,
+}
+
+impl Compute {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn new(isa: Isa, threads: usize) -> std::io::Result<Self> {
+        Ok(Self { isa, pool: Pool::new(threads)? })
+    }
+
+    /// Multiplies activations `[m, k]` with a weight of `n` rows and `k` columns: `out[i, j] = x[i] · weight[j]`,
+    /// `[m, n]`.
+    ///
+    /// # Panics
+    /// When the shapes do not belong together.
+    pub fn matmul(&mut self, weight: &Tensor, x: &mut Activations<'_>, out: &mut [f32]) {
+        let (rows, columns) = (weight.rows(), weight.cols());
+        assert!(x.columns == columns && out.len() == x.rows() * rows, "shapes of `{}`", weight.name());
+        let isa = self.isa;
+        let chunk = chunk_of(rows, rows * columns * x.rows(), self.pool.threads());
+        if weight.block_type().is_float() {
+            let x = x.values;
+            let task = |part: Columns<'_, f32>| float_part(isa, weight, x, part);
+            self.pool.for_columns(out, rows, chunk, task);
+        } else {
+            let x = x.quantized(isa, &mut self.pool);
+            let task = |part: Columns<'_, f32>| block_part(isa, weight, x, part);
+            self.pool.for_columns(out, rows, chunk, task);
+        }
+    }
+}
+
+/// Weight rows of one part: a multiple of eight, or all.
+fn chunk_of(rows: usize, products: usize, threads: usize) -> usize {
+    if threads == 1 || products < PARALLEL_PRODUCTS {
+        return rows.max(1);
+    }
+    rows.div_ceil(threads * PARTS_PER_THREAD).next_multiple_of(8)
+}
+
+fn float_part(isa: Isa, weight: &Tensor, x: &[f32], mut part: Columns<'_, f32>) {
+    let columns = weight.cols();
+    let rows = part.range.clone();
+    let block_rows = (ACTIVATION_BYTES / (4 * columns)).max(3).next_multiple_of(3);
+    let mut widened = Vec::new();
+    for (number, x) in x.chunks(block_rows * columns).enumerate() {
+        let first = number * block_rows;
+        if let Some(weights) = weight.as_f32() {
+            let weights = &weights[rows.start * columns..rows.end * columns];
+            float_panel(isa, weights, x, columns, |row, position, value| part.row_mut(first + position)[row] = value);
+            continue;
+        }
+        widened.resize(WIDENED_ROWS * columns, 0.0);
+        for start in rows.clone().step_by(WIDENED_ROWS) {
+            let count = WIDENED_ROWS.min(rows.end - start);
+            let widened = &mut widened[..count * columns];
+            widen(isa, weight, start, widened);
+            let offset = start - rows.start;
+            float_panel(isa, widened, x, columns, |row, position, value| {
+                part.row_mut(first + position)[offset + row] = value;
+            });
+        }
+    }
+}
+
+/// Converts weight rows from `start` on.
+fn widen(isa: Isa, weight: &Tensor, start: usize, out: &mut [f32]) {
+    let count = out.len() / weight.cols();
+    let bytes = &weight.bytes()[start * weight.row_bytes()..(start + count) * weight.row_bytes()];
+    match (isa, weight.block_type(), bytemuck::try_cast_slice(bytes)) {
+        #[cfg(target_arch = "x86_64")]
+        (Isa::X86(x86), BlockType::F16, Ok(halves)) => x86.widen_f16(halves, out),
+        (_, BlockType::BF16, Ok(halves)) => isa.vectorize(
+            #[inline(always)]
+            || widen_bf16(halves, out),
+        ),
+        (_, block_type, _) => block_type.dequantize(bytes, out),
+    }
+}
+
+/// The bits of a BF16 value are the upper half of an F32 value's.
+#[inline(always)]
+fn widen_bf16(halves: &[u16], out: &mut [f32]) {
+    for (out, &half) in out.iter_mut().zip(halves) {
+        *out = f32::from_bits(u32::from(half) << 16);
+    }
+}
+
+fn float_panel(isa: Isa, weights: &[f32], x: &[f32], columns: usize, put: impl FnMut(usize, usize, f32)) {
+    match isa {
+        Isa::Portable => portable::float_panel(weights, x, columns, put),
+        #[cfg(target_arch = "x86_64")]
+        Isa::X86(x86) => x86.float_panel(weights, x, columns, put),
+    }
+}
+
+fn block_part(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], part: Columns<'_, f32>) {
+    match weight.block_type() {
+        BlockType::Q8_0 => part_of::<blocks::Q8_0>(isa, weight, x, part),
+        BlockType::Q4_0 => part_of::<blocks::Q4_0>(isa, weight, x, part),
+        BlockType::Q4K => part_of::<blocks::Q4K>(isa, weight, x, part),
+        BlockType::Q5K => part_of::<blocks::Q5K>(isa, weight, x, part),
+        BlockType::Q6K => part_of::<blocks::Q6K>(isa, weight, x, part),
+        BlockType::F32 | BlockType::F16 | BlockType::BF16 => unreachable!("floats are not quantized"),
+    }
+}
+
+fn part_of<B: Blocks>(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], mut part: Columns<'_, f32>) {
+    let groups = weight.cols() / BLOCK;
+    let rows = part.range.clone();
+    let weights = &weight.bytes()[rows.start * weight.row_bytes()..rows.end * weight.row_bytes()];
+    let block_rows = (ACTIVATION_BYTES / (groups * size_of::<QuantizedBlock>())).max(8).next_multiple_of(8);
+    for (number, x) in x.chunks(block_rows * groups).enumerate() {
+        let first = number * block_rows;
+        let put = |row: usize, position: usize, value| part.row_mut(first + position)[row] = value;
+        match isa {
+            Isa::Portable => portable::block_panel::<B>(weights, x, groups, put),
+            #[cfg(target_arch = "x86_64")]
+            Isa::X86(x86) => x86.block_panel::<B>(weights, x, groups, put),
+        }
+    }
+}

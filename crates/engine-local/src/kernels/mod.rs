@@ -1,0 +1,22 @@
+//! Arithmetic: matrix products over mapped weights, attention, and what lies between them.
+//!
+//! Every result is computed by the same operations in the same order however many rows are computed together and on
+//! however many threads, so that a request's tokens do not depend on its neighbors in a batch.
+
+mod activations;
+mod attention;
+mod blocks;
+mod elementwise;
+mod isa;
+mod matmul;
+mod pool;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use activations::{Activations, QuantizedBlock};
+pub use attention::attend;
+pub use elementwise::{add, add_bias, gelu, layer_norm, log_sum_exp, rms_norm, rotate, softmax, swiglu};
+pub use isa::Isa;
+pub use matmul::Compute;
+pub use pool::{Columns, Pool};

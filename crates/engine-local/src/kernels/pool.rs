@@ -1,0 +1,296 @@
+//! The threads of one engine.
+//!
+//! A decode step hands out about a hundred jobs of some ten microseconds each, so threads look for the next job for a
+//! while before they sleep, and parts of a job are claimed as threads become free. A thread that the system has set
+//! aside delays nobody: a job is closed when its parts are claimed, and late threads stay out.
+#![expect(unsafe_code, reason = "threads that outlive a job borrow its closure and its output while it runs")]
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Looks for a new job before a thread sleeps; some 50 µs, longer than any gap within a decode step.
+const LOOKS_BEFORE_SLEEP: u32 = 4000;
+
+/// Looks for a job's end before the caller lets other threads of the machine run.
+const LOOKS_BEFORE_YIELD: u32 = 4000;
+
+/// `state` counts the threads inside the job in its low half; these are its other parts.
+const OPEN: u64 = 1 << 32;
+const NUMBER: u64 = 1 << 33;
+
+type Task = dyn Fn(usize) + Sync;
+
+/// A set of threads that share one job at a time. The calling thread takes part.
+#[derive(Debug)]
+pub struct Pool {
+    shared: Arc<Shared>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+/// Columns `range` of a row-major matrix, for one part of a job.
+#[derive(Debug)]
+pub struct Columns<'a, T> {
+    /// Which columns.
+    pub range: Range<usize>,
+    /// First value of the matrix.
+    start: *mut T,
+    /// Columns of the matrix.
+    width: usize,
+    /// Rows of the matrix.
+    rows: usize,
+    matrix: PhantomData<&'a mut [T]>,
+}
+
+impl<T> Columns<'_, T> {
+    /// These columns of one row.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn row_mut(&mut self, row: usize) -> &mut [T] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: the constructor checked that the matrix holds `rows * width` values and that the range lies within
+        // the width. No other part has these columns, and `&mut self` keeps this part to one row at a time.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.width + self.range.start), self.range.len()) }
+    }
+}
+
+impl Pool {
+    /// Starts threads so that `threads` compute, the caller included; at least 1.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn new(threads: usize) -> std::io::Result<Self> {
+        let mut pool = Self { shared: Arc::new(Shared::default()), helpers: Vec::new() };
+        for number in 1..threads.max(1) {
+            let shared = Arc::clone(&pool.shared);
+            let builder = std::thread::Builder::new().name(format!("compute-{number}"));
+            pool.helpers.push(builder.spawn(move || shared.help())?);
+        }
+        Ok(pool)
+    }
+
+    /// Threads that compute, the caller included.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.helpers.len() + 1
+    }
+
+    /// Splits the columns of a row-major matrix into runs of `chunk` and calls `task` once for each, on all threads.
+    /// Returns when all are done.
+    ///
+    /// # Panics
+    /// When `out` is no whole number of rows of `width`, when `chunk` is 0, or when `task` panics.
+    pub fn for_columns<T: Send>(
+        &mut self,
+        out: &mut [T],
+        width: usize,
+        chunk: usize,
+        task: impl Fn(Columns<'_, T>) + Sync,
+    ) {
+        assert!(chunk > 0 && out.len().is_multiple_of(width), "{} values in rows of {width}", out.len());
+        let (start, rows) = (Start(out.as_mut_ptr()), out.len() / width);
+        let part = |index: usize| {
+            let range = index * chunk..((index + 1) * chunk).min(width);
+            task(Columns { range, start: start.get(), width, rows, matrix: PhantomData });
+        };
+        self.run(width.div_ceil(chunk), &part);
+    }
+
+    fn run(&mut self, parts: usize, task: &Task) {
+        if parts <= 1 || self.helpers.is_empty() {
+            return (0..parts).for_each(task);
+        }
+        let shared = &*self.shared;
+        shared.parts.store(parts, Ordering::Relaxed);
+        shared.next.store(0, Ordering::Relaxed);
+        // SAFETY: only the lifetime changes. Threads enter a job only while it is open; `Closing` closes it and waits
+        // for those inside before `task` ends, also when a part panics here. `&mut self` keeps other jobs out.
+        let task: &'static Task = unsafe { std::mem::transmute::<&Task, &'static Task>(task) };
+        // SAFETY: no job is open, so that no thread reads the cell.
+        unsafe { *shared.task.get() = Some(task) };
+        let number = (shared.state.load(Ordering::Relaxed) & !(NUMBER - 1)).wrapping_add(NUMBER);
+        shared.state.store(number | OPEN, Ordering::SeqCst);
+        if shared.sleepers.load(Ordering::SeqCst) > 0 {
+            self.helpers.iter().for_each(|helper| helper.thread().unpark());
+        }
+        let closing = Closing(shared);
+        shared.take_parts(task);
+        drop(closing);
+        let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        for helper in self.helpers.drain(..) {
+            helper.thread().unpark();
+            // A panic of a task was handed to the caller; the thread itself has none.
+            drop(helper.join());
+        }
+    }
+}
+
+/// Carries the matrix to the threads.
+struct Start<T>(*mut T);
+
+impl<T> Start<T> {
+    fn get(&self) -> *mut T {
+        self.0
+    }
+}
+
+// SAFETY: parts reach disjoint columns only, and `T: Send` lets another thread write them.
+unsafe impl<T: Send> Sync for Start<T> {}
+
+#[derive(Default)]
+struct Shared {
+    /// Job number, open flag, and threads inside.
+    state: AtomicU64,
+    task: UnsafeCell<Option<&'static Task>>,
+    parts: AtomicUsize,
+    next: AtomicUsize,
+    sleepers: AtomicUsize,
+    stop: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: `task` is written while no job is open and read by threads that entered an open one; entering acquires what
+// opening released.
+unsafe impl Sync for Shared {}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Life of a helper: enter each job once.
+    fn help(&self) {
+        let mut last = 0;
+        while let Some(state) = self.wait_for_job(last) {
+            let entered =
+                self.state.compare_exchange(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            if !entered {
+                continue;
+            }
+            last = state & !(NUMBER - 1);
+            // SAFETY: this thread is inside an open job, so that the cell is not written.
+            if let Some(task) = unsafe { *self.task.get() }
+                && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_parts(task)))
+            {
+                *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+            }
+            self.state.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// The state of an open job with another number; `None` when the pool ends.
+    fn wait_for_job(&self, last: u64) -> Option<u64> {
+        let open = || {
+            let state = self.state.load(Ordering::SeqCst);
+            (state & OPEN != 0 && state & !(NUMBER - 1) != last).then_some(state)
+        };
+        loop {
+            for _ in 0..LOOKS_BEFORE_SLEEP {
+                if let Some(state) = open() {
+                    return Some(state);
+                }
+                std::hint::spin_loop();
+            }
+            if self.stop.load(Ordering::SeqCst) {
+                return None;
+            }
+            self.sleepers.fetch_add(1, Ordering::SeqCst);
+            // The caller opens a job and then counts sleepers; this thread counts itself and then looks. One sees the
+            // other.
+            if open().is_none() && !self.stop.load(Ordering::SeqCst) {
+                std::thread::park();
+            }
+            self.sleepers.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn take_parts(&self, task: &Task) {
+        let parts = self.parts.load(Ordering::Relaxed);
+        loop {
+            let part = self.next.fetch_add(1, Ordering::Relaxed);
+            if part >= parts {
+                return;
+            }
+            task(part);
+        }
+    }
+}
+
+/// Closes the job when dropped and waits until no thread is inside.
+struct Closing<'a>(&'a Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let shared = self.0;
+        let mut state = shared.state.fetch_and(!OPEN, Ordering::Acquire);
+        let mut looks = 0;
+        while state & (OPEN - 1) != 0 {
+            looks += 1;
+            if looks > LOOKS_BEFORE_YIELD {
+                std::thread::yield_now();
+            }
+            std::hint::spin_loop();
+            state = shared.state.load(Ordering::Acquire);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_is_visited_once() {
+        for threads in [1, 2, 5] {
+            let mut pool = Pool::new(threads).unwrap();
+            for (rows, width, chunk) in [(1, 1, 1), (3, 100, 7), (2, 8, 100), (4, 1000, 1)] {
+                let mut out = vec![0_u32; rows * width];
+                pool.for_columns(&mut out, width, chunk, |mut columns| {
+                    for row in 0..rows {
+                        columns.row_mut(row).iter_mut().for_each(|value| *value += 1);
+                    }
+                });
+                assert!(out.iter().all(|&count| count == 1), "{threads} threads, {rows} x {width} by {chunk}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_jobs_in_a_row_and_after_sleep() {
+        let mut pool = Pool::new(3).unwrap();
+        let mut out = vec![0_u64; 64];
+        for _ in 0..2000 {
+            pool.for_columns(&mut out, 64, 4, |mut columns| columns.row_mut(0).iter_mut().for_each(|v| *v += 1));
+        }
+        assert!(out.iter().all(|&count| count == 2000));
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let mut pool = Pool::new(2).unwrap();
+        let mut out = vec![0_u8; 64];
+        let failed = catch_unwind(AssertUnwindSafe(|| {
+            pool.for_columns(&mut out, 64, 1, |columns| assert!(columns.range.start != 40, "planned"));
+        }));
+        assert!(failed.is_err());
+        pool.for_columns(&mut out, 64, 1, |mut columns| columns.row_mut(0)[0] = 1);
+        assert!(out.iter().all(|&value| value == 1));
+    }
+}

@@ -1,0 +1,6 @@
+//! The crate through its public face, on files made by the reference implementations.
+
+mod fixtures;
+mod quant;
+mod read;
+mod tokens;
