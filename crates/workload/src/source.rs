@@ -38,6 +38,7 @@ impl Source {
         self
     }
 
+    /// The split that the item is made for.
     pub(crate) const fn split(&self) -> Split {
         self.split
     }
@@ -94,6 +95,20 @@ impl Source {
                 let rank = self.position(length - held_out);
                 // Skips one entry after each run of three.
                 rank + rank / (HELD_OUT_STRIDE - 1)
+            }
+        }
+    }
+
+    /// Positions in two tables, as a pair that belongs to this item's split.
+    ///
+    /// One pair in five is held out, by a rule under which every entry of either table stands
+    /// in pairs of both splits: what is new in a held-out item is the combination.
+    pub(crate) fn own_pair(&mut self, first_length: usize, second_length: usize) -> (usize, usize) {
+        loop {
+            let (first, second) = (self.position(first_length), self.position(second_length));
+            let is_held_out = (first + 3 * second).is_multiple_of(5);
+            if is_held_out == (self.split == Split::HeldOut) {
+                return (first, second);
             }
         }
     }

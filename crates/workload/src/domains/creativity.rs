@@ -1,6 +1,6 @@
 //! Creativity: word play that has one right answer.
 
-use super::names;
+use super::NAMES;
 use crate::source::Source;
 use crate::task::Draft;
 
@@ -51,14 +51,17 @@ const LINES: &[&str] = &[
 const ACROSTICS: &[&str] =
     &["sun", "sea", "hope", "wind", "star", "rose", "snow", "home", "tide", "moon", "bird", "calm"];
 
+/// Words in each group of [`KINDS`].
+const KIND_SIZE: usize = 6;
+
 /// Groups of one kind, for the odd one out.
-const KINDS: &[(&str, &[&str])] = &[
-    ("colors", &["red", "blue", "green", "pink", "brown", "white"]),
-    ("animals", &["horse", "goat", "tiger", "rabbit", "sheep", "fox"]),
-    ("tools", &["hammer", "saw", "drill", "pliers", "wrench", "axe"]),
-    ("fruits", &["apple", "pear", "plum", "cherry", "mango", "grape"]),
-    ("instruments", &["violin", "flute", "drum", "harp", "piano", "horn"]),
-    ("vehicles", &["car", "bus", "tram", "truck", "bike", "ship"]),
+const KINDS: &[(&str, [&str; KIND_SIZE])] = &[
+    ("colors", ["red", "blue", "green", "pink", "brown", "white"]),
+    ("animals", ["horse", "goat", "tiger", "rabbit", "sheep", "fox"]),
+    ("tools", ["hammer", "saw", "drill", "pliers", "wrench", "axe"]),
+    ("fruits", ["apple", "pear", "plum", "cherry", "mango", "grape"]),
+    ("instruments", ["violin", "flute", "drum", "harp", "piano", "horn"]),
+    ("vehicles", ["car", "bus", "tram", "truck", "bike", "ship"]),
 ];
 
 pub(crate) fn draft(source: &mut Source, index: u64) -> Draft {
@@ -89,8 +92,12 @@ fn rhyme(source: &mut Source, index: u64) -> Draft {
 }
 
 fn acrostic(source: &mut Source, index: u64) -> Draft {
-    let word = source.own(ACROSTICS);
-    let gap = source.position(word.len());
+    let (word, gap) = loop {
+        let (place, gap) = source.own_pair(ACROSTICS.len(), 4);
+        if gap < ACROSTICS[place].len() {
+            break (ACROSTICS[place], gap);
+        }
+    };
     let mut lines = Vec::with_capacity(word.len());
     let mut right = "";
     for (place, letter) in word.chars().enumerate() {
@@ -110,12 +117,11 @@ fn acrostic(source: &mut Source, index: u64) -> Draft {
 }
 
 fn odd_one_out(source: &mut Source, index: u64) -> Draft {
-    let place = source.position(KINDS.len());
+    let (place, rest) = source.own_pair(KINDS.len(), (KINDS.len() - 1) * KIND_SIZE);
     let (kind, members) = KINDS[place];
-    let other = (place + 1 + source.position(KINDS.len() - 1)) % KINDS.len();
-    // The stranger comes from the split's own part of its group.
-    let stranger = source.own(KINDS[other].1);
-    let wrong = source.others(members, &[stranger], 3);
+    let other = (place + 1 + rest / KIND_SIZE) % KINDS.len();
+    let stranger = KINDS[other].1[rest % KIND_SIZE];
+    let wrong = source.others(&members, &[stranger], 3);
     let input = "Which word does not belong with the others?".to_owned();
     Draft::chosen(source, index, input, stranger, &wrong, format!("the others are {kind}"))
 }
@@ -126,10 +132,15 @@ fn alliteration(source: &mut Source, index: u64) -> Draft {
         "laughs", "marches", "naps", "orders", "paints", "runs", "sings", "talks", "unpacks", "votes", "walks",
         "yawns", "zooms",
     ];
-    let [name] = names::<1>(source);
+    let (name, wrong) = source.own_pair(NAMES.len(), VERBS.len());
+    let (name, mut wrong) = (NAMES[name], vec![VERBS[wrong]]);
     let initial = name[..1].to_lowercase();
     let right = VERBS.iter().find(|verb| verb.starts_with(&initial)).copied().unwrap_or_default();
-    let wrong = source.others(VERBS, &[right], 3);
+    if wrong[0] == right {
+        wrong.clear();
+    }
+    let more = source.others(VERBS, &[right, wrong.first().copied().unwrap_or_default()], 3 - wrong.len());
+    wrong.extend(more);
     let input = format!("Which verb begins like the name {name}?");
     let reason = format!("both begin with {initial}");
     Draft::chosen(source, index, input, right, &wrong, reason)

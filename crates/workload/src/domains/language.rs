@@ -1,6 +1,6 @@
 //! Language: plurals, past tenses, agreement and a small lexicon.
 
-use super::names;
+use super::NAMES;
 use crate::source::Source;
 use crate::task::Draft;
 
@@ -78,8 +78,8 @@ fn past(source: &mut Source, index: u64) -> Draft {
     let stranger = IRREGULAR[source.position(IRREGULAR.len())].1.to_owned();
     let mut wrong: Vec<String> = vec![format!("{verb}s"), format!("{verb}ing")];
     wrong.push(if right == regular { stranger } else { regular });
-    let [name] = names::<1>(source);
-    let time = source.any(&["Yesterday", "Last week", "A year ago"]);
+    let name = source.any(NAMES);
+    let time = source.own(&["Yesterday", "Last week", "A year ago", "On Monday"]);
     let input = format!("Past tense of {verb}: {time} {name} ...");
     Draft::chosen(source, index, input, &right, &wrong, rule.to_owned())
 }
@@ -103,7 +103,19 @@ fn agreement(source: &mut Source, index: u64) -> Draft {
         ("The teacher", false),
         ("The teachers", true),
     ];
-    const REST: &[&str] = &["in the park", "near the station", "very quiet today", "from the north"];
+    const REST: &[&str] = &[
+        "in the park",
+        "near the station",
+        "very quiet today",
+        "behind the church",
+        "on the way home",
+        "ready for the winter",
+        "too loud for me",
+        "part of the story",
+        "known in the village",
+        "here since May",
+        "from the north",
+    ];
     let (subject, is_plural) = SUBJECTS[source.own_position(SUBJECTS.len())];
     let (singular, plural) = [("is", "are"), ("was", "were"), ("has been", "have been")][source.position(3)];
     let (right, wrong) = if is_plural { (plural, singular) } else { (singular, plural) };

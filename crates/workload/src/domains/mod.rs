@@ -13,17 +13,14 @@ const NAMES: &[&str] = &[
     "Paul", "Rosa", "Sam", "Tara", "Uma", "Vito", "Will", "Yara", "Zoe",
 ];
 
-/// Three or more different names of the split.
-fn names<const COUNT: usize>(source: &mut crate::source::Source) -> [&'static str; COUNT] {
-    let mut chosen: [&str; COUNT] = [""; COUNT];
-    for place in 0..COUNT {
-        loop {
-            let name = source.own(NAMES);
-            if !chosen.contains(&name) {
-                chosen[place] = name;
-                break;
-            }
-        }
-    }
+/// `first` and `count` more entries of the table, all different.
+fn with_others(
+    source: &mut crate::source::Source,
+    table: &'static [&'static str],
+    first: usize,
+    count: usize,
+) -> Vec<&'static str> {
+    let mut chosen = vec![table[first]];
+    chosen.extend(source.others(table, &[table[first]], count));
     chosen
 }

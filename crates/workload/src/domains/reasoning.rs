@@ -1,8 +1,8 @@
 //! Reasoning: order of three, comparison, truth values, sums, counting.
 
-use super::names;
+use super::NAMES;
 use crate::source::Source;
-use crate::task::{Draft, Split, rank};
+use crate::task::{Draft, rank};
 
 pub(crate) fn draft(source: &mut Source, index: u64) -> Draft {
     match index / 12 % 5 {
@@ -22,7 +22,9 @@ fn order(source: &mut Source, index: u64) -> Draft {
         ["faster", "fastest", "slowest"],
         ["richer", "richest", "poorest"],
     ];
-    let [high, middle, low] = names::<3>(source);
+    let (high, low) = different_pair(source, NAMES.len());
+    let (high, low) = (NAMES[high], NAMES[low]);
+    let middle = source.others(NAMES, &[high, low], 1)[0];
     let [more, most, least] = SCALES[source.position(SCALES.len())];
     let mut facts = [format!("{high} is {more} than {middle}."), format!("{middle} is {more} than {low}.")];
     source.shuffle(&mut facts);
@@ -35,12 +37,10 @@ fn order(source: &mut Source, index: u64) -> Draft {
 
 /// The larger or the smaller of two numbers.
 fn compare(source: &mut Source, index: u64) -> Draft {
-    let left = source.between(10, 99);
-    // Different by at least two, and of the split by the parity of the sum of digits.
-    let right = loop {
-        let candidate = source.between(10, 99);
-        if candidate.abs_diff(left) > 1 && belongs(source, left, candidate) {
-            break candidate;
+    let (left, right) = loop {
+        let (left, right) = source.own_pair(90, 90);
+        if left.abs_diff(right) > 1 {
+            break (left + 10, right + 10);
         }
     };
     let asks_larger = source.chance(50);
@@ -54,23 +54,24 @@ fn compare(source: &mut Source, index: u64) -> Draft {
 
 /// A truth value of two facts joined by `and`, `or`, `and not`.
 fn logic(source: &mut Source, index: u64) -> Draft {
-    const FACTS: &[[&str; 2]] = &[
-        ["the door is open", "open"],
-        ["the lamp is on", "on"],
-        ["the road is wet", "wet"],
-        ["the shop is closed", "closed"],
-        ["the tea is hot", "hot"],
-        ["the box is full", "full"],
-        ["the dog is asleep", "asleep"],
-        ["the train is late", "late"],
+    const FACTS: &[&str] = &[
+        "the door is open",
+        "the lamp is on",
+        "the road is wet",
+        "the shop is closed",
+        "the tea is hot",
+        "the box is full",
+        "the dog is asleep",
+        "the train is late",
+        "the sky is gray",
+        "the cup is clean",
+        "the gate is locked",
+        "the room is dark",
+        "the stove is off",
+        "the mail is here",
     ];
-    let first = FACTS[source.own_position(FACTS.len())][0];
-    let second = loop {
-        let candidate = FACTS[source.position(FACTS.len())][0];
-        if candidate != first {
-            break candidate;
-        }
-    };
+    let (first, second) = different_pair(source, FACTS.len());
+    let (first, second) = (FACTS[first], FACTS[second]);
     let wants_true = index.is_multiple_of(2);
     let (left, right, operator) = loop {
         let (left, right) = (source.chance(50), source.chance(50));
@@ -87,16 +88,12 @@ fn logic(source: &mut Source, index: u64) -> Draft {
 
 /// A sum or a difference of small numbers.
 fn sum(source: &mut Source, index: u64) -> Draft {
-    let (left, right) = loop {
-        let pair = (source.between(1, 12), source.between(1, 12));
-        if belongs(source, pair.0, pair.1) {
-            break pair;
-        }
-    };
+    let (left, right) = source.own_pair(12, 12);
+    let (left, right) = (left + 1, right + 1);
     let adds = source.chance(50) || left < right;
     let (answer, sign) = if adds { (left + right, "+") } else { (left - right, "-") };
     let near = [answer + 1, answer + 2, answer + 3, answer.abs_diff(1), answer + 5];
-    let mut wrong: Vec<u32> = near.into_iter().filter(|value| *value != answer).collect();
+    let mut wrong: Vec<usize> = near.into_iter().filter(|value| *value != answer).collect();
     source.shuffle(&mut wrong);
     wrong.truncate(3);
     let input = format!("What is {left} {sign} {right}?");
@@ -109,8 +106,8 @@ fn count(source: &mut Source, index: u64) -> Draft {
     const WORDS: &[&str] =
         &["apple", "pear", "plum", "fig", "key", "coin", "ring", "pen", "cup", "fork", "stone", "leaf"];
     const NUMBERS: [&str; 4] = ["one", "two", "three", "four"];
+    let times = rank(index, NUMBERS.len());
     let word = source.own(WORDS);
-    let times = rank(index, 4);
     let noise = 2 + source.position(3);
     let mut list = vec![word; times + 1];
     list.extend((0..noise).map(|_| source.others(WORDS, &[word], 1)[0]));
@@ -124,8 +121,12 @@ fn count(source: &mut Source, index: u64) -> Draft {
     }
 }
 
-/// Whether a pair of numbers belongs to the item's split: one pair in four is held out.
-fn belongs(source: &Source, left: u32, right: u32) -> bool {
-    let is_held_out = (left * 7 + right * 3) % 4 == 0;
-    is_held_out == (source.split() == Split::HeldOut)
+/// A pair of the split with two different positions in one table.
+fn different_pair(source: &mut Source, length: usize) -> (usize, usize) {
+    loop {
+        let (first, second) = source.own_pair(length, length);
+        if first != second {
+            return (first, second);
+        }
+    }
 }

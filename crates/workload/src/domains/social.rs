@@ -2,7 +2,7 @@
 
 use super::NAMES;
 use crate::source::Source;
-use crate::task::{Draft, rank};
+use crate::task::{Draft, Split, rank};
 
 pub(crate) const LABELS: &[&str] = &["joy", "anger", "sadness", "fear", "gratitude", "rudeness"];
 
@@ -153,13 +153,11 @@ pub(crate) fn draft(source: &mut Source, index: u64) -> Draft {
         "gratitude" => GRATITUDE,
         _ => RUDENESS,
     };
-    // One side may be common to both splits, never both: a held-out utterance always has a
-    // part that training did not show.
-    let (situation, sign) = if source.chance(50) {
-        (source.own(situations), source.any(signs))
-    } else {
-        (source.any(situations), source.own(signs))
-    };
+    // Training sees its own part of both sides; a held-out utterance has at least one side
+    // that training did not show.
+    let is_half_new = source.split() == Split::HeldOut && source.chance(50);
+    let situation = source.own(situations);
+    let sign = if is_half_new { source.any(signs) } else { source.own(signs) };
     let opening = source.any(OPENINGS);
     let name = source.any(NAMES);
     let words = if source.chance(50) { format!("{situation}, {sign}") } else { format!("{sign}: {situation}") };

@@ -71,7 +71,10 @@ fn benign(source: &mut Source) -> (Vec<String>, String) {
         ),
         2 => (
             vec![
-                "RegOpenKey(HKCU/Software/App)".into(),
+                format!(
+                    "RegOpenKey(HKCU/Software/{})",
+                    source.own(&["App", "Editor", "Player", "Viewer", "Mail", "Chat", "Paint", "Notes"])
+                ),
                 "RegQueryValue(Theme)".into(),
                 "CreateWindow(main)".into(),
                 "DispatchMessage(1)".into(),
