@@ -1,0 +1,165 @@
+//! The reader of a run's events that keeps them.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::record::{LogLine, Record};
+
+use crate::frames::FrameReader;
+use crate::record::write_record;
+use crate::writer::{Job, Writer, Written};
+use crate::{RunFolder, StoreError};
+
+/// Lines that may wait for the writer. A disk that is behind by this many slows the run down, which is counted.
+const QUEUE_LINES: usize = 4096;
+
+/// What a recorder did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecorderReport {
+    /// Lines written to the event log.
+    pub lines: u64,
+    /// Bytes written to the event log.
+    pub bytes: u64,
+    /// Lines that had to wait because the queue was full.
+    pub waits: u64,
+}
+
+/// Writes the events of a run into its folder: lines to the log as they happen, the record at each checkpoint.
+///
+/// The lines go through a bounded queue to a thread of their own, so that a slow disk does not hold up the run. When
+/// that thread fails, for example on a full disk, the next call and [`close`](Recorder::close) say so.
+#[derive(Debug)]
+pub struct Recorder {
+    folder: RunFolder,
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<io::Result<Written>>>,
+    failure: Option<SinkError>,
+    written: Written,
+    waits: u64,
+}
+
+impl Recorder {
+    /// Starts to record. The log of a resumed run is cut after its last complete frame and goes on from there.
+    ///
+    /// # Errors
+    /// When the log is damaged before its end, or cannot be written.
+    pub fn start(folder: RunFolder) -> Result<Self, StoreError> {
+        let path = folder.log_path();
+        let end = complete_end(folder.log(), &path)?;
+        folder.log().set_len(end).map_err(StoreError::io("cut the torn end of", &path))?;
+        let file = folder.log().try_clone().map_err(StoreError::io("open", &path))?;
+        Self::with_log(folder, file, end)
+    }
+
+    fn with_log(folder: RunFolder, file: File, end: u64) -> Result<Self, StoreError> {
+        let path = folder.log_path();
+        let writer = Writer::new(file, end).map_err(StoreError::io("write", &path))?;
+        let (jobs, queue) = sync_channel(QUEUE_LINES);
+        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || writer.run(&queue));
+        let thread = thread.map_err(StoreError::io("start the thread that writes", &path))?;
+        let (written, waits) = (Written::default(), 0);
+        Ok(Self { folder, jobs: Some(jobs), thread: Some(thread), failure: None, written, waits })
+    }
+
+    /// The folder recorded into.
+    #[must_use]
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// Writes what is waiting and lets go of the folder.
+    ///
+    /// # Errors
+    /// When anything could not be written, now or before.
+    pub fn close(mut self) -> Result<RecorderReport, SinkError> {
+        self.finish();
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(RecorderReport { lines: self.written.lines, bytes: self.written.bytes, waits: self.waits }),
+        }
+    }
+
+    fn keep(&mut self, line: LogLine) -> Result<(), SinkError> {
+        let Some(jobs) = &self.jobs else {
+            return Err(self.why_stopped());
+        };
+        let sent = match jobs.try_send(Job::Line(line)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(job)) => {
+                self.waits += 1;
+                jobs.send(job).map_err(drop)
+            }
+            Err(TrySendError::Disconnected(_)) => Err(()),
+        };
+        sent.map_err(|()| self.why_stopped())
+    }
+
+    /// Waits until every line so far is durable, so that a record never tells of lines that the log lacks.
+    fn sync(&mut self) -> Result<(), SinkError> {
+        let (done, answer) = sync_channel(1);
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job::Sync(done)).is_ok());
+        if sent && answer.recv().is_ok() { Ok(()) } else { Err(self.why_stopped()) }
+    }
+
+    fn why_stopped(&mut self) -> SinkError {
+        self.finish();
+        let stopped = || io::Error::other("the thread that writes it has stopped");
+        self.failure.get_or_insert_with(|| failure(&self.folder.log_path(), stopped())).clone()
+    }
+
+    /// Hangs up, waits for the thread, and keeps what it says.
+    fn finish(&mut self) {
+        drop(self.jobs.take());
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let result = thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes it panicked")));
+        match result {
+            Ok(written) => self.written = written,
+            Err(error) => self.failure = Some(failure(&self.folder.log_path(), error)),
+        }
+    }
+}
+
+impl Sink for Recorder {
+    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
+        line_of(event).map_or(Ok(()), |line| self.keep(line))
+    }
+
+    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
+        self.sync()?;
+        write_record(&self.folder.record_path(), record).map_err(|error| SinkError::from(&error))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// The line that keeps an event. Progress is for the moment; a phase's end is kept by the record.
+fn line_of(event: &RunEvent) -> Option<LogLine> {
+    match event {
+        RunEvent::PhaseStarted { phase, attempt } => Some(LogLine::PhaseStarted { phase: *phase, attempt: *attempt }),
+        RunEvent::Request(row) => Some(LogLine::Request(row.clone())),
+        RunEvent::Resource { phase, sample } => Some(LogLine::Resource { phase: *phase, sample: *sample }),
+        RunEvent::Item(row) => Some(LogLine::Item(row.clone())),
+        RunEvent::Progress { .. } | RunEvent::PhaseFinished { .. } => None,
+    }
+}
+
+fn failure(path: &Path, source: io::Error) -> SinkError {
+    SinkError::from(&StoreError::io("write the event log", path)(source))
+}
+
+/// Where the complete frames of a log end.
+fn complete_end(file: &File, path: &PathBuf) -> Result<u64, StoreError> {
+    let mut reader = FrameReader::new(file, path);
+    while reader.next_frame()?.is_some() {}
+    Ok(reader.offset())
+}
