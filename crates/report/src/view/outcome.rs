@@ -1,0 +1,103 @@
+//! What follows from the figures: targets, findings, next steps.
+
+use weighbridge_types::record::{Finding, FindingKind, Phase, Record, Status, TargetResult, Verdict};
+
+use super::{Text, Tone};
+
+/// A target with its verdict.
+#[derive(Debug)]
+pub(crate) struct TargetLine<'a> {
+    /// The verdict in a word.
+    pub(crate) verdict: Text,
+    /// The target.
+    pub(crate) target: &'a TargetResult,
+}
+
+/// Every target, in the order of the record.
+pub(crate) fn targets(record: &Record) -> Vec<TargetLine<'_>> {
+    record.targets.iter().map(|target| TargetLine { verdict: verdict_word(target.verdict), target }).collect()
+}
+
+/// The word for a verdict, with its tone.
+pub(crate) fn verdict_word(verdict: Verdict) -> Text {
+    match verdict {
+        Verdict::Met => Text::new("met", Tone::Good),
+        Verdict::Missed => Text::new("missed", Tone::Bad),
+        Verdict::Unclear => Text::new("unclear", Tone::Doubt),
+        Verdict::NotApplicable => Text::new("n/a", Tone::Faint),
+    }
+}
+
+/// Findings of one kind.
+#[derive(Debug)]
+pub(crate) struct FindingGroup<'a> {
+    /// Its heading.
+    pub(crate) title: &'static str,
+    /// Its tone.
+    pub(crate) tone: Tone,
+    /// The findings.
+    pub(crate) findings: Vec<&'a Finding>,
+}
+
+/// The findings by kind; kinds without one are left out.
+pub(crate) fn findings(record: &Record) -> Vec<FindingGroup<'_>> {
+    let kinds = [
+        (FindingKind::Strength, "Strengths", Tone::Good),
+        (FindingKind::Weakness, "Weaknesses", Tone::Bad),
+        (FindingKind::Recommendation, "Recommendations", Tone::Strong),
+        (FindingKind::Limitation, "Known limitations", Tone::Doubt),
+    ];
+    let group = |(kind, title, tone)| FindingGroup {
+        title,
+        tone,
+        findings: record.findings.iter().filter(|finding| finding.kind == kind).collect(),
+    };
+    kinds.into_iter().map(group).filter(|group| !group.findings.is_empty()).collect()
+}
+
+/// A step of the progress document.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Whether it is done.
+    pub(crate) is_done: bool,
+    /// When it is due: `now`, `this week`, `within two weeks`, `within a month`.
+    pub(crate) horizon: &'static str,
+    /// What is to be done.
+    pub(crate) text: String,
+}
+
+/// What is done and what is open, from the state of the phases, the verdicts and the recommendations.
+pub(crate) fn next_steps(record: &Record) -> Vec<Step> {
+    let step = |is_done, horizon, text: String| Step { is_done, horizon, text };
+    let mut steps: Vec<Step> = Vec::new();
+    for phase in Phase::ALL {
+        let status = record.phase(phase).map_or(Status::Pending, |result| result.status);
+        let text = match status {
+            Status::Complete => format!("phase {phase}"),
+            Status::Skipped => format!("phase {phase}: skipped, run it with `--phases {phase}`"),
+            Status::Pending | Status::Running | Status::Interrupted => {
+                format!("phase {phase}: continue with `weighbridge bench --resume {}`", record.run_id)
+            }
+            Status::Failed => {
+                format!("phase {phase}: read its notes, then `weighbridge bench --resume {}`", record.run_id)
+            }
+        };
+        steps.push(step(status == Status::Complete, "now", text));
+    }
+    let recommended = |priority: &str| {
+        let is_due = move |finding: &&Finding| finding.priority.as_deref().unwrap_or("future") == priority;
+        let all = record.findings.iter().filter(|finding| finding.kind == FindingKind::Recommendation);
+        all.filter(is_due).map(|finding| finding.text.clone()).collect::<Vec<_>>()
+    };
+    steps.extend(recommended("immediate").into_iter().map(|text| step(false, "this week", text)));
+    for target in &record.targets {
+        let text = format!("target {} ({}, {}): {}", target.name, target.profile, target.limit, target.because);
+        match target.verdict {
+            Verdict::Met => steps.push(step(true, "within two weeks", text)),
+            Verdict::Missed | Verdict::Unclear => steps.push(step(false, "within two weeks", text)),
+            Verdict::NotApplicable => {}
+        }
+    }
+    steps.extend(recommended("future").into_iter().map(|text| step(false, "within a month", text)));
+    steps
+}
