@@ -82,8 +82,7 @@ mod tests {
     #[test]
     fn it_equals_the_textbook_formula() {
         for (dims, positions) in [(8, 1), (20, 63), (64, 64), (64, 65), (100, 200), (128, 1000)] {
-            let (query, keys, values) =
-                (noise(dims, 1), noise(dims * positions, 2), noise(dims * positions, 3));
+            let (query, keys, values) = (noise(dims, 1), noise(dims * positions, 2), noise(dims * positions, 3));
             let mut found = vec![7.0; dims];
             attend(&query, &keys, &values, &mut found);
             let scores: Vec<f64> = keys

@@ -58,6 +58,40 @@ impl Compute {
             self.pool.for_columns(out, rows, chunk, task);
         }
     }
+
+    /// Calls `task` with the number of each row and the row, on all threads where there is much to do.
+    pub fn for_rows(&mut self, rows: &mut [f32], width: usize, task: impl Fn(usize, &mut [f32]) + Sync) {
+        /// A row's work per value, in products: a norm has less, an exponential more.
+        const PRODUCTS_PER_VALUE: usize = 8;
+        let products = rows.len() * PRODUCTS_PER_VALUE;
+        self.for_rows_of(rows, width, products, task);
+    }
+
+    /// As [`for_rows`](Self::for_rows), where all rows together take as long as this number of products.
+    pub fn for_rows_of(
+        &mut self,
+        rows: &mut [f32],
+        width: usize,
+        products: usize,
+        task: impl Fn(usize, &mut [f32]) + Sync,
+    ) {
+        let isa = self.isa;
+        let count = rows.len() / width;
+        let parts = if products < PARALLEL_PRODUCTS { 1 } else { self.pool.threads() * PARTS_PER_THREAD };
+        let chunk = count.div_ceil(parts).max(1) * width;
+        let len = rows.len();
+        self.pool.for_columns(rows, len, chunk, |mut part| {
+            let first = part.range.start / width;
+            isa.vectorize(
+                #[inline(always)]
+                || {
+                    for (row, values) in part.row_mut(0).chunks_exact_mut(width).enumerate() {
+                        task(first + row, values);
+                    }
+                },
+            );
+        });
+    }
 }
 
 /// Weight rows of one part: a multiple of eight, or all.

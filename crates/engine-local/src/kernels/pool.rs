@@ -24,7 +24,7 @@ const LOOKS_BEFORE_YIELD: u32 = 4000;
 const OPEN: u64 = 1 << 32;
 const NUMBER: u64 = 1 << 33;
 
-type Task = dyn Fn(usize) + Sync;
+type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
 /// A set of threads that share one job at a time. The calling thread takes part.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Pool {
         self.run(width.div_ceil(chunk), &part);
     }
 
-    fn run(&mut self, parts: usize, task: &Task) {
+    fn run(&mut self, parts: usize, task: &Task<'_>) {
         if parts <= 1 || self.helpers.is_empty() {
             return (0..parts).for_each(task);
         }
@@ -111,7 +111,7 @@ impl Pool {
         shared.next.store(0, Ordering::Relaxed);
         // SAFETY: only the lifetime changes. Threads enter a job only while it is open; `Closing` closes it and waits
         // for those inside before `task` ends, also when a part panics here. `&mut self` keeps other jobs out.
-        let task: &'static Task = unsafe { std::mem::transmute::<&Task, &'static Task>(task) };
+        let task: &'static Task<'static> = unsafe { std::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
         // SAFETY: no job is open, so that no thread reads the cell.
         unsafe { *shared.task.get() = Some(task) };
         let number = (shared.state.load(Ordering::Relaxed) & !(NUMBER - 1)).wrapping_add(NUMBER);
@@ -156,7 +156,7 @@ unsafe impl<T: Send> Sync for Start<T> {}
 struct Shared {
     /// Job number, open flag, and threads inside.
     state: AtomicU64,
-    task: UnsafeCell<Option<&'static Task>>,
+    task: UnsafeCell<Option<&'static Task<'static>>>,
     parts: AtomicUsize,
     next: AtomicUsize,
     sleepers: AtomicUsize,
@@ -179,8 +179,7 @@ impl Shared {
     fn help(&self) {
         let mut last = 0;
         while let Some(state) = self.wait_for_job(last) {
-            let entered =
-                self.state.compare_exchange(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            let entered = self.state.compare_exchange(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
             if !entered {
                 continue;
             }
@@ -221,7 +220,7 @@ impl Shared {
         }
     }
 
-    fn take_parts(&self, task: &Task) {
+    fn take_parts(&self, task: &Task<'_>) {
         let parts = self.parts.load(Ordering::Relaxed);
         loop {
             let part = self.next.fetch_add(1, Ordering::Relaxed);

@@ -20,7 +20,8 @@ pub struct X86 {
 impl X86 {
     /// Every variant that this machine has, fastest last.
     pub(super) fn available() -> Vec<Self> {
-        let base = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        let base =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
         let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
         let variants = [(base, Self { vnni: false }), (base && vnni, Self { vnni: true })];
         variants.into_iter().filter_map(|(there, variant)| there.then_some(variant)).collect()
@@ -34,13 +35,7 @@ impl X86 {
     }
 
     /// See [`portable::float_panel`](super::portable::float_panel).
-    pub(super) fn float_panel(
-        self,
-        weights: &[f32],
-        x: &[f32],
-        columns: usize,
-        put: impl FnMut(usize, usize, f32),
-    ) {
+    pub(super) fn float_panel(self, weights: &[f32], x: &[f32], columns: usize, put: impl FnMut(usize, usize, f32)) {
         // SAFETY: `self` proves the features.
         unsafe { float_panel(weights, x, columns, put) }
     }
@@ -245,7 +240,9 @@ macro_rules! byte_kernels {
     };
 }
 
-byte_kernels!(avx2, "avx2,fma,f16c",
+byte_kernels!(
+    avx2,
+    "avx2,fma,f16c",
     /// Sums of four products of bytes. A pair stays within 16 bits: 2 · 128 · 127 < 32768.
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -254,7 +251,9 @@ byte_kernels!(avx2, "avx2,fma,f16c",
     }
 );
 
-byte_kernels!(vnni, "avx2,fma,f16c,avx512vnni,avx512vl",
+byte_kernels!(
+    vnni,
+    "avx2,fma,f16c,avx512vnni,avx512vl",
     /// Sums of four products of bytes.
     #[inline]
     #[target_feature(enable = "avx512vnni,avx512vl")]

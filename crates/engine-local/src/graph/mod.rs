@@ -1,0 +1,12 @@
+//! The forward pass: from tokens to logits, for llama, qwen2, qwen3 and gpt2.
+//!
+//! One pass takes any number of sequences, each with any number of new tokens: a prompt, a batch of single decode
+//! steps, or both. It knows nothing of requests, sampling or time.
+
+mod cache;
+mod forward;
+mod layers;
+
+pub use cache::{KvCounter, KvSlot};
+pub use forward::{Scratch, Span};
+pub use layers::Model;
