@@ -3,7 +3,7 @@
 //! Requests inside one run share queues, caches and temperature. Taking them as independent makes every interval too
 //! narrow; these functions measure by how much.
 
-use crate::{StatsError, sample};
+use crate::{BlockScheme, StatsError, sample};
 
 /// What the caller knows about the order of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +59,13 @@ pub(crate) fn correlation_time(series: &[f64]) -> f64 {
     (2.0 * pair_sum - 1.0).max(1.0)
 }
 
+/// The shortest run of values that may stand as one unit: five correlation times beyond the first value.
+///
+/// Five keeps the standard error of an AR(1) series within about 7 % of the truth; more would refuse most series.
+pub(crate) fn shortest_block(correlation_time: f64) -> usize {
+    1 + sample::to_index((5.0 * (correlation_time - 1.0)).ceil())
+}
+
 /// The block lengths that a block bootstrap of the mean of this series should use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BlockLength {
@@ -66,6 +73,17 @@ pub struct BlockLength {
     pub fixed: f64,
     /// Mean length for the stationary bootstrap.
     pub geometric: f64,
+}
+
+impl BlockLength {
+    /// The length for a scheme, in whole values.
+    pub(crate) fn of(self, scheme: BlockScheme) -> usize {
+        let length = match scheme {
+            BlockScheme::Fixed => self.fixed,
+            BlockScheme::Stationary => self.geometric,
+        };
+        sample::to_index(length.ceil()).max(1)
+    }
 }
 
 /// Automatic block length after Politis and White (2004), with the correction of Patton, Politis and White (2009).
@@ -81,8 +99,7 @@ pub fn block_length(series: &[f64]) -> Result<BlockLength, StatsError> {
     if centered.variance <= 0.0 || series.len() < 4 {
         return Ok(BlockLength { fixed: 1.0, geometric: 1.0 });
     }
-    let bandwidth = 2 * centered.last_significant_lag().max(1);
-    let bandwidth = bandwidth.min(series.len() - 1);
+    let bandwidth = centered.bandwidth();
     let (mut slope, mut long_run) = (0.0, centered.variance);
     for lag in 1..=bandwidth {
         // The flat-top window: whole up to half the bandwidth, then down to zero.
@@ -126,26 +143,22 @@ impl Centered {
         }
     }
 
-    /// The lag after which `run` correlations in a row are within noise (Politis and White 2004, footnote c).
-    fn last_significant_lag(&self) -> usize {
+    /// Twice the last lag before `run` correlations in a row are within noise (Politis and White 2004, section 3.2 and
+    /// footnote c); twice the last lag outside noise where no such run is found.
+    fn bandwidth(&self) -> usize {
         let n = self.values.len() as f64;
         let noise = 2.0 * (n.log10() / n).sqrt();
         let run = sample::to_index(n.log10()).max(5);
         let last = (sample::to_index(n.sqrt().ceil()) + run).min(self.values.len() - 1);
-        let mut quiet = 0;
-        let mut loudest = 0;
+        let mut significant = 0;
         for lag in 1..=last {
-            if self.correlation(lag).abs() < noise {
-                quiet += 1;
-                if quiet == run {
-                    return lag - run;
-                }
-            } else {
-                quiet = 0;
-                loudest = lag;
+            if self.correlation(lag).abs() >= noise {
+                significant = lag;
+            } else if lag - significant == run {
+                break;
             }
         }
-        loudest
+        (2 * significant).clamp(2, last)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Intervals of a mean.
 
-use crate::dependence::correlation_time;
+use crate::dependence::{correlation_time, shortest_block};
 use crate::special::student_t_quantile;
 use crate::{Confidence, Dependence, Estimate, Interval, Method, StatsError, Summary, sample};
 
@@ -11,20 +11,12 @@ pub const MIN_BATCHES: usize = 30;
 /// More batches than about this add nothing to the t quantile; longer batches are less correlated.
 const USUAL_BATCHES: usize = 100;
 
-/// A batch holds this many correlation times (beyond the first value), which keeps the standard error of an AR(1)
-/// series within about 7 % of the truth.
-const CORRELATION_TIMES_PER_BATCH: f64 = 5.0;
-
 /// Mean with the interval that fits the series: [`student_t_mean`] for independent values, [`batch_means`] for a series
 /// in time order.
 ///
 /// # Errors
 /// [`StatsError::Insufficient`] with the count that would do, [`StatsError::Empty`] or [`StatsError::NotFinite`].
-pub fn mean_interval(
-    series: &[f64],
-    dependence: Dependence,
-    confidence: Confidence,
-) -> Result<Estimate, StatsError> {
+pub fn mean_interval(series: &[f64], dependence: Dependence, confidence: Confidence) -> Result<Estimate, StatsError> {
     match dependence {
         Dependence::Independent => student_t_mean(series, confidence),
         Dependence::Serial => batch_means(series, confidence),
@@ -56,7 +48,7 @@ pub fn batch_means(series: &[f64], confidence: Confidence) -> Result<Estimate, S
     sample::check_at_least(series, MIN_BATCHES)?;
     let n = series.len();
     let time = correlation_time(series);
-    let shortest = 1 + sample::to_index((CORRELATION_TIMES_PER_BATCH * (time - 1.0)).ceil());
+    let shortest = shortest_block(time);
     if n / shortest < MIN_BATCHES {
         return Err(StatsError::Insufficient { have: n, need: MIN_BATCHES * shortest });
     }

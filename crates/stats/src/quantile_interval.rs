@@ -1,12 +1,13 @@
 //! Intervals of a quantile.
 
 use crate::bootstrap::{draw_blocks, percentile_interval};
-use crate::dependence::{block_length, correlation_time};
+use crate::dependence::{block_length, correlation_time, shortest_block};
 use crate::quantile::quantile_unsorted;
 use crate::special::binomial_cdf;
 use crate::tail::{check_inner_quantile, first_index};
 use crate::{
-    BlockScheme, Confidence, Dependence, Estimate, Interval, MIN_BATCHES, Method, Resampling, Sorted, StatsError, sample,
+    BlockScheme, Confidence, Dependence, Estimate, Interval, MIN_BATCHES, Method, Resampling, Sorted, StatsError,
+    sample,
 };
 
 /// Quantile `q` in (0, 1) with the interval that fits the series: [`order_statistic_quantile`] for independent values,
@@ -24,9 +25,7 @@ pub fn quantile_interval(
 ) -> Result<Estimate, StatsError> {
     match dependence {
         Dependence::Independent => order_statistic_quantile(&Sorted::new(series.to_vec())?, q, confidence),
-        Dependence::Serial => {
-            block_bootstrap_quantile(series, q, BlockScheme::Stationary, confidence, resampling)
-        }
+        Dependence::Serial => block_bootstrap_quantile(series, q, BlockScheme::Stationary, confidence, resampling),
     }
 }
 
@@ -59,8 +58,10 @@ pub fn order_statistic_quantile(sorted: &Sorted, q: f64, confidence: Confidence)
 
 /// Quantile of a dependent series with an interval from a block bootstrap.
 ///
-/// Dependence is that of the series "is the value at most the quantile", on which the error of a quantile rests (Bahadur):
-/// its effective n is reported, and its automatic block length is used ([`block_length`]).
+/// The error of a quantile rests on the series "is the value at most the quantile" (Bahadur), so that the automatic block
+/// length is that series' ([`block_length`]), within the range that leaves 30 blocks of five correlation times or more.
+/// The correlation time, and with it the effective n, is the longer one of that series and the values themselves: a tail
+/// shows too few exceedances to reveal its own memory.
 ///
 /// # Errors
 /// [`StatsError::Insufficient`] when fewer than 30 blocks fit, or when the effective n is too small for the quantile to
@@ -77,18 +78,14 @@ pub fn block_bootstrap_quantile(
     let n = series.len();
     let value = quantile_unsorted(&mut series.to_vec(), q);
     let is_below: Vec<f64> = series.iter().map(|&x| f64::from(u8::from(x <= value))).collect();
-    let time = correlation_time(&is_below);
-    let lengths = block_length(&is_below)?;
-    let length = match scheme {
-        BlockScheme::Fixed => lengths.fixed,
-        BlockScheme::Stationary => lengths.geometric,
-    };
-    let length = sample::to_index(length.ceil()).max(1);
+    let time = correlation_time(&is_below).max(correlation_time(series));
+    let shortest = shortest_block(time);
     let inside = (confidence.tail().ln() / q.max(1.0 - q).ln() * time).ceil();
-    let need = (MIN_BATCHES * length).max(sample::to_index(inside));
+    let need = (MIN_BATCHES * shortest).max(sample::to_index(inside));
     if n < need {
         return Err(StatsError::Insufficient { have: n, need });
     }
+    let length = block_length(&is_below)?.of(scheme).clamp(shortest, n / MIN_BATCHES);
     let mut resample = Vec::with_capacity(n);
     let replicates = resampling.replicates(|random| {
         resample.clear();
@@ -102,9 +99,11 @@ pub fn block_bootstrap_quantile(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     fn scrambled(n: usize) -> Vec<f64> {
-        (0..n).map(|i| (i * 7_919 % 1_009) as f64).collect()
+        let mut random = Random::stream(4, 0);
+        (0..n).map(|_| random.unit()).collect()
     }
 
     #[test]
@@ -121,19 +120,13 @@ mod tests {
 
     #[test]
     fn blocks_refuse_short_series_and_thin_tails() {
-        let check = |n: usize, q: f64, expected: Result<Method, StatsError>| {
-            let found = quantile_interval(
-                &scrambled(n),
-                q,
-                Dependence::Serial,
-                Confidence::P95,
-                Resampling::new(1).with_count(200),
-            );
-            assert_eq!(found.map(|estimate| estimate.interval.method), expected, "{n} {q}");
+        let run = |n: usize, q: f64| {
+            let resampling = Resampling::new(1).with_count(200);
+            quantile_interval(&scrambled(n), q, Dependence::Serial, Confidence::P95, resampling)
         };
-        check(29, 0.5, Err(StatsError::Insufficient { have: 29, need: 30 }));
-        check(100, 0.99, Err(StatsError::Insufficient { have: 100, need: 368 }));
-        check(800, 0.5, Ok(Method::StationaryBootstrap));
+        assert_eq!(run(29, 0.5), Err(StatsError::Insufficient { have: 29, need: 30 }));
+        assert!(matches!(run(100, 0.99), Err(StatsError::Insufficient { have: 100, need: 368.. })));
+        assert_eq!(run(800, 0.5).unwrap().interval.method, Method::StationaryBootstrap);
     }
 
     #[test]

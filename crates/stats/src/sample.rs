@@ -1,5 +1,7 @@
 //! Checks and sums that every statistic starts with.
 
+use std::cmp::Ordering;
+
 use crate::StatsError;
 
 /// Values must stay below this size, so that their squares and sums of squares stay finite.
@@ -61,7 +63,12 @@ pub(crate) fn variance(values: &[f64], mean: f64) -> f64 {
 
 /// Whether all values are equal.
 pub(crate) fn is_constant(values: &[f64]) -> bool {
-    values.windows(2).all(|pair| pair[0].total_cmp(&pair[1]).is_eq())
+    values.windows(2).all(|pair| is_same(pair[0], pair[1]))
+}
+
+/// Whether two values are tied. Both zeros are the same, which `total_cmp` would deny.
+pub(crate) fn is_same(a: f64, b: f64) -> bool {
+    a.partial_cmp(&b).is_some_and(Ordering::is_eq)
 }
 
 /// The whole part of a non-negative number, as an index; saturates.
@@ -91,7 +98,8 @@ mod tests {
 
     #[test]
     fn variance_of_equal_values_is_zero() {
-        let values = [0.1; 7];
-        assert!(variance(&values, mean(&values)).abs() < f64::MIN_POSITIVE);
+        for values in [[0.1; 3], [0.0, -0.0, 0.0]] {
+            assert!(variance(&values, mean(&values)).abs() < f64::MIN_POSITIVE);
+        }
     }
 }

@@ -1,0 +1,7 @@
+//! Integration tests of the statistics room.
+
+#![expect(clippy::unwrap_used, reason = "a missing vector fails the test, in helpers as in tests")]
+
+mod coverage;
+mod properties;
+mod vectors;
