@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{ModelError, Result};
-use crate::formats::{Bytes, Metadata};
+use crate::formats::{Bytes, MetaValue, Metadata};
 use crate::quant::BlockType;
 use crate::tokenize::TokenizerSpec;
+
+/// Metadata key of files whose weights are random.
+pub(crate) const SYNTHETIC_KEY: &str = "weighbridge.synthetic";
 
 /// A family of model graphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -263,6 +268,10 @@ pub struct ModelFile {
     pub chat_template: Option<String>,
     /// Tensors by canonical name, checked against `config`.
     pub tensors: BTreeMap<String, Tensor>,
+    /// Bytes of the weight files.
+    pub file_bytes: u64,
+    /// Bytes up to the end of the last tensor of each weight file.
+    pub expected_bytes: u64,
     /// The files behind the tensors, in a fixed order, for the digest.
     pub(crate) parts: Vec<Bytes>,
 }
@@ -284,6 +293,21 @@ impl ModelFile {
     /// [`ModelError::MissingTensor`] where neither is there.
     pub fn head(&self) -> Result<&Tensor> {
         self.tensor(if self.config.tied_embeddings { "token_embd.weight" } else { "output.weight" })
+    }
+
+    /// True where the file says that its weights are random.
+    pub fn is_synthetic(&self) -> bool {
+        self.metadata.get(SYNTHETIC_KEY).and_then(MetaValue::as_bool) == Some(true)
+    }
+
+    /// SHA-256 in hexadecimal: of a GGUF file its bytes, so that it equals `sha256sum`; of a folder
+    /// `config.json`, `tokenizer.json` and the weight files in the order of their names. Reads every byte.
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for part in &self.parts {
+            hasher.update(&**part);
+        }
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Bytes of weights that lie in mapped files, and on the heap.

@@ -11,7 +11,7 @@ use super::metadata::Metadata;
 use super::safetensors;
 use crate::error::{ModelError, Result};
 use crate::quant::BlockType;
-use crate::tokenize::TokenizerSpec;
+use crate::tokenize::{HUGGING_FACE_KEY, TokenizerSpec};
 use crate::weights::{ModelFile, Tensor};
 
 impl ModelFile {
@@ -52,11 +52,23 @@ impl ModelFile {
         let frequency_factors = tensors.remove("rope_freqs.weight").map(|tensor| tensor.to_f32());
         let config = config::read(&file.metadata, facts(&file.metadata, &tensors, frequency_factors)?)?;
         let tokenizer = match file.metadata.text("tokenizer.ggml.model")? {
-            None | Some("none" | "no_vocab") => TokenizerSpec::Bytes,
+            None | Some("none" | "no_vocab") => match file.metadata.text(HUGGING_FACE_KEY)? {
+                Some(json) => TokenizerSpec::Json(json.to_owned()),
+                None => TokenizerSpec::Bytes,
+            },
             Some(_) => TokenizerSpec::Gguf,
         };
         let chat_template = file.metadata.text("tokenizer.chat_template")?.map(str::to_owned);
-        assemble(ModelFile { config, metadata: file.metadata, tokenizer, chat_template, tensors, parts: vec![bytes] })
+        assemble(ModelFile {
+            config,
+            metadata: file.metadata,
+            tokenizer,
+            chat_template,
+            tensors,
+            file_bytes: bytes.len() as u64,
+            expected_bytes: file.expected_bytes,
+            parts: vec![bytes],
+        })
     }
 }
 

@@ -39,11 +39,13 @@ pub(super) fn open(folder: &Path) -> Result<ModelFile> {
     let mut parts = vec![config_bytes];
     let tokenizer = tokenizer(folder, &mut parts)?;
     let mut tensors = BTreeMap::new();
+    let (mut file_bytes, mut expected_bytes) = (0, 0);
     for name in shard_names(folder)? {
         let bytes = Bytes::map(&folder.join(&name))?;
-        for (name, tensor) in read_shard(&bytes, &name, architecture)? {
-            tensors.insert(name, tensor);
-        }
+        let shard = read_shard(&bytes, &name, architecture)?;
+        tensors.extend(shard.tensors);
+        file_bytes += bytes.len() as u64;
+        expected_bytes += shard.expected_bytes;
         parts.push(bytes);
     }
     if translated.tied_embeddings {
@@ -57,7 +59,7 @@ pub(super) fn open(folder: &Path) -> Result<ModelFile> {
     }
     let chat_template = chat_template(folder, source.tokenizer.as_ref())?;
     let metadata = translated.metadata;
-    open::assemble(ModelFile { config, metadata, tokenizer, chat_template, tensors, parts })
+    open::assemble(ModelFile { config, metadata, tokenizer, chat_template, tensors, file_bytes, expected_bytes, parts })
 }
 
 fn required(folder: &Path, name: &str) -> Result<Bytes> {
@@ -135,8 +137,15 @@ fn shard_names(folder: &Path) -> Result<BTreeSet<String>> {
     map.values().map(plain_name).collect()
 }
 
-/// The tensors of one file under their canonical names.
-fn read_shard(bytes: &Bytes, file: &str, architecture: Architecture) -> Result<Vec<(String, Tensor)>> {
+/// One weight file.
+struct Shard {
+    /// Tensors under their canonical names.
+    tensors: Vec<(String, Tensor)>,
+    /// Where the last tensor ends.
+    expected_bytes: u64,
+}
+
+fn read_shard(bytes: &Bytes, file: &str, architecture: Architecture) -> Result<Shard> {
     let (header, data_start) = read_header(bytes, file)?;
     let mut tensors = Vec::new();
     let mut infos: Vec<(String, &TensorInfo)> = header.tensors().into_iter().collect();
@@ -151,7 +160,7 @@ fn read_shard(bytes: &Bytes, file: &str, architecture: Architecture) -> Result<V
         let tensor = if matches!(place, Place::Transposed(_)) { transposed(&tensor)? } else { tensor };
         tensors.push((canonical.clone(), tensor));
     }
-    Ok(tensors)
+    Ok(Shard { tensors, expected_bytes: data_start.saturating_add(header.data_len()) as u64 })
 }
 
 /// Parses the header of a safetensors file; returns it with the offset of the data.

@@ -47,7 +47,7 @@ fn merges(metadata: &Metadata) -> Result<Merges> {
 /// How text is cut into words before merging. The patterns are those of the models' own
 /// `tokenizer.json` files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PreTokenization {
+pub(super) enum PreTokenization {
     Gpt2,
     Llama3,
     Qwen2,
@@ -74,6 +74,16 @@ impl PreTokenization {
                 found: other.to_owned(),
                 supported: "default, gpt-2, llama-bpe, qwen2, smollm",
             }),
+        }
+    }
+
+    /// The name of a way to split with this one pattern; `None` where there is none.
+    pub(super) fn name_of(pattern: &str) -> Option<&'static str> {
+        match pattern {
+            GPT2 => Some("gpt-2"),
+            LLAMA3 => Some("llama-bpe"),
+            QWEN2 => Some("qwen2"),
+            _ => None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! that it was made from give the same ids. The bytes of each token are kept in a flat table.
 
 mod bpe;
+mod export;
 mod json;
 mod pieces;
 mod spm;
@@ -18,8 +19,12 @@ use crate::error::{ModelError, Result};
 use crate::formats::Metadata;
 use crate::weights::ModelFile;
 
+pub(crate) use self::export::portable_metadata;
 pub(crate) use self::pieces::byte_char;
 pub(crate) use self::vocabulary::{TOKEN_TYPE_CONTROL, TOKEN_TYPE_NORMAL, TOKEN_TYPE_UNUSED};
+
+/// A whole `tokenizer.json` inside GGUF metadata (named in the GGUF specification).
+pub(crate) const HUGGING_FACE_KEY: &str = "tokenizer.huggingface.json";
 
 /// What a tokenizer is built from, as found in the model file.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use crate::formats::{MetaArray, Metadata};
 /// Types of tokens, as llama.cpp numbers them.
 pub(crate) const TOKEN_TYPE_NORMAL: i32 = 1;
 pub(crate) const TOKEN_TYPE_CONTROL: i32 = 3;
-const TOKEN_TYPE_USER_DEFINED: i32 = 4;
+pub(super) const TOKEN_TYPE_USER_DEFINED: i32 = 4;
 pub(crate) const TOKEN_TYPE_UNUSED: i32 = 5;
 
 /// `tokenizer.ggml.tokens` and what goes with it.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use weighbridge_engine_local::weights::ModelFile;
 
 pub(crate) fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats").join(name)
 }
 
 pub(crate) fn bytes(name: &str) -> Vec<u8> {

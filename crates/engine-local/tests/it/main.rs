@@ -4,3 +4,4 @@ mod fixtures;
 mod quant;
 mod read;
 mod tokens;
+mod write;
