@@ -1,1 +1,41 @@
 //! One HTTP client core with time stamps, and its dialects.
+//!
+//! [`HttpEngine`] weighs a model behind the OpenAI API (with the presets vLLM, TGI, SGLang, llama-server and MLX), the
+//! Anthropic messages API or Ollama's own. It knows nothing of runs, phases or statistics: a request goes in, stamped
+//! events come out. [`scripted_server`] is the other side of the wire with a known timeline, against which the client
+//! is tested and calibrated.
+//!
+//! Time is taken where bytes cross the socket, below TLS and before any parsing: just before the first write, after
+//! the last one, and after each read. Several events in one read share its stamp. To know which read a chunk came
+//! from, each request drives its own connection within its stream, so there is no task per connection. The price:
+//! a stream that is not polled does not read, and its stamps come late.
+//!
+//! Only text or log-probabilities make a frame. Frames that announce a role, hold nothing, keep alive or report usage
+//! never do. There is no tokenizer here: a frame counts as one token unless the server tells more, by log-probabilities
+//! or by a running usage count.
+
+mod base_url;
+mod client;
+mod connection;
+mod dialect;
+mod engine;
+mod error;
+mod exchange;
+mod failure;
+mod generation;
+mod models;
+pub mod ndjson;
+mod options;
+mod preset;
+mod score;
+pub mod scripted_server;
+mod secret;
+pub mod sse;
+mod stamped;
+mod tls;
+
+pub use client::ConnectionCounts;
+pub use engine::HttpEngine;
+pub use error::HttpError;
+pub use options::{Delivery, HttpOptions, TextPrompts};
+pub use secret::Secret;

@@ -1,0 +1,77 @@
+//! What a user can choose about the client.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::secret::Secret;
+
+/// Settings of an [`HttpEngine`](crate::HttpEngine).
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// Key sent with every request; `None` sends none.
+    pub key: Option<Secret>,
+    /// Whether the key may travel over plain HTTP to another machine. Loopback needs no permission.
+    pub key_in_clear: bool,
+    /// A PEM file of certificate authorities to trust beside the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// Longest time to connect, with the TLS handshake. 10 s: beyond three lost SYN packets nobody answers.
+    pub connect_timeout: Duration,
+    /// Longest wait from the request to the first byte of the answer. 300 s: a long prompt on a CPU takes minutes.
+    pub first_byte_timeout: Duration,
+    /// Longest silence within an answer. 120 s: gateways ping every 15 to 30 s.
+    pub idle_timeout: Duration,
+    /// Longest time for a whole request. One hour.
+    pub total_timeout: Duration,
+    /// Longest time that a kept connection is used again. 4 s: common Python and Node servers close after 5 s.
+    pub keep_alive: Duration,
+    /// Kept connections at most; others are closed after use. 1024.
+    pub idle_connections: usize,
+    /// How answers are delivered.
+    pub delivery: Delivery,
+    /// How a text prompt is sent; `None` takes the preset's way.
+    pub text_prompts: Option<TextPrompts>,
+    /// Fields that are put into every request body, over those that the engine wrote.
+    pub extra_body: Map<String, Value>,
+    /// Largest event of a stream, and largest answer that is not a stream, bytes. 16 MiB.
+    pub largest_event: usize,
+}
+
+/// How answers are delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Token by token.
+    Stream,
+    /// All at once; such a request has one frame and no token gaps.
+    Whole,
+}
+
+/// How a text prompt is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextPrompts {
+    /// To be continued: the completions API.
+    Continue,
+    /// As the message of a user: the chat API, whose template adds tokens.
+    AsUserMessage,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            key: None,
+            key_in_clear: false,
+            ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+            first_byte_timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_secs(120),
+            total_timeout: Duration::from_secs(3600),
+            keep_alive: Duration::from_secs(4),
+            idle_connections: 1024,
+            delivery: Delivery::Stream,
+            text_prompts: None,
+            extra_body: Map::new(),
+            largest_event: 16 << 20,
+        }
+    }
+}

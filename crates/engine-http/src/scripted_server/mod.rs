@@ -1,0 +1,2 @@
+//! A server
+pub const SERVER_NAME: &str = "weighbridge-scripted";
