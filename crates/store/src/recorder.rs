@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -158,8 +158,40 @@ fn failure(path: &Path, source: io::Error) -> SinkError {
 }
 
 /// Where the complete frames of a log end.
-fn complete_end(file: &File, path: &PathBuf) -> Result<u64, StoreError> {
+fn complete_end(file: &File, path: &Path) -> Result<u64, StoreError> {
     let mut reader = FrameReader::new(file, path);
     while reader.next_frame()?.is_some() {}
     Ok(reader.offset())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use weighbridge_types::record::Phase;
+    use weighbridge_types::time::WallTime;
+
+    use super::*;
+
+    /// `/dev/full` refuses every write as a full disk does.
+    #[test]
+    fn a_full_disk_is_told_on_the_next_call_and_at_the_end() {
+        let results = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(results.path(), "bench", "full", WallTime::from_unix_millis(0)).unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut recorder = Recorder::with_log(folder, full, 0).unwrap();
+        let started = RunEvent::PhaseStarted { phase: Phase::Latency, attempt: 1 };
+        recorder.event(&started).unwrap();
+        let told = recorder.sync().unwrap_err();
+        assert!(told.problem.contains("events.jsonl.zst"), "{told}");
+        assert!(told.hint.contains("free some space"), "{}", told.hint);
+        assert_eq!(recorder.event(&started).unwrap_err(), told);
+        assert_eq!(recorder.close().unwrap_err(), told);
+    }
+
+    /// The file system of the kernel's own objects refuses new folders to everybody, root included.
+    #[test]
+    fn an_unwritable_folder_is_refused_before_anything_is_measured() {
+        let at = WallTime::from_unix_millis(0);
+        let error = RunFolder::create(Path::new("/sys/results"), "bench", "x", at).unwrap_err();
+        assert!(error.hint().contains("--output-dir"), "{error}");
+    }
 }
