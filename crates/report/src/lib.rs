@@ -4,7 +4,9 @@
 //! in the sections that the three renderers share; a figure is formatted in one place, with as many digits as its
 //! interval supports.
 
+mod chart;
 pub mod console;
+pub mod html;
 
 mod number;
 mod view;

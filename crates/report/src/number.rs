@@ -122,7 +122,7 @@ fn decimals_of(spread: f64, size: f64) -> usize {
 }
 
 /// Decimals after the point for so many significant digits.
-fn decimals_for(value: f64, digits: i32) -> usize {
+pub(crate) fn decimals_for(value: f64, digits: i32) -> usize {
     if value == 0.0 {
         return 0;
     }

@@ -65,10 +65,18 @@ impl Measure {
 
 /// The cells of a phase that hold one of the measures, in ascending order.
 pub(crate) fn cells_with(record: &Record, phase: Phase, measures: &[Measure]) -> Vec<Cell> {
+    cells(record, phase, |metric| measures.iter().any(|measure| measure.definition.name == metric.name))
+}
+
+/// The cells of a phase that hold a metric of this name, in ascending order.
+pub(crate) fn cells_with_any(record: &Record, phase: Phase, name: &str) -> Vec<Cell> {
+    cells(record, phase, |metric| metric.name == name)
+}
+
+fn cells(record: &Record, phase: Phase, is_shown: impl Fn(&Metric) -> bool) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::new();
-    for metric in record.metrics_of(phase) {
-        let is_shown = measures.iter().any(|measure| measure.definition.name == metric.name);
-        if is_shown && !cells.contains(&metric.cell) {
+    for metric in record.metrics_of(phase).filter(|metric| is_shown(metric)) {
+        if !cells.contains(&metric.cell) {
             cells.push(metric.cell.clone());
         }
     }

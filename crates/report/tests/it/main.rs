@@ -2,4 +2,5 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of a test recipe")]
 
 mod console;
+mod html;
 mod sample;

@@ -1,0 +1,121 @@
+//! How latencies are distributed: the share of values below each, by length.
+
+use maud::html;
+use weighbridge_stats::Sorted;
+use weighbridge_summary::{Rows, figure_cell};
+use weighbridge_types::definition::{self as d, Definition};
+use weighbridge_types::metric::{Cell, Metric, Statistic};
+use weighbridge_types::record::{Phase, Record};
+use weighbridge_types::request::RequestRow;
+use weighbridge_types::units::millis;
+
+use super::{Axis, Chart, Key, Plot, legend, series_class, span};
+use crate::number;
+use crate::view::{cell_label, cells_with_any};
+
+/// Steps of a curve: more do not show.
+const STEPS: u32 = 200;
+/// A wider range of values than this factor takes a logarithmic axis.
+const LOG_FACTOR: f64 = 12.0;
+/// The marked percentiles.
+const MARKED: [(Statistic, f64); 4] =
+    [(Statistic::P50, 50.0), (Statistic::P90, 90.0), (Statistic::P95, 95.0), (Statistic::P99, 99.0)];
+
+type Values = fn(&RequestRow) -> Vec<f64>;
+
+/// One curve: value and percent of values that are no larger.
+struct Curve {
+    name: String,
+    points: Vec<(f64, f64)>,
+    marks: Vec<(f64, f64, String)>,
+}
+
+/// A chart for TTFT, ITL and E2E. With the log the curves are exact; without it they join the recorded percentiles.
+pub(crate) fn distributions(record: &Record, rows: Option<&Rows>) -> Vec<Chart> {
+    let single: [(&Definition, Values); 3] = [
+        (&d::TTFT, |row| row.timeline.ttft().map(millis).into_iter().collect()),
+        (&d::ITL, |row| {
+            let gaps = row.timeline.token_gaps();
+            gaps.flat_map(|(gap, tokens)| std::iter::repeat_n(millis(gap), tokens as usize)).collect()
+        }),
+        (&d::E2E, |row| row.timeline.e2e().map(millis).into_iter().collect()),
+    ];
+    let cells = cells_with_any(record, Phase::Latency, d::TTFT.name);
+    let chart = |(definition, values): (&Definition, Values)| {
+        let curves: Vec<Curve> =
+            cells.iter().filter_map(|cell| curve(record, rows, cell, definition, values)).collect();
+        (!curves.is_empty()).then(|| draw(definition, &curves, rows.is_some()))
+    };
+    single.into_iter().filter_map(chart).collect()
+}
+
+fn curve(record: &Record, rows: Option<&Rows>, cell: &Cell, of: &Definition, values: Values) -> Option<Curve> {
+    let recorded: Vec<&Metric> = record.metrics.iter().filter(|m| m.cell == *cell && m.name == of.name).collect();
+    let at = |statistic| recorded.iter().find(|m| m.statistic == statistic).and_then(|m| m.value);
+    let points = match rows {
+        Some(rows) => {
+            let counted = |row: &&RequestRow| !row.warmup && row.outcome.is_success() && figure_cell(&row.cell) == *cell;
+            let all: Vec<f64> = rows.requests.iter().filter(counted).flat_map(values).collect();
+            let sorted = Sorted::new(all).ok()?;
+            let step = |index| {
+                let share = f64::from(index) / f64::from(STEPS);
+                Some((sorted.quantile(share).ok()?, 100.0 * share))
+            };
+            (0..=STEPS).filter_map(step).collect()
+        }
+        None => {
+            let ends = [(Statistic::Min, 0.0), (Statistic::Max, 1.0)];
+            let mut points: Vec<(f64, f64)> = Statistic::GRID
+                .into_iter()
+                .chain(ends)
+                .filter_map(|(statistic, share)| Some((at(statistic)?, 100.0 * share)))
+                .collect();
+            points.sort_by(|a, b| a.1.total_cmp(&b.1));
+            points
+        }
+    };
+    let mark = |(statistic, percent): (Statistic, f64)| {
+        let metric = recorded.iter().find(|m| m.statistic == statistic)?;
+        Some((metric.value?, percent, format!("{} {}: {}", cell_label(cell), statistic.name(), number::figure(metric))))
+    };
+    let marks = MARKED.into_iter().filter_map(mark).collect();
+    (points.len() > 1).then(|| Curve { name: cell_label(cell), points, marks })
+}
+
+fn draw(definition: &Definition, curves: &[Curve], is_exact: bool) -> Chart {
+    let keys: Vec<Key> = curves
+        .iter()
+        .enumerate()
+        .map(|(index, curve)| Key { name: curve.name.clone(), class: series_class(index) })
+        .collect();
+    let (key_marks, top) = legend(&keys);
+    let (across, up) = span(top);
+    let values = || curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0));
+    let low = values().fold(f64::INFINITY, f64::min);
+    let high = values().fold(f64::NEG_INFINITY, f64::max);
+    let title = format!("{}, {}", definition.title, definition.unit);
+    let x = if low > 0.0 && high / low > LOG_FACTOR {
+        Axis::log(low * 0.9, high * 1.1, across, format!("{title} (logarithmic)"))
+    } else {
+        Axis::linear(low, high, across, title)
+    };
+    let y = Axis::linear(0.0, 100.0, up, "share of values at or below, %")
+        .with_ticks([0.0, 25.0, 50.0, 75.0, 90.0, 99.0].map(|percent| (percent, format!("{percent}"))));
+    let plot = Plot { x, y };
+    let basis = if is_exact { "from every recorded value" } else { "through the recorded percentiles" };
+    let marked: Vec<&str> = curves.iter().flat_map(|curve| curve.marks.iter().map(|mark| mark.2.as_str())).collect();
+    Chart {
+        id: format!("distribution-{}", definition.name),
+        title: format!("Distribution of {}", definition.title),
+        description: format!("Cumulative distribution {basis}, one curve per length. {}", marked.join("; ")),
+        height: super::HEIGHT,
+        marks: html! {
+            (plot.frame())
+            @for (curve, key) in curves.iter().zip(&keys) {
+                (plot.line(curve.points.iter().copied(), &key.class))
+                @for (value, percent, tip) in &curve.marks { (plot.dot(*value, *percent, &key.class, tip)) }
+            }
+            (key_marks)
+        },
+    }
+}

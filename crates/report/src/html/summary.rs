@@ -1,0 +1,142 @@
+//! The top of the page: what was weighed, the headline figures, what follows from them.
+
+use maud::{Markup, html};
+use weighbridge_types::definition as d;
+use weighbridge_types::metric::{Metric, Statistic};
+use weighbridge_types::record::{Phase, Record};
+
+use super::{badge, data_table};
+use crate::console::finding_text;
+use crate::number;
+use crate::view;
+
+/// Title, facts, and links to the parts.
+pub(super) fn head(record: &Record, title: &str) -> Markup {
+    let parts = Phase::ALL.into_iter().filter(|phase| record.phase(*phase).is_some()).map(Phase::name);
+    html! {
+        header {
+            h1 { (title) }
+            p.lead { "Run " code { (record.run_id) } ", " (view::status_word(record.status)) "." }
+            dl.facts { @for (label, text) in view::run_facts(record) { dt { (label) } dd { (text) } } }
+            nav aria-label="Parts of the report" {
+                @for part in ["summary"].into_iter().chain(parts).chain(["environment", "numbers", "definitions"]) {
+                    a href=(format!("#{part}")) { (part) }
+                }
+            }
+        }
+    }
+}
+
+/// The page for a reader who reads only one.
+pub(super) fn summary(record: &Record) -> Markup {
+    let tiles = headlines(record);
+    html! {
+        section #summary {
+            h2 { "Summary" }
+            @if record.engine.scripted {
+                p.doubt { "The answers come from a script: these figures weigh the meter, not a model." }
+            }
+            @if record.engine.synthetic_weights {
+                p.doubt { "The weights are seeded random numbers: speed and memory are real, text and quality are not." }
+            }
+            @if record.environment.build.profile == "debug" {
+                p.bad { "Measured by a debug build: the figures are worth nothing." }
+            }
+            @if !tiles.is_empty() {
+                ul.tiles {
+                    @for tile in &tiles {
+                        li {
+                            span.what { (tile.what) }
+                            span.value { (tile.value) }
+                            span.where { (tile.place) }
+                        }
+                    }
+                }
+            }
+            (targets(record))
+            div.columns {
+                @for group in view::findings(record) {
+                    div {
+                        h3 { (group.title) }
+                        ul { @for finding in &group.findings { li { (finding_text(finding)) } } }
+                    }
+                }
+            }
+            (data_table(&view::overview(record), ""))
+        }
+    }
+}
+
+fn targets(record: &Record) -> Markup {
+    let targets = view::targets(record);
+    html! {
+        @if !targets.is_empty() {
+            h3 { "Targets" }
+            div.scroll tabindex="0" role="region" aria-label="Targets" {
+                table.targets {
+                    thead { tr {
+                        @for heading in ["target", "limit", "observed", "verdict", "because"] { th scope="col" { (heading) } }
+                    } }
+                    tbody { @for line in &targets { tr {
+                        th scope="row" { (line.target.name) " (" (line.target.profile) ")" }
+                        td { (line.target.limit) }
+                        td { (line.target.observed) }
+                        td { (badge(&line.verdict)) }
+                        td { (line.target.because) }
+                    } } }
+                }
+            }
+            p.note { "The bound of the interval decides, not the point." }
+        }
+    }
+}
+
+struct Tile {
+    what: &'static str,
+    value: String,
+    place: String,
+}
+
+/// The figures that stand for a run: the shortest prompt, the knee or the best level, the largest variant.
+fn headlines(record: &Record) -> Vec<Tile> {
+    let first = view::cells_with_any(record, Phase::Latency, d::TTFT.name).into_iter().next();
+    let latency = |name: &str| {
+        let cell = first.as_ref()?;
+        record.metrics.iter().find(|m| m.cell == *cell && m.name == name && m.statistic == Statistic::Mean)
+    };
+    let rate = |name: &str| knee_or_best(record, name);
+    let memory = record.metrics_of(Phase::Memory).find(|metric| metric.name == d::RSS_PEAK.name);
+    let accuracy = view::variants(record).first().and_then(|v| view::quality_metric(record, &d::ACCURACY, None, *v));
+    [
+        ("time to first token", latency(d::TTFT.name)),
+        ("decode rate, one stream", latency(d::DECODE_RATE.name)),
+        ("inter-token latency", latency(d::ITL.name)),
+        ("requests per second", rate(d::REQUEST_RATE.name)),
+        ("output tokens per second", rate(d::OUTPUT_RATE.name)),
+        ("peak resident memory", memory),
+        ("accuracy over all tasks", accuracy),
+        ("model load time", record.metrics.iter().find(|metric| metric.name == d::LOAD_TIME.name)),
+    ]
+    .into_iter()
+    .filter_map(|(what, metric)| Some(tile(what, metric?)))
+    .collect()
+}
+
+fn tile(what: &'static str, metric: &Metric) -> Tile {
+    let place = match (metric.cell.get("phase"), view::cell_label(&metric.cell)) {
+        (_, label) if label.is_empty() => format!("n = {}", metric.n),
+        (Some("latency"), label) => format!("input/output {label}, n = {}", metric.n),
+        (Some("throughput"), label) => format!("{label} in flight, n = {}", metric.n),
+        (_, label) => format!("{label}, n = {}", metric.n),
+    };
+    Tile { what, value: number::figure(metric), place }
+}
+
+/// The metric at the knee, or at the level where it is largest.
+fn knee_or_best<'a>(record: &'a Record, name: &str) -> Option<&'a Metric> {
+    let knee = record.metrics_of(Phase::Throughput).find(|metric| metric.name == d::KNEE.name).and_then(|m| m.value);
+    let levels = || record.metrics_of(Phase::Throughput).filter(|m| m.name == name && m.value.is_some());
+    let level = |metric: &Metric| metric.cell.get("concurrency").and_then(|text| text.parse::<f64>().ok());
+    let at_knee = levels().find(|metric| level(metric).zip(knee).is_some_and(|(level, knee)| (level - knee).abs() < 0.5));
+    at_knee.or_else(|| levels().max_by(|a, b| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0))))
+}
