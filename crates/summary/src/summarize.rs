@@ -20,9 +20,12 @@ use crate::window::window_metrics;
 pub fn summarize(rows: &Rows, basis: &Basis) -> Vec<Metric> {
     let mut metrics = Vec::new();
     for (cell, group) in grouped(rows.requests.iter().map(|row| (&row.cell, row))) {
-        metrics.extend(request_metrics(&group, &cell, basis));
         metrics.extend(window_metrics(&group, &cell, basis));
-        if cell == Cell::of(Phase::Memory) {
+        if cell.get("phase") != Some(Phase::Memory.name()) {
+            metrics.extend(request_metrics(&group, &cell, basis));
+        } else {
+            // Latencies of requests between which memory is read are nobody's question, and whoever measures memory
+            // does not keep their frames.
             let samples = rows.samples.iter().filter(|(phase, _)| *phase == Phase::Memory);
             let samples: Vec<ResourceSample> = samples.map(|(_, sample)| *sample).collect();
             metrics.extend(memory_metrics(&group, &samples, &cell, basis));
