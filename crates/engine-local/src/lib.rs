@@ -1,5 +1,7 @@
 //! In-process inference for GGUF and safetensors models.
 
+pub mod chat;
+pub mod engine;
 pub mod error;
 pub mod formats;
 pub mod graph;
@@ -9,6 +11,9 @@ pub mod quant;
 pub mod quantize;
 mod recipe;
 mod rows;
+pub mod sampling;
 pub mod synth;
 pub mod tokenize;
 pub mod weights;
+
+pub use engine::{LocalEngine, LocalOptions};

@@ -108,6 +108,16 @@ impl LocalTokenizer {
     }
 }
 
+impl LocalTokenizer {
+    /// A token as templates write it, special tokens too; `None` for an unknown id.
+    pub(crate) fn token_text(&self, token: u32) -> Option<String> {
+        match &self.encoder {
+            Encoder::Vocabulary(encoder) => encoder.id_to_token(token),
+            Encoder::Bytes => None,
+        }
+    }
+}
+
 impl Tokenizer for LocalTokenizer {
     fn vocab_size(&self) -> u32 {
         u32::try_from(self.pieces.len()).expect("ids are u32, so their count fits")

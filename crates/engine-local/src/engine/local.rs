@@ -1,0 +1,220 @@
+//! The engine's public face.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use futures_util::stream;
+use tokio::sync::oneshot;
+use weighbridge_engine::{
+    BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, ScoreRequest,
+    ScoredContinuation, Tokenizer,
+};
+use weighbridge_types::record::EngineDescription;
+
+use super::request::{Events, Job, Preparation};
+use super::score::ScoreJob;
+use super::worker::{Command, Shared, Worker};
+use crate::chat::ChatTemplate;
+use crate::error::{ModelError, Result};
+use crate::graph::{KvCounter, KvSlot, Model, Scratch};
+use crate::kernels::{Compute, Isa};
+use crate::tokenize::LocalTokenizer;
+use crate::weights::ModelFile;
+
+/// Requests that wait at most; more are refused at once.
+const QUEUE_LIMIT: usize = 1024;
+
+/// How a model runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LocalOptions {
+    /// Threads that compute; `None` takes one per core that this process may use.
+    pub threads: Option<NonZeroUsize>,
+    /// The reference as the user wrote it, for the record; `None` records the path.
+    pub model_ref: Option<String>,
+}
+
+/// A model that runs in this process.
+///
+/// Each engine has its own threads and memory, so that several models run side by side. Weights stay where the file
+/// is mapped. Dropping the engine ends what still runs and frees its memory.
+#[derive(Debug)]
+pub struct LocalEngine {
+    file: ModelFile,
+    description: EngineDescription,
+    digest: OnceLock<String>,
+    tokenizer: Arc<LocalTokenizer>,
+    kv: Arc<KvCounter>,
+    shared: Arc<Shared>,
+    /// `None` only while the engine is being dropped.
+    commands: Option<SyncSender<Command>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl LocalEngine {
+    /// Loads a GGUF file or a folder with safetensors.
+    ///
+    /// # Errors
+    /// Any [`ModelError`] of reading the file.
+    pub fn load(path: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let model_ref = options.model_ref.clone().unwrap_or_else(|| path.display().to_string());
+        let name = path.file_stem().map_or_else(|| model_ref.clone(), |stem| stem.to_string_lossy().into_owned());
+        Self::start(ModelFile::open(path)?, options, name, model_ref)
+    }
+
+    /// Runs a GGUF file that is part of the program, where it lies.
+    ///
+    /// # Errors
+    /// Any [`ModelError`] of reading the bytes.
+    pub fn from_bytes(gguf: &'static [u8], options: LocalOptions) -> Result<Self> {
+        let name = options.model_ref.clone().unwrap_or_else(|| "embedded".to_owned());
+        Self::start(ModelFile::from_static(gguf)?, options, name.clone(), name)
+    }
+
+    fn start(file: ModelFile, options: LocalOptions, name: String, model_ref: String) -> Result<Self> {
+        let model = Model::new(&file)?;
+        let tokenizer = Arc::new(file.build_tokenizer()?);
+        let template = chat_template(&file, &tokenizer)?;
+        let threads = options.threads.map_or_else(usable_cores, NonZeroUsize::get);
+        let thread_error = |source| ModelError::Io { action: "start threads for", path: (&name).into(), source };
+        let compute = Compute::new(Isa::detect(), threads).map_err(thread_error)?;
+        let (commands, queue) = sync_channel(QUEUE_LIMIT);
+        let (kv, shared) = (Arc::new(KvCounter::default()), Arc::new(Shared::default()));
+        let description = describe(&file, &model, &name, model_ref);
+        let worker = Worker {
+            preparation: Preparation {
+                config: file.config.clone(),
+                tokenizer: Arc::clone(&tokenizer) as Arc<dyn Tokenizer>,
+                template,
+                kv: Arc::clone(&kv),
+            },
+            model,
+            compute,
+            scratch: Scratch::default(),
+            shared: Arc::clone(&shared),
+            commands: queue,
+            sequences: Vec::new(),
+        };
+        let thread = std::thread::Builder::new().name("model".to_owned());
+        let worker = Some(thread.spawn(move || worker.run()).map_err(thread_error)?);
+        Ok(Self { file, description, digest: OnceLock::new(), tokenizer, kv, shared, commands: Some(commands), worker })
+    }
+
+    /// The model's file, for its shape and metadata.
+    #[must_use]
+    pub fn file(&self) -> &ModelFile {
+        &self.file
+    }
+
+    /// Hands work to the worker; gives it back with the reason when it cannot.
+    fn submit(&self, command: Command) -> std::result::Result<(), EngineError> {
+        let problem = match self.commands.as_ref().map(|commands| commands.try_send(command)) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(TrySendError::Full(_))) => format!("queue the request: {QUEUE_LIMIT} are waiting already"),
+            Some(Err(TrySendError::Disconnected(_))) | None => "reach the model: its thread has ended".to_owned(),
+        };
+        Err(EngineError::Failed { problem })
+    }
+}
+
+impl Engine for LocalEngine {
+    /// Reads the whole file on the first call, for its digest.
+    fn describe(&self) -> EngineDescription {
+        let digest = self.digest.get_or_init(|| self.file.digest());
+        EngineDescription { model_digest: Some(digest.clone()), ..self.description.clone() }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { score: true, token_prompts: true, ignore_eos: true, exact_tokens: true, in_process: true }
+    }
+
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        Some(Arc::clone(&self.tokenizer) as Arc<dyn Tokenizer>)
+    }
+
+    fn generate(&self, request: GenerateRequest) -> EventStream {
+        let (events, receiver) = Events::new(&request, self.file.config.context_length);
+        let job = Job { request, events: events.clone() };
+        if let Err(error) = self.submit(Command::Generate(Box::new(job))) {
+            events.fail(error.to_string());
+        }
+        Box::pin(stream::unfold(receiver, async |mut receiver| {
+            let event = receiver.recv().await?;
+            Some((event, receiver))
+        }))
+    }
+
+    fn score(
+        &self,
+        request: ScoreRequest,
+    ) -> BoxFuture<'_, std::result::Result<Vec<ScoredContinuation>, EngineError>> {
+        let (answer, scored) = oneshot::channel();
+        let submitted = self.submit(Command::Score(ScoreJob { request, answer }));
+        Box::pin(async move {
+            submitted?;
+            let ended = |_| EngineError::Failed { problem: "score the texts: the model's thread has ended".to_owned() };
+            scored.await.map_err(ended)?
+        })
+    }
+
+    fn memory(&self) -> Option<MemoryReport> {
+        let weights = self.file.weight_bytes();
+        let tensors = self.file.tensors.values();
+        Some(MemoryReport {
+            weights_expected: tensors.map(|tensor| (tensor.rows() * tensor.row_bytes()) as u64).sum(),
+            weights_mapped: weights.mapped as u64,
+            weights_heap: weights.heap as u64,
+            kv_per_token: KvSlot::bytes_per_token(&self.file.config),
+            kv_held: self.kv.held(),
+            kv_peak: self.kv.peak(),
+            scratch_held: self.shared.scratch.load(std::sync::atomic::Ordering::Relaxed),
+        })
+    }
+}
+
+impl Drop for LocalEngine {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.commands = None;
+        if let Some(worker) = self.worker.take() {
+            // Its panics were reported to the requests that met them.
+            drop(worker.join());
+        }
+    }
+}
+
+/// One thread where the system does not say.
+fn usable_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn describe(file: &ModelFile, model: &Model, name: &str, model_ref: String) -> EngineDescription {
+    let named = file.metadata.text("general.name").ok().flatten().map(str::to_owned);
+    EngineDescription {
+        engine: "local".to_owned(),
+        engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        model_ref,
+        model: named.unwrap_or_else(|| name.to_owned()),
+        architecture: Some(file.config.architecture.name().to_owned()),
+        parameters: Some(file.tensors.values().map(|tensor| tensor.value_count() as u64).sum()),
+        quantization: Some(model.main_type().name().to_owned()),
+        model_bytes: Some(file.file_bytes),
+        context_length: u32::try_from(file.config.context_length).ok(),
+        device: "cpu".to_owned(),
+        synthetic_weights: file.is_synthetic(),
+        ..EngineDescription::default()
+    }
+}
+
+fn chat_template(file: &ModelFile, tokenizer: &LocalTokenizer) -> Result<ChatTemplate> {
+    let text = |kind: &str| -> Result<String> {
+        let id = file.metadata.size(&format!("tokenizer.ggml.{kind}_token_id"))?;
+        let token = id.and_then(|id| u32::try_from(id).ok());
+        Ok(token.and_then(|token| tokenizer.token_text(token)).unwrap_or_default())
+    };
+    ChatTemplate::new(file.chat_template.as_deref(), text("bos")?, text("eos")?)
+        .map_err(|error| ModelError::key("tokenizer.chat_template", error.to_string()))
+}

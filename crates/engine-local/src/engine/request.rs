@@ -1,0 +1,242 @@
+//! One generation while it runs.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use weighbridge_engine::{
+    EngineError, EngineEvent, EventKind, Frame, GenerateRequest, Prompt, RequestFailure, Tokenizer,
+};
+use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
+use weighbridge_types::time::Clock;
+
+use super::text::TextAssembler;
+use crate::chat::ChatTemplate;
+use crate::graph::{KvCounter, KvSlot};
+use crate::sampling::{Sampler, log_probability};
+use crate::weights::ModelConfig;
+
+/// Events of a generation besides its frames, with some to spare: counts, end, and a frame of held-back text.
+const EVENTS_BESIDE_FRAMES: usize = 4;
+
+/// A generation as it was asked for.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) request: GenerateRequest,
+    pub(super) events: Events,
+}
+
+/// Where the events of a generation go. There is room for all of them from the start, so that sending never waits.
+#[derive(Clone, Debug)]
+pub(super) struct Events {
+    sender: mpsc::Sender<EngineEvent>,
+    clock: Clock,
+}
+
+impl Events {
+    /// Makes room for the events of a request in a context of this length.
+    pub(super) fn new(request: &GenerateRequest, context: usize) -> (Self, mpsc::Receiver<EngineEvent>) {
+        let frames = usize::try_from(request.max_tokens).map_or(context, |tokens| tokens.min(context));
+        let (sender, receiver) = mpsc::channel(frames + EVENTS_BESIDE_FRAMES);
+        (Self { sender, clock: request.clock }, receiver)
+    }
+
+    /// Whether nobody listens any more: the generation is canceled.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn send(&self, event: EngineEvent) {
+        // It fails only when nobody listens, which the next step sees.
+        drop(self.sender.try_send(event));
+    }
+
+    /// Ends the generation with a failure.
+    pub(super) fn fail(&self, message: String) {
+        let failure = RequestFailure { class: FailureClass::Engine, message, retry_after: None };
+        self.send(EngineEvent { at: self.clock.now(), kind: EventKind::Failed(failure) });
+    }
+}
+
+/// What requests are prepared with.
+#[derive(Debug)]
+pub(super) struct Preparation {
+    pub(super) config: ModelConfig,
+    pub(super) tokenizer: Arc<dyn Tokenizer>,
+    pub(super) template: ChatTemplate,
+    pub(super) kv: Arc<KvCounter>,
+}
+
+/// Whether a generation goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Running,
+    Ended,
+}
+
+/// A running generation.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    pub(super) slot: KvSlot,
+    /// The prompt, then every generated token.
+    tokens: Vec<u32>,
+    prompt_len: usize,
+    max_tokens: usize,
+    ignore_eos: bool,
+    reports_log_probabilities: bool,
+    sampler: Sampler,
+    text: TextAssembler,
+    pub(super) events: Events,
+}
+
+impl Preparation {
+    /// Checks a request and makes its room.
+    pub(super) fn begin(&self, job: Job) -> Result<Sequence, EngineError> {
+        let Job { request, events } = job;
+        check(&request)?;
+        let tokens = self.prompt_tokens(&request.prompt)?;
+        let max_tokens = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
+        self.check_fits(tokens.len().saturating_add(max_tokens))?;
+        Ok(Sequence {
+            // The last token is never fed back.
+            slot: KvSlot::new(&self.config, tokens.len() + max_tokens - 1, &self.kv),
+            prompt_len: tokens.len(),
+            max_tokens,
+            ignore_eos: request.ignore_eos,
+            reports_log_probabilities: request.logprobs.is_some(),
+            sampler: Sampler::new(request.sampling, &tokens),
+            text: TextAssembler::new(request.stop),
+            tokens,
+            events,
+        })
+    }
+
+    /// Refuses more tokens than the model's context has.
+    pub(super) fn check_fits(&self, needed: usize) -> Result<(), EngineError> {
+        if needed <= self.config.context_length {
+            return Ok(());
+        }
+        let context = u32::try_from(self.config.context_length).unwrap_or(u32::MAX);
+        Err(EngineError::ContextOverflow { needed: needed as u64, context })
+    }
+
+    /// Tokens of a text, after the beginning-of-sequence token where the model wants one.
+    pub(super) fn text_tokens(&self, text: &str) -> Result<Vec<u32>, EngineError> {
+        let encoded = self.tokenizer.encode(text).map_err(|error| invalid(error.to_string()))?;
+        Ok(match self.tokenizer.bos() {
+            Some(bos) if encoded.first() != Some(&bos) => std::iter::once(bos).chain(encoded).collect(),
+            Some(_) | None => encoded,
+        })
+    }
+
+    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
+        let tokens = match prompt {
+            Prompt::Text(text) => self.text_tokens(text)?,
+            Prompt::Tokens(tokens) => tokens.clone(),
+            Prompt::Chat(messages) => {
+                let rendered = self.template.render(messages).map_err(|error| invalid(error.to_string()))?;
+                if rendered.wants_bos {
+                    self.text_tokens(&rendered.text)?
+                } else {
+                    self.tokenizer.encode(&rendered.text).map_err(|error| invalid(error.to_string()))?
+                }
+            }
+        };
+        if tokens.is_empty() {
+            return Err(invalid("the prompt has no token".to_owned()));
+        }
+        let vocab = self.config.vocab;
+        match tokens.iter().find(|&&token| token as usize >= vocab) {
+            Some(token) => Err(invalid(format!("token `{token}` is not below {vocab}, the size of the vocabulary"))),
+            None => Ok(tokens),
+        }
+    }
+}
+
+fn check(request: &GenerateRequest) -> Result<(), EngineError> {
+    request.sampling.check().map_err(|error| invalid(error.to_string()))?;
+    if request.max_tokens == 0 {
+        return Err(invalid("max_tokens is `0`, it must be at least 1".to_owned()));
+    }
+    if request.stop.iter().any(String::is_empty) {
+        return Err(invalid("a stop string is empty".to_owned()));
+    }
+    Ok(())
+}
+
+fn invalid(problem: String) -> EngineError {
+    EngineError::InvalidRequest { problem }
+}
+
+impl Sequence {
+    /// Whether the prompt is not fully read.
+    pub(super) fn is_reading(&self) -> bool {
+        self.slot.len() < self.prompt_len
+    }
+
+    /// The slot and the next unread tokens, at most `limit`.
+    pub(super) fn next_piece(&mut self, limit: usize) -> (&mut KvSlot, &[u32]) {
+        let start = self.slot.len();
+        let end = self.tokens.len().min(start + limit);
+        (&mut self.slot, &self.tokens[start..end])
+    }
+
+    /// Chooses the next token and reports it.
+    pub(super) fn accept(&mut self, logits: &mut [f32], tokenizer: &dyn Tokenizer) -> Progress {
+        // The model's own probability, so before sampling changes the logits.
+        let before = self.reports_log_probabilities.then(|| logits.to_vec());
+        let token = match self.sampler.choose(logits) {
+            Ok(token) => token,
+            Err(error) => {
+                self.events.fail(error.to_string());
+                return Progress::Ended;
+            }
+        };
+        let at = self.events.clock.now();
+        if !self.ignore_eos && tokenizer.eos().contains(&token) {
+            self.report_rest(at);
+            return self.finish(FinishReason::Stop);
+        }
+        self.tokens.push(token);
+        let mut piece = self.text.push(&tokenizer.token_bytes(token));
+        let is_last = self.generated() == self.max_tokens;
+        if is_last && !piece.stopped {
+            piece.text.push_str(&self.text.finish());
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "frames carry single precision")]
+        let log_probabilities = before.iter().map(|logits| log_probability(logits, token) as f32).collect();
+        let frame =
+            Frame { channel: Channel::Answer, text: piece.text, tokens: 1, token_ids: vec![token], log_probabilities };
+        self.events.send(EngineEvent { at, kind: EventKind::Frame(frame) });
+        match (piece.stopped, is_last) {
+            (true, _) => self.finish(FinishReason::Stop),
+            (false, true) => self.finish(FinishReason::Length),
+            (false, false) => Progress::Running,
+        }
+    }
+
+    fn generated(&self) -> usize {
+        self.tokens.len() - self.prompt_len
+    }
+
+    /// Reports text that was held back, in a frame without a token.
+    fn report_rest(&mut self, at: weighbridge_types::time::Stamp) {
+        let text = self.text.finish();
+        if !text.is_empty() {
+            self.events.send(EngineEvent { at, kind: EventKind::Frame(Frame::answer(text, 0)) });
+        }
+    }
+
+    fn finish(&self, reason: FinishReason) -> Progress {
+        let count = |tokens: usize| u32::try_from(tokens).unwrap_or(u32::MAX);
+        let usage = Usage {
+            input_tokens: count(self.prompt_len),
+            output_tokens: count(self.generated()),
+            cached_input_tokens: None,
+            reasoning_tokens: None,
+        };
+        let at = self.events.clock.now();
+        self.events.send(EngineEvent { at, kind: EventKind::Usage(usage) });
+        self.events.send(EngineEvent { at, kind: EventKind::Finished { reason } });
+        Progress::Ended
+    }
+}
