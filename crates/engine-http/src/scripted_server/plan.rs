@@ -1,0 +1,353 @@
+//! From a script to the writes of one answer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use weighbridge_engine::scripted::{Fault, Script};
+use weighbridge_types::request::{Channel, FailureClass};
+
+use super::request::Request;
+use super::wire::{Counts, Piece, Wire};
+use super::{Odd, SERVER_NAME};
+
+/// Time between the two pieces of an event that is cut in two.
+const SPLIT_GAP: Duration = Duration::from_micros(500);
+
+/// Time that the server is silent where a timeout is scripted: longer than any client waits.
+const SILENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// A write to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PlannedWrite {
+    /// When, from the moment when the request was read.
+    pub(super) after: Duration,
+    pub(super) bytes: Bytes,
+    /// Tokens that it completes.
+    pub(super) tokens: u32,
+    /// Whether a part of it went out.
+    pub(super) is_begun: bool,
+}
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    KeepAlive,
+    Close,
+}
+
+/// The writes of one answer and its end.
+pub(super) struct Plan {
+    pub(super) writes: VecDeque<PlannedWrite>,
+    pub(super) ending: Ending,
+}
+
+/// A frame of the script.
+struct ScriptFrame {
+    after: Duration,
+    tokens: u32,
+    channel: Channel,
+}
+
+/// Plans the answer to a request that a fault may strike.
+pub(super) fn plan(script: &Script, odd: &[Odd], fault: Option<Fault>, wire: Wire, request: &Request) -> Plan {
+    if let Some(refusal) = fault.filter(|fault| fault.after_frames == 0).and_then(refusal) {
+        return refusal;
+    }
+    let limit = request.max_tokens().unwrap_or(u32::MAX);
+    let total = script.tokens.unwrap_or(limit).min(limit);
+    let empty = fault.is_some_and(|fault| fault.class == FailureClass::Empty);
+    let total = if empty { 0 } else { total };
+    let input = u32::try_from(request.prompt().split_whitespace().count()).unwrap_or(u32::MAX);
+    let answer = Answer {
+        odd,
+        wire,
+        frames: frames(script, total),
+        is_limited: script.tokens.is_none_or(|tokens| tokens > limit),
+        counts: Counts { input, output: total },
+        usage_asked: request.asks("/stream_options/include_usage"),
+        counts_asked: request.asks("/stream_options/continuous_usage_stats"),
+    };
+    // Ollama streams unless it is told not to.
+    let whole =
+        if wire.is_lines() { request.body.get("stream") == Some(&false.into()) } else { !request.asks("/stream") };
+    if whole { answer.whole() } else { answer.stream(fault.filter(|_| !empty)) }
+}
+
+/// The frames of a script. A frame's place follows from the tokens before it, as in the scripted engine.
+fn frames(script: &Script, total: u32) -> Vec<ScriptFrame> {
+    let mut frames = Vec::new();
+    let mut sent = 0;
+    while sent < total {
+        let thinking = sent < script.reasoning;
+        let end = if thinking { script.reasoning.min(total) } else { total };
+        let tokens = script.bundle.min(end - sent);
+        sent += tokens;
+        let later = script.itl * sent.saturating_sub(script.bundle.min(total));
+        let channel = if thinking { Channel::Reasoning } else { Channel::Answer };
+        frames.push(ScriptFrame { after: script.ttft + later, tokens, channel });
+    }
+    frames
+}
+
+/// The answer of a fault that strikes before any frame; `None` for those that need a stream.
+fn refusal(fault: Fault) -> Option<Plan> {
+    let json = |status: &str, extra: &str| {
+        let body = r#"{"error":{"message":"scripted refusal"}}"#;
+        Some(answer_at_once(status, extra, "application/json", body))
+    };
+    match fault.class {
+        FailureClass::RateLimited => json("429 Too Many Requests", "retry-after: 2\r\n"),
+        FailureClass::ClientError => json("400 Bad Request", ""),
+        FailureClass::ServerError | FailureClass::Engine => json("500 Internal Server Error", ""),
+        FailureClass::Malformed => {
+            Some(answer_at_once("200 OK", "", "text/html", "<!DOCTYPE html><title>scripted web page</title>"))
+        }
+        FailureClass::Connect | FailureClass::Tls => Some(Plan { writes: VecDeque::new(), ending: Ending::Close }),
+        FailureClass::Timeout => {
+            let never = PlannedWrite { after: SILENCE, bytes: Bytes::from_static(b" "), tokens: 0, is_begun: false };
+            Some(Plan { writes: [never].into(), ending: Ending::Close })
+        }
+        FailureClass::Truncated | FailureClass::Empty => None,
+    }
+}
+
+/// A whole answer without delay.
+pub(super) fn answer_at_once(status: &str, extra_headers: &str, content_type: &str, body: &str) -> Plan {
+    let bytes = whole_answer(status, extra_headers, content_type, body);
+    let write = PlannedWrite { after: Duration::ZERO, bytes, tokens: 0, is_begun: false };
+    Plan { writes: [write].into(), ending: Ending::KeepAlive }
+}
+
+fn whole_answer(status: &str, extra_headers: &str, content_type: &str, body: &str) -> Bytes {
+    let length = body.len();
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "HTTP/1.1 {status}\r\nserver: {SERVER_NAME}/{version}\r\ncontent-type: {content_type}\r\n{extra_headers}\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .into()
+}
+
+struct Answer<'a> {
+    odd: &'a [Odd],
+    wire: Wire,
+    frames: Vec<ScriptFrame>,
+    is_limited: bool,
+    counts: Counts,
+    usage_asked: bool,
+    counts_asked: bool,
+}
+
+impl Answer<'_> {
+    fn is(&self, odd: Odd) -> bool {
+        self.odd.contains(&odd)
+    }
+
+    fn ending(&self) -> Ending {
+        if self.is(Odd::CloseAfterAnswer) { Ending::Close } else { Ending::KeepAlive }
+    }
+
+    fn text(&self, tokens: u32) -> String {
+        let word = if self.is(Odd::SplitCharacters) { "wörd€🦀 " } else { "word " };
+        word.repeat(usize::try_from(tokens).unwrap_or(0))
+    }
+
+    fn whole(self) -> Plan {
+        let count =
+            |channel| self.frames.iter().filter(|frame| frame.channel == channel).map(|frame| frame.tokens).sum();
+        let (reasoning, answer) = (self.text(count(Channel::Reasoning)), self.text(count(Channel::Answer)));
+        let body = self.wire.whole(&reasoning, &answer, self.is_limited, self.counts).to_string();
+        let write = PlannedWrite {
+            after: self.frames.last().map_or(Duration::ZERO, |frame| frame.after),
+            bytes: whole_answer("200 OK", "", "application/json", &body),
+            tokens: self.counts.output,
+            is_begun: false,
+        };
+        Plan { writes: [write].into(), ending: self.ending() }
+    }
+
+    fn stream(self, fault: Option<Fault>) -> Plan {
+        let mut stream = Stream::new(self.wire, self.is(Odd::CrlfWithoutSpace));
+        let first = self.frames.first().map_or(Duration::ZERO, |frame| frame.after);
+        stream.head(if self.is(Odd::LateHeaders) { first } else { Duration::ZERO });
+        if !self.is(Odd::LateHeaders) {
+            self.open(&mut stream);
+        }
+        let sound = fault.map_or(usize::MAX, |fault| usize::try_from(fault.after_frames).unwrap_or(usize::MAX));
+        self.play_frames(&mut stream, sound);
+        match fault {
+            Some(fault) => {
+                self.strike(fault, &mut stream);
+                Plan { writes: stream.writes, ending: Ending::Close }
+            }
+            None => {
+                self.close(&mut stream);
+                Plan { writes: stream.writes, ending: self.ending() }
+            }
+        }
+    }
+
+    fn open(&self, stream: &mut Stream) {
+        let mut bytes = Vec::new();
+        for piece in self.wire.opening(self.counts.input) {
+            stream.frame_piece(&piece, &mut bytes);
+        }
+        if let Some(piece) = self.wire.role().filter(|_| self.is(Odd::RoleFrame)) {
+            stream.frame_piece(&piece, &mut bytes);
+        }
+        self.put_odd_frames(stream, &mut bytes);
+        stream.chunk(Duration::ZERO, &bytes, 0);
+    }
+
+    fn put_odd_frames(&self, stream: &Stream, bytes: &mut Vec<u8>) {
+        if self.is(Odd::Comments) {
+            stream.frame_comment(bytes);
+        }
+        if self.is(Odd::EmptyFrames) {
+            stream.frame_piece(&self.wire.frame(Channel::Answer, "", None), bytes);
+        }
+    }
+
+    fn play_frames(&self, stream: &mut Stream, sound: usize) {
+        let per_write = self.odd.iter().find_map(|odd| match odd {
+            Odd::FramesPerWrite(frames) => usize::try_from(*frames).ok(),
+            _ => None,
+        });
+        let mut output = 0;
+        let sound = sound.min(self.frames.len());
+        for group in self.frames[..sound].chunks(per_write.unwrap_or(1).max(1)) {
+            let mut bytes = Vec::new();
+            for frame in group {
+                output += frame.tokens;
+                let counts = Counts { output, ..self.counts };
+                let text = self.text(frame.tokens);
+                let piece = self.wire.frame(frame.channel, &text, self.counts_asked.then_some(counts));
+                stream.frame_piece(&piece, &mut bytes);
+            }
+            let after = group.last().map_or(Duration::ZERO, |frame| frame.after);
+            let tokens = group.iter().map(|frame| frame.tokens).sum();
+            let cut = bytes.iter().position(|byte| !byte.is_ascii()).filter(|_| self.is(Odd::SplitCharacters));
+            if let Some(cut) = cut {
+                let rest = bytes.split_off(cut + 1);
+                stream.chunk(after.saturating_sub(SPLIT_GAP), &bytes, 0);
+                bytes = rest;
+            }
+            self.put_odd_frames(stream, &mut bytes);
+            stream.chunk(after, &bytes, tokens);
+        }
+    }
+
+    /// What a fault does after its frames; the connection is closed after it.
+    fn strike(&self, fault: Fault, stream: &mut Stream) {
+        let after = stream.last;
+        let mut bytes = Vec::new();
+        match fault.class {
+            FailureClass::Malformed => {
+                let piece = self.wire.frame(Channel::Answer, "word ", None);
+                let half = Piece { data: piece.data[..piece.data.len() / 2].to_owned(), ..piece };
+                stream.frame_piece(&half, &mut bytes);
+            }
+            FailureClass::Timeout => return stream.chunk(SILENCE, b"\n", 0),
+            FailureClass::ServerError
+            | FailureClass::Engine
+            | FailureClass::RateLimited
+            | FailureClass::ClientError => {
+                stream.frame_piece(&self.wire.error("scripted error"), &mut bytes);
+            }
+            // The connection is closed in the middle.
+            FailureClass::Truncated | FailureClass::Connect | FailureClass::Tls | FailureClass::Empty => {}
+        }
+        stream.chunk(after, &bytes, 0);
+    }
+
+    fn close(&self, stream: &mut Stream) {
+        let late = self.odd.iter().find_map(|odd| match odd {
+            Odd::LateEnd(late) => Some(*late),
+            _ => None,
+        });
+        let after = stream.last + late.unwrap_or_default();
+        let mut pieces = self.wire.closing(self.is_limited, self.counts, self.usage_asked);
+        if self.is(Odd::NoEnd) {
+            pieces.clear();
+        } else if self.is(Odd::NoTerminator) && !self.wire.is_lines() {
+            pieces.pop();
+        }
+        let mut bytes = Vec::new();
+        for piece in &pieces {
+            stream.frame_piece(piece, &mut bytes);
+        }
+        stream.chunk(after, &bytes, 0);
+        stream.end(after);
+    }
+}
+
+/// The writes of a stream as they are put together.
+struct Stream {
+    wire: Wire,
+    crlf_without_space: bool,
+    writes: VecDeque<PlannedWrite>,
+    /// Time of the last write.
+    last: Duration,
+}
+
+impl Stream {
+    fn new(wire: Wire, crlf_without_space: bool) -> Self {
+        Self { wire, crlf_without_space, writes: VecDeque::new(), last: Duration::ZERO }
+    }
+
+    /// Adds bytes to be written at a time, or to the write before it if that is due then and completes no token.
+    fn put(&mut self, after: Duration, bytes: Vec<u8>, tokens: u32) {
+        self.last = after;
+        match self.writes.back_mut() {
+            Some(write) if write.after == after && (write.tokens == 0 || tokens == 0) => {
+                write.bytes = [&write.bytes[..], &bytes].concat().into();
+                write.tokens += tokens;
+            }
+            _ => self.writes.push_back(PlannedWrite { after, bytes: bytes.into(), tokens, is_begun: false }),
+        }
+    }
+
+    fn head(&mut self, after: Duration) {
+        let content_type = if self.wire.is_lines() { "application/x-ndjson" } else { "text/event-stream" };
+        let version = env!("CARGO_PKG_VERSION");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nserver: {SERVER_NAME}/{version}\r\ncontent-type: {content_type}\r\n\
+             transfer-encoding: chunked\r\n\r\n"
+        );
+        self.put(after, head.into_bytes(), 0);
+    }
+
+    /// One chunk of the body; an empty one would end it.
+    fn chunk(&mut self, after: Duration, body: &[u8], tokens: u32) {
+        if !body.is_empty() {
+            let mut bytes = format!("{:x}\r\n", body.len()).into_bytes();
+            bytes.extend_from_slice(body);
+            bytes.extend_from_slice(b"\r\n");
+            self.put(after, bytes, tokens);
+        }
+    }
+
+    fn end(&mut self, after: Duration) {
+        self.put(after, b"0\r\n\r\n".to_vec(), 0);
+    }
+
+    fn frame_piece(&self, piece: &Piece, bytes: &mut Vec<u8>) {
+        if self.wire.is_lines() {
+            bytes.extend_from_slice(piece.data.as_bytes());
+            bytes.push(b'\n');
+            return;
+        }
+        let (space, end) = if self.crlf_without_space { ("", "\r\n") } else { (" ", "\n") };
+        if let Some(name) = piece.name {
+            bytes.extend_from_slice(format!("event:{space}{name}{end}").as_bytes());
+        }
+        bytes.extend_from_slice(format!("data:{space}{}{end}{end}", piece.data).as_bytes());
+    }
+
+    fn frame_comment(&self, bytes: &mut Vec<u8>) {
+        if !self.wire.is_lines() {
+            bytes.extend_from_slice(b": keep-alive\n\n");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Faults, each with its class.
+
+use std::time::Duration;
+
+use weighbridge_engine::scripted::{Fault, Script};
+use weighbridge_engine::{Collected, Engine, GenerateRequest, Prompt};
+use weighbridge_engine_http::scripted_server::{Odd, ScriptedServer, ServerOptions};
+use weighbridge_engine_http::{HttpEngine, HttpOptions};
+use weighbridge_types::model_ref::Preset;
+use weighbridge_types::request::{FailureClass, Outcome};
+use weighbridge_types::time::Clock;
+
+use crate::support::{DIALECTS, answer, canned, chat, endpoint, engine, events, generate, scripted, stream};
+
+/// The class and message of a failure.
+fn failed(got: &Collected) -> (FailureClass, &str) {
+    match &got.outcome {
+        Outcome::Failed { class, message } => (*class, message),
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+/// Answers with these bytes; the failure must have this class and say these things.
+async fn check(answer: impl Into<Vec<u8>>, class: FailureClass, parts: &[&str]) -> Collected {
+    let url = canned(answer).await;
+    let got = generate(&engine(Preset::OpenAi, &url).await, chat("a"), 8, Clock::start()).await;
+    let (got_class, message) = failed(&got);
+    assert_eq!(got_class, class, "{message}");
+    assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+    assert!(message.chars().count() <= 200, "{message}");
+    assert!(got.timeline.first_byte_written.is_some() && got.timeline.ended.is_some());
+    got
+}
+
+const JSON: &str = "content-type: application/json\r\n";
+
+#[tokio::test]
+async fn a_rate_limit_says_when_to_come_back() {
+    let body = r#"{"error":{"message":"slow down"}}"#;
+    let in_seconds = answer("429 Too Many Requests", &format!("{JSON}retry-after: 7\r\n"), body);
+    let got = check(in_seconds, FailureClass::RateLimited, &["HTTP 429", "slow down"]).await;
+    assert_eq!(got.retry_after, Some(Duration::from_secs(7)));
+    let past = "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    let got = check(answer("429 Too Many Requests", past, ""), FailureClass::RateLimited, &["HTTP 429"]).await;
+    assert_eq!(got.retry_after, Some(Duration::ZERO));
+}
+
+#[tokio::test]
+async fn statuses_have_classes() {
+    check(answer("400 Bad Request", JSON, r#"{"detail":"no"}"#), FailureClass::ClientError, &["HTTP 400: no"]).await;
+    check(answer("404 Not Found", "", ""), FailureClass::ClientError, &["HTTP 404"]).await;
+    check(answer("500 Internal Server Error", "", "boom"), FailureClass::ServerError, &["boom"]).await;
+    check(answer("503 Service Unavailable", "", ""), FailureClass::ServerError, &["HTTP 503"]).await;
+    let redirect = answer("307 Temporary Redirect", "location: http://elsewhere/\r\n", "");
+    check(redirect, FailureClass::Malformed, &["http://elsewhere/", "not followed"]).await;
+    let long = answer("500 Internal Server Error", "", &"x".repeat(1 << 20));
+    check(long, FailureClass::ServerError, &["HTTP 500: xxx"]).await;
+}
+
+#[tokio::test]
+async fn a_web_page_is_no_answer() {
+    let page = answer("200 OK", "content-type: text/html; charset=utf-8\r\n", "<!DOCTYPE html>\n<html>hello</html>");
+    check(page, FailureClass::Malformed, &["text/html", "<!DOCTYPE html> <html>hello"]).await;
+    let page = answer("200 OK", JSON, r#"{"answer":"42"}"#);
+    check(page, FailureClass::Malformed, &["application/json", "an event stream", "42"]).await;
+}
+
+#[tokio::test]
+async fn broken_streams_are_told_from_sound_ones() {
+    let token = "data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
+    let check_stream = async |body: &str, class, part: &str| check(stream(body), class, &[part]).await;
+    check_stream("", FailureClass::Truncated, "after 0 frames").await;
+    check_stream(token, FailureClass::Truncated, "after 1 frames").await;
+    check_stream(&format!("{token}data: {{\"choi\n\n"), FailureClass::Malformed, "{\"choi").await;
+    check_stream(&format!("{token}data: \u{0}\n\n"), FailureClass::Malformed, "not as expected").await;
+    check_stream(&format!("{token}data: {{\"error\":{{\"message\":\"oom\"}}}}\n\n"), FailureClass::ServerError, "oom")
+        .await;
+    check_stream("data: [DONE]\n\n", FailureClass::Empty, "no token").await;
+    let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    check_stream(stop, FailureClass::Empty, "Stop").await;
+    let mut not_text = stream(token).into_bytes();
+    not_text.extend_from_slice(b"data: \xff\xfe\n\n");
+    check(not_text, FailureClass::Malformed, &["UTF-8"]).await;
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_truncated() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    check(head, FailureClass::Truncated, &["within the answer"]).await;
+    check(format!("{head}64\r\ndata: {{"), FailureClass::Truncated, &["within the answer"]).await;
+    check("HTTP/1.1 200 OK\r\ncontent-le", FailureClass::Truncated, &["within the answer"]).await;
+    check("", FailureClass::Truncated, &["before an answer"]).await;
+    check("SSH-2.0-OpenSSH_9.2\r\n", FailureClass::Malformed, &["no HTTP"]).await;
+}
+
+#[tokio::test]
+async fn an_event_without_end_is_bounded() {
+    let url = canned(stream(&format!("data: {}", "x".repeat(5000)))).await;
+    let options = HttpOptions { largest_event: 1000, ..HttpOptions::default() };
+    let engine = HttpEngine::connect(endpoint(Preset::OpenAi, &url), options).await.unwrap();
+    let got = generate(&engine, chat("a"), 8, Clock::start()).await;
+    assert_eq!(failed(&got), (FailureClass::Malformed, "an event is larger than 1000 bytes"));
+}
+
+#[tokio::test]
+async fn scripted_faults_keep_their_class_in_every_dialect() {
+    let check = async |preset, class, after_frames, expected| {
+        let fault = Some(Fault { class, every: 1, after_frames });
+        let script = Script { fault, ..scripted_script() };
+        let server = ScriptedServer::start(ServerOptions::new(script, Clock::start())).unwrap();
+        let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, Clock::start()).await;
+        assert_eq!(failed(&got).0, expected, "{preset:?} {class:?} after {after_frames}");
+        assert_eq!(got.timeline.frames.len(), after_frames as usize, "{preset:?} {class:?}");
+    };
+    for preset in DIALECTS {
+        check(preset, FailureClass::RateLimited, 0, FailureClass::RateLimited).await;
+        check(preset, FailureClass::ClientError, 0, FailureClass::ClientError).await;
+        check(preset, FailureClass::ServerError, 0, FailureClass::ServerError).await;
+        check(preset, FailureClass::ServerError, 3, FailureClass::ServerError).await;
+        check(preset, FailureClass::Malformed, 0, FailureClass::Malformed).await;
+        check(preset, FailureClass::Malformed, 3, FailureClass::Malformed).await;
+        check(preset, FailureClass::Truncated, 0, FailureClass::Truncated).await;
+        check(preset, FailureClass::Truncated, 3, FailureClass::Truncated).await;
+        check(preset, FailureClass::Empty, 0, FailureClass::Empty).await;
+        // A connection that closes without a byte is no answer, though there was one.
+        check(preset, FailureClass::Connect, 0, FailureClass::Truncated).await;
+    }
+}
+
+fn scripted_script() -> Script {
+    "ttft=2ms,itl=1ms".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_that_only_stops_is_truncated() {
+    for preset in DIALECTS {
+        let server = scripted("ttft=2ms,itl=1ms", &[Odd::NoEnd], Clock::start());
+        let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, Clock::start()).await;
+        assert_eq!(failed(&got).0, FailureClass::Truncated, "{preset:?}");
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_in_a_timeout() {
+    let short = Duration::from_millis(30);
+    let check = async |after_frames, options: HttpOptions, part: &str| {
+        let fault = Some(Fault { class: FailureClass::Timeout, every: 1, after_frames });
+        let script = Script { fault, ..scripted_script() };
+        let server = ScriptedServer::start(ServerOptions::new(script, Clock::start())).unwrap();
+        let engine = HttpEngine::connect(endpoint(Preset::Vllm, &server.url()), options).await.unwrap();
+        let got = generate(&engine, chat("a"), 8, Clock::start()).await;
+        let (class, message) = failed(&got);
+        assert_eq!(class, FailureClass::Timeout);
+        assert!(message.contains(part), "{message}");
+        assert_eq!(got.timeline.frames.len(), after_frames as usize);
+        assert!(got.timeline.first_byte_written.is_some());
+    };
+    let options = HttpOptions::default();
+    check(0, HttpOptions { first_byte_timeout: short, ..options.clone() }, "no answer within 0.03 s").await;
+    check(2, HttpOptions { idle_timeout: short, ..options.clone() }, "silence of 0.03 s").await;
+    check(2, HttpOptions { total_timeout: short, ..options }, "no end within 0.03 s").await;
+}
+
+#[tokio::test]
+async fn a_server_that_went_away_is_no_connection() {
+    let server = scripted("ttft=1ms", &[Odd::CloseAfterAnswer], Clock::start());
+    let engine = engine(Preset::Vllm, &server.url()).await;
+    drop(server);
+    let got = generate(&engine, chat("a"), 8, Clock::start()).await;
+    assert_eq!(failed(&got).0, FailureClass::Connect);
+}
+
+#[tokio::test]
+async fn what_a_server_cannot_do_is_refused_before_sending() {
+    let server = scripted("ttft=1ms", &[], Clock::start());
+    let engine = engine(Preset::Anthropic, &server.url()).await;
+    let mut request = GenerateRequest::new(Prompt::Text("a".to_owned()), 8, Clock::start());
+    request.ignore_eos = true;
+    assert!(engine.check(&request).is_err());
+    assert!(!engine.capabilities().ignore_eos);
+    let now = request.clock.now();
+    let collector = weighbridge_engine::Collector::new(now, now, 8);
+    let got = weighbridge_engine::collect(engine.generate(request), collector).await;
+    let (class, message) = failed(&got);
+    assert_eq!(class, FailureClass::ClientError);
+    assert!(message.contains("`ignore_eos`"), "{message}");
+    assert_eq!(got.timeline.first_byte_written, None);
+    assert!(events(&engine, chat("a"), 2).await.len() > 2, "other requests work");
+}
