@@ -141,7 +141,7 @@ impl Context<'_> {
         let collector = Collector::new(now, now, requested_output_tokens);
         let events = engine.generate(generate);
         async move {
-            let Collected { timeline, usage, outcome, .. } = follow.to_the_end(events, collector, now).await;
+            let Collected { timeline, usage, outcome, .. } = follow.until_end(events, collector, now).await;
             RequestRow {
                 id: ticket.id,
                 cell: ticket.cell,
@@ -180,7 +180,7 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    pub(crate) async fn to_the_end(self, mut events: EventStream, mut collector: Collector, start: Stamp) -> Collected {
+    pub(crate) async fn until_end(self, mut events: EventStream, mut collector: Collector, start: Stamp) -> Collected {
         let deadline = tokio::time::sleep_until(self.clock.instant(start.after(self.limit)));
         tokio::pin!(deadline);
         loop {

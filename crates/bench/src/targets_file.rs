@@ -205,10 +205,15 @@ mod tests {
         check("targets:\n  - metric: ttft.p99\n    belw: 3\n", 3, "`belw`", Some("below"));
         check("target: []\n", 1, "`target`", Some("targets"));
         check("targets:\n  - metric: tftt.p99\n    below: 3\n", 2, "`tftt`", Some("ttft"));
-        check("targets:\n  - metric: ttft.p98\n    below: 3\n", 2, "`p98`", Some("ttft.p99"));
+        check("targets:\n  - metric: ttft.meen\n    below: 3\n", 2, "`meen`", Some("ttft.mean"));
         check("targets:\n  - metric: ttft.p99\n", 2, "exactly one", None);
         check("targets:\n  - metric: ttft.p99\n    below: .nan\n", 2, "exactly one", None);
-        check("targets:\n  - metric: ttft.p99\n    below: 3\n    cell: { lenght: 3 }\n", 4, "`lenght`", Some("task"));
+        check(
+            "targets:\n  - metric: ttft.p99\n    below: 3\n    cell: { concurency: 3 }\n",
+            4,
+            "`concurency`",
+            Some("concurrency"),
+        );
         check("profile: cpu\ntargets:\n  - metric: ttft.p99\n    below: 3\n", 1, "`cpu`", None);
         check("targets: []\n", 1, "no target", None);
     }

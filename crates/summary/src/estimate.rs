@@ -52,16 +52,18 @@ impl Series<'_> {
             Err(StatsError::Empty) => return vec![self.unavailable(missing.to_owned())],
             Err(error) => return vec![self.unavailable(error.to_string())],
         };
+        // Costly on long series, and the same for every statistic.
+        let worth = effective_n(&values).ok();
         let mut metrics = vec![
-            self.mean(&summary, &values),
+            self.mean(&summary, worth),
             self.point(Statistic::Min, summary.min, summary.n),
             self.point(Statistic::Max, summary.max, summary.n),
         ];
         if shape != Shape::Range
-            && let Ok(sorted) = Sorted::new(values.clone())
+            && let Some(sample) = Sample::new(values, worth)
         {
             let wanted = Statistic::GRID.iter();
-            metrics.extend(wanted.filter_map(|&(statistic, q)| self.percentile(shape, statistic, q, &sorted, &values)));
+            metrics.extend(wanted.filter_map(|&(statistic, q)| self.percentile(shape, statistic, q, &sample)));
         }
         for metric in &mut metrics {
             self.basis.mark(metric);
@@ -83,11 +85,11 @@ impl Series<'_> {
         metric
     }
 
-    fn mean(&self, summary: &Summary, values: &[f64]) -> Metric {
+    fn mean(&self, summary: &Summary, worth: Option<f64>) -> Metric {
         let mut metric = self.point(Statistic::Mean, summary.mean, summary.n);
         metric.deviation = summary.sd;
         metric.cv = summary.cv();
-        metric.n_effective = effective_n(values).ok();
+        metric.n_effective = worth;
         let runs: Vec<&[f64]> = self.runs.iter().filter(|run| !run.is_empty()).map(Vec::as_slice).collect();
         match runs.as_slice() {
             [run] => set_interval(&mut metric, within_run(run, self.dependence), None),
@@ -101,17 +103,9 @@ impl Series<'_> {
         metric
     }
 
-    /// A percentile, with the interval between two order statistics. Values of a dependent series are thinned for the
-    /// interval to as many as they are worth.
-    fn percentile(
-        &self,
-        shape: Shape,
-        statistic: Statistic,
-        q: f64,
-        sorted: &Sorted,
-        values: &[f64],
-    ) -> Option<Metric> {
-        let n = values.len();
+    /// A percentile, with the interval between two order statistics.
+    fn percentile(&self, shape: Shape, statistic: Statistic, q: f64, sample: &Sample) -> Option<Metric> {
+        let n = sample.sorted.values().len();
         let need = min_samples_for_percentile(q, Confidence::P99)?;
         let is_tail = !(0.2..=0.8).contains(&q);
         if n < need && is_tail {
@@ -123,17 +117,30 @@ impl Series<'_> {
                 metric
             });
         }
-        let mut metric = self.point(statistic, sorted.quantile(q).ok()?, n);
+        let mut metric = self.point(statistic, sample.sorted.quantile(q).ok()?, n);
         if n < need && !metric.flags.contains(&Flag::LowSample) {
             metric.flags.push(Flag::LowSample);
         }
-        let worth = effective_n(values).unwrap_or(n as f64).max(1.0);
-        metric.n_effective = Some(worth);
-        let step = ((n as f64 / worth).ceil() as usize).max(1);
-        let thinned =
-            if step == 1 { Ok(sorted.clone()) } else { Sorted::new(values.iter().copied().step_by(step).collect()) };
-        set_interval(&mut metric, thinned.and_then(|thinned| order_statistic_quantile(&thinned, q, CONFIDENCE)), None);
+        metric.n_effective = sample.worth;
+        set_interval(&mut metric, order_statistic_quantile(&sample.thinned, q, CONFIDENCE), None);
         Some(metric)
+    }
+}
+
+/// The values of a series, sorted: all of them, and as many as they are worth.
+struct Sample {
+    sorted: Sorted,
+    /// Order statistics take values as independent. A series that remembers is thinned until it does not.
+    thinned: Sorted,
+    worth: Option<f64>,
+}
+
+impl Sample {
+    fn new(values: Vec<f64>, worth: Option<f64>) -> Option<Self> {
+        let n = values.len() as f64;
+        let step = (n / worth.unwrap_or(n).max(1.0)).ceil() as usize;
+        let thinned = Sorted::new(values.iter().copied().step_by(step.max(1)).collect()).ok()?;
+        Some(Self { sorted: Sorted::new(values).ok()?, thinned, worth })
     }
 }
 

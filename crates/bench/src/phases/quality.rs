@@ -194,7 +194,7 @@ async fn generated(context: &Context<'_>, variant: &Ready, item: &TaskItem) -> R
     let collector = Collector::new(now, now, ANSWER_TOKENS).keeping_text();
     let limit = context.settings.request_timeout();
     let follow = Follow { clock: context.clock, limit, cancel: context.cancel.clone() };
-    let answer = follow.to_the_end(variant.engine.generate(request), collector, now).await;
+    let answer = follow.until_end(variant.engine.generate(request), collector, now).await;
     if let Outcome::Failed { message, .. } = answer.outcome {
         return Err(message);
     }
