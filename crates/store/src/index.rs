@@ -41,7 +41,7 @@ pub struct Index {
 }
 
 /// One run, as the list shows it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunEntry {
     /// Name of the run's folder.
     pub run_id: String,
