@@ -3,6 +3,9 @@
 //! This room knows what to ask; it does not know who answers, when, or how the answer is
 //! timed or scored.
 //!
+//! - [`exact_prompt`]: event text of an exact number of tokens, for any tokenizer; [`prompt_of_words`] and
+//!   [`prompt_of_bytes`] where none is known.
+//! - [`read_prompts`]: prompts from JSONL and CSV files.
 //! - [`Task`] and [`TaskSet`]: ten tasks with closed answers, in a training and a held-out split.
 //!
 //! One choice runs through all of it: item `i` is a function of `(seed, task, split, i)` and of
@@ -10,10 +13,18 @@
 //! can be made alone, in any order, on any number of threads.
 
 mod domains;
+mod prompt_reader;
+mod prompts;
 mod security;
 mod source;
 mod task;
 mod training;
 
+pub use prompt_reader::{
+    PromptFileError, PromptFileProblem, PromptFormat, PromptRecord, read_prompts, read_prompts_from,
+};
+pub use prompts::{
+    BYTES_PER_TOKEN_GUESS, GeneratedPrompt, PromptError, PromptSettings, exact_prompt, prompt_of_bytes, prompt_of_words,
+};
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
 pub use training::{TrainingText, training_texts};

@@ -85,11 +85,24 @@ impl Source {
         table[self.own_position(table.len())]
     }
 
+    /// An entry of the training split's part of a table, whatever this item's split.
+    ///
+    /// # Panics
+    ///
+    /// If the table is too short to have a held-out part.
+    pub(crate) fn trained<'a, T: ?Sized>(&mut self, table: &'a [&'a T]) -> &'a T {
+        table[self.part_position(table.len(), Split::Train)]
+    }
+
     /// A position in `0..length`, from the part that belongs to this item's split.
     pub(crate) fn own_position(&mut self, length: usize) -> usize {
+        self.part_position(length, self.split)
+    }
+
+    fn part_position(&mut self, length: usize, part: Split) -> usize {
         assert!(length >= HELD_OUT_STRIDE, "a split table needs four entries");
         let held_out = length / HELD_OUT_STRIDE;
-        match self.split {
+        match part {
             Split::HeldOut => self.position(held_out) * HELD_OUT_STRIDE + HELD_OUT_STRIDE - 1,
             Split::Train => {
                 let rank = self.position(length - held_out);

@@ -92,7 +92,7 @@ fn sum(source: &mut Source, index: u64) -> Draft {
     let (left, right) = (left + 1, right + 1);
     let adds = source.chance(50) || left < right;
     let (answer, sign) = if adds { (left + right, "+") } else { (left - right, "-") };
-    let near = [answer + 1, answer + 2, answer + 3, answer.abs_diff(1), answer + 5];
+    let near = [answer + 1, answer + 2, answer + 3, answer.checked_sub(1).unwrap_or(4), answer + 5];
     let mut wrong: Vec<usize> = near.into_iter().filter(|value| *value != answer).collect();
     source.shuffle(&mut wrong);
     wrong.truncate(3);

@@ -153,11 +153,12 @@ pub(crate) fn draft(source: &mut Source, index: u64) -> Draft {
         "gratitude" => GRATITUDE,
         _ => RUDENESS,
     };
-    // Training sees its own part of both sides; a held-out utterance has at least one side
-    // that training did not show.
-    let is_half_new = source.split() == Split::HeldOut && source.chance(50);
-    let situation = source.own(situations);
-    let sign = if is_half_new { source.any(signs) } else { source.own(signs) };
+    // Training sees its own part of both sides. A held-out utterance joins a side that training
+    // showed with one that it did not.
+    let is_own_sign = source.split() == Split::Train || source.chance(50);
+    let is_own_situation = source.split() == Split::Train || !is_own_sign;
+    let situation = if is_own_situation { source.own(situations) } else { source.trained(situations) };
+    let sign = if is_own_sign { source.own(signs) } else { source.trained(signs) };
     let opening = source.any(OPENINGS);
     let name = source.any(NAMES);
     let words = if source.chance(50) { format!("{situation}, {sign}") } else { format!("{sign}: {situation}") };

@@ -1,0 +1,3 @@
+//! What the shipped task sets promise.
+
+mod task_sets;
