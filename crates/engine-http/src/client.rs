@@ -285,7 +285,7 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     pub(crate) fn new(limits: Limits, clock: Clock, begun: Stamp) -> Self {
-        let first = begun.after(limits.first_byte.min(limits.total));
+        let first = begun.after(limits.first_byte.min(limits.idle).min(limits.total));
         Self { limits, clock, begun, timer: Box::pin(tokio::time::sleep_until(clock.instant(first))) }
     }
 
@@ -312,7 +312,9 @@ impl Watchdog {
             if now >= due {
                 return Poll::Ready(timed_out(what, limit));
             }
-            self.timer.as_mut().reset(self.clock.instant(due.min(over)));
+            // The answer may begin before the next look, and then the shorter limit holds.
+            let look = due.min(over).min(now.after(self.limits.idle));
+            self.timer.as_mut().reset(self.clock.instant(look));
         }
         Poll::Pending
     }

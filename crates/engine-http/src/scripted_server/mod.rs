@@ -47,6 +47,9 @@ pub const MODEL_NAME: &str = "scripted";
 /// Plays for which the writer has room before readers wait for it.
 const QUEUED_PLAYS: usize = 4096;
 
+/// Longest wait for an answer to be written down.
+const LOG_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the server does.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -141,10 +144,11 @@ impl ScriptedServer {
         format!("http://{}", self.address)
     }
 
-    /// Takes what was played since the last call, in the order in which answers ended.
-    #[must_use]
-    pub fn take_played(&self) -> Vec<Played> {
-        self.shared.take_log()
+    /// Takes the generations that were played since the last call, in the order in which they ended. Waits until there
+    /// are at least so many, since a client can see an end before the server has written it down; gives what there is
+    /// after five seconds.
+    pub fn take_played(&self, at_least: usize) -> Vec<Played> {
+        self.shared.take_log(at_least, LOG_PATIENCE)
     }
 }
 

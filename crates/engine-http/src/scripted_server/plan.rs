@@ -170,10 +170,9 @@ impl Answer<'_> {
     fn stream(self, fault: Option<Fault>) -> Plan {
         let mut stream = Stream::new(self.wire, self.is(Odd::CrlfWithoutSpace));
         let first = self.frames.first().map_or(Duration::ZERO, |frame| frame.after);
-        stream.head(if self.is(Odd::LateHeaders) { first } else { Duration::ZERO });
-        if !self.is(Odd::LateHeaders) {
-            self.open(&mut stream);
-        }
+        let begin = if self.is(Odd::LateHeaders) { first } else { Duration::ZERO };
+        stream.head(begin);
+        self.open(begin, &mut stream);
         let sound = fault.map_or(usize::MAX, |fault| usize::try_from(fault.after_frames).unwrap_or(usize::MAX));
         self.play_frames(&mut stream, sound);
         match fault {
@@ -188,7 +187,7 @@ impl Answer<'_> {
         }
     }
 
-    fn open(&self, stream: &mut Stream) {
+    fn open(&self, after: Duration, stream: &mut Stream) {
         let mut bytes = Vec::new();
         for piece in self.wire.opening(self.counts.input) {
             stream.frame_piece(&piece, &mut bytes);
@@ -197,7 +196,7 @@ impl Answer<'_> {
             stream.frame_piece(&piece, &mut bytes);
         }
         self.put_odd_frames(stream, &mut bytes);
-        stream.chunk(Duration::ZERO, &bytes, 0);
+        stream.chunk(after, &bytes, 0);
     }
 
     fn put_odd_frames(&self, stream: &Stream, bytes: &mut Vec<u8>) {

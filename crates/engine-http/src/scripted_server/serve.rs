@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -29,23 +30,33 @@ pub(super) struct Shared {
     options: ServerOptions,
     requests: AtomicU64,
     played: Mutex<VecDeque<Played>>,
+    /// Told when a generation was written down.
+    logged: Condvar,
 }
 
 impl Shared {
     pub(super) fn new(options: ServerOptions) -> Self {
-        Self { options, requests: AtomicU64::new(0), played: Mutex::new(VecDeque::new()) }
+        Self { options, requests: AtomicU64::new(0), played: Mutex::new(VecDeque::new()), logged: Condvar::new() }
     }
 
+    /// Writes a generation down; pages about the server are no such thing.
     pub(super) fn log(&self, played: Played) {
+        if Wire::of(&played.path).is_none() {
+            return;
+        }
         let mut all = self.played.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() == PLAYED_KEPT {
             all.pop_front();
         }
         all.push_back(played);
+        self.logged.notify_all();
     }
 
-    pub(super) fn take_log(&self) -> Vec<Played> {
-        std::mem::take(&mut *self.played.lock().unwrap_or_else(PoisonError::into_inner)).into()
+    pub(super) fn take_log(&self, at_least: usize, patience: Duration) -> Vec<Played> {
+        let all = self.played.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.logged.wait_timeout_while(all, patience, |all| all.len() < at_least);
+        let (mut all, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *all).into()
     }
 
     fn plan(&self, request: &Request) -> Plan {

@@ -12,10 +12,9 @@ async fn stamps_follow_the_servers_own() {
     let server = scripted("ttft=20ms,itl=2ms", &[], clock);
     let engine = engine(Preset::Vllm, &server.url()).await;
     let prompts: Vec<String> = (0..8).map(|number| format!("stream {number}")).collect();
-    server.take_played();
     let requests = prompts.iter().map(|prompt| generate(&engine, chat(prompt), 16, clock));
     let all = futures_util::future::join_all(requests).await;
-    let played = server.take_played();
+    let played = server.take_played(prompts.len());
     for (prompt, got) in prompts.iter().zip(all) {
         let truth = played.iter().find(|played| played.prompt == *prompt).unwrap();
         let writes: Vec<_> = truth.token_writes().collect();

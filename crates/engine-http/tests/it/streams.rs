@@ -20,7 +20,7 @@ async fn check(preset: Preset, odd: &[Odd]) {
     let server = scripted(SCRIPT, odd, clock);
     let got = generate(&engine(preset, &server.url()).await, chat("a b c"), 8, clock).await;
     let place = format!("{preset:?} {odd:?}");
-    let played = server.take_played().pop().unwrap();
+    let played = server.take_played(1).pop().unwrap();
     let line = &got.timeline;
     assert_eq!(got.outcome, Outcome::Succeeded { finish: FinishReason::Length }, "{place}");
     assert_eq!(line.frames.len(), 8, "{place}");
@@ -204,10 +204,9 @@ async fn a_text_prompt_takes_the_presets_path() {
     let check = async |preset, expected: &str| {
         let server = scripted("ttft=1ms,itl=1ms,tokens=2", &[], Clock::start());
         let engine = engine(preset, &server.url()).await;
-        server.take_played();
         let got = generate(&engine, Prompt::Text("a b".to_owned()), 8, Clock::start()).await;
         assert!(got.outcome.is_success(), "{preset:?}: {:?}", got.outcome);
-        assert_eq!(server.take_played()[0].path, expected, "{preset:?}");
+        assert_eq!(server.take_played(1)[0].path, expected, "{preset:?}");
     };
     check(Preset::Vllm, "/v1/completions").await;
     check(Preset::LlamaServer, "/v1/completions").await;

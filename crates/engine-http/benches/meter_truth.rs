@@ -1,0 +1,121 @@
+//! Meter truth over loopback: what the client reports against what the scripted server did.
+//!
+//! 100 streams at once, TTFT 200 ms, ITL 20 ms, 64 tokens each, for several rounds. Prints the absolute errors of TTFT
+//! and ITL against the server's own stamps and against the script. Run it alone on a quiet machine:
+//! `cargo bench -p weighbridge-engine-http --bench meter_truth [-- STREAMS [ROUNDS]]`.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use weighbridge_engine::{Collected, Collector, Engine, GenerateRequest, Message, Prompt, Role, collect};
+use weighbridge_engine_http::scripted_server::{Played, ScriptedServer, ServerOptions};
+use weighbridge_engine_http::{HttpEngine, HttpOptions};
+use weighbridge_types::model_ref::{EndpointRef, Preset};
+use weighbridge_types::time::Clock;
+
+const TTFT: Duration = Duration::from_millis(200);
+const ITL: Duration = Duration::from_millis(20);
+const TOKENS: u32 = 64;
+
+fn main() {
+    // Cargo passes `--bench`; what is left are the counts.
+    let mut counts = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
+    let streams: usize = counts.next().unwrap_or(100);
+    let rounds: usize = counts.next().unwrap_or(5);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("a runtime starts").block_on(measure(streams, rounds));
+}
+
+async fn measure(streams: usize, rounds: usize) {
+    let clock = Clock::start();
+    let script = format!("ttft={}ms,itl={}ms,tokens={TOKENS}", TTFT.as_millis(), ITL.as_millis());
+    let options = ServerOptions::new(script.parse().expect("the script is sound"), clock);
+    let server = ScriptedServer::start(options).expect("a loopback port is free");
+    let endpoint = EndpointRef { preset: Preset::OpenAi, url: Some(server.url()), model: None };
+    let engine = HttpEngine::connect(endpoint, HttpOptions::default()).await.expect("the server answers");
+    let engine = std::sync::Arc::new(engine);
+    let mut errors = Errors::default();
+    for round in 0..=rounds {
+        let tasks: Vec<_> = (0..streams)
+            .map(|number| {
+                let prompt = format!("round {round} stream {number}");
+                let engine = std::sync::Arc::clone(&engine);
+                tokio::spawn(async move { (prompt.clone(), request(&*engine, prompt, clock).await) })
+            })
+            .collect();
+        let mut answers = HashMap::new();
+        for task in tasks {
+            let (prompt, collected) = task.await.expect("the request's task ends");
+            answers.insert(prompt, collected);
+        }
+        let played = server.take_played(streams);
+        // The first round opens the connections and is no part of the figures.
+        if round > 0 {
+            played.iter().for_each(|played| errors.compare(played, &answers[&played.prompt]));
+        }
+    }
+    println!("{streams} streams, {rounds} rounds, ttft {TTFT:?}, itl {ITL:?}, {TOKENS} tokens; errors in µs");
+    println!("{:<34} {:>8} {:>8} {:>8} {:>8} {:>8}", "absolute error of", "n", "mean", "p50", "p99", "max");
+    errors.print();
+    println!("connections: {:?}", engine.connection_counts());
+}
+
+async fn request(engine: &impl Engine, text: String, clock: Clock) -> Collected {
+    let prompt = Prompt::Chat(vec![Message { role: Role::User, content: text }]);
+    let now = clock.now();
+    let events = engine.generate(GenerateRequest::new(prompt, TOKENS, clock));
+    collect(events, Collector::new(now, now, TOKENS)).await
+}
+
+#[derive(Default)]
+struct Errors {
+    ttft_to_server: Vec<Duration>,
+    itl_to_server: Vec<Duration>,
+    ttft_to_script: Vec<Duration>,
+    itl_to_script: Vec<Duration>,
+    read_after_write: Vec<Duration>,
+    write_after_due: Vec<Duration>,
+}
+
+impl Errors {
+    fn compare(&mut self, truth: &Played, got: &Collected) {
+        let writes: Vec<_> = truth.token_writes().collect();
+        let frames = &got.timeline.frames;
+        assert!(got.outcome.is_success() && frames.len() == writes.len(), "{:?}", got.outcome);
+        let ttft = got.timeline.ttft().expect("a success has a token");
+        let true_ttft = truth.ttft().expect("the server wrote a token");
+        self.ttft_to_server.push(ttft.abs_diff(true_ttft));
+        self.ttft_to_script.push(ttft.abs_diff(TTFT));
+        let true_gaps = writes.windows(2).map(|pair| pair[1].at - pair[0].at);
+        for (gap, true_gap) in got.timeline.chunk_gaps().zip(true_gaps) {
+            self.itl_to_server.push(gap.abs_diff(true_gap));
+            self.itl_to_script.push(gap.abs_diff(ITL));
+        }
+        for (frame, write) in frames.iter().zip(&writes) {
+            self.read_after_write.push(frame.at - write.at);
+            self.write_after_due.push(write.at - write.due);
+        }
+    }
+
+    fn print(self) {
+        let rows = [
+            ("TTFT, against the server's stamps", self.ttft_to_server),
+            ("ITL, against the server's stamps", self.itl_to_server),
+            ("TTFT, against the script", self.ttft_to_script),
+            ("ITL, against the script", self.itl_to_script),
+            ("server write to client read", self.read_after_write),
+            ("server's own lateness", self.write_after_due),
+        ];
+        for (name, mut values) in rows {
+            values.sort_unstable();
+            let count = values.len().max(1);
+            let total: Duration = values.iter().sum();
+            let mean = total.as_secs_f64() * 1e6 / count as f64;
+            // Nearest rank; the tool's own quantiles live in a room that this one does not know.
+            let at = |percent: usize| values.get((count * percent).div_ceil(100) - 1).map_or(0, Duration::as_micros);
+            println!("{name:<34} {:>8} {mean:>8.1} {:>8} {:>8} {:>8}", values.len(), at(50), at(99), at(100));
+        }
+    }
+}
