@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "an example prints what it shows")]
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use weighbridge_telemetry::{PeakMeter, Sampler, SamplerSettings, SystemRoot, calibration_kernel, fingerprint};
 use weighbridge_types::environment::Build;
@@ -15,15 +17,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:#?}", fingerprint(&root, Build::default(), Path::new("results")));
 
     let peak = PeakMeter::start(&root);
-    let sampler = Sampler::start(&root, clock, SamplerSettings::default())?;
-    let mut rates = Vec::new();
-    for _ in 0..20 {
-        let calibration = calibration_kernel(&root, &clock)?;
-        rates.push(format!("{:.1}", calibration.gigabytes_per_second()));
+    for _ in 0..5 {
+        println!("calibration: {:?}", calibration_kernel(&root, &clock)?);
     }
-    let report = sampler.stop();
-    println!("calibration, GB/s: {}", rates.join(" "));
     println!("peak {:?} bytes, {:?}", peak.read(), peak.scope());
+
+    let sampler = Sampler::start(&root, clock, SamplerSettings::default())?;
+    thread::sleep(Duration::from_secs(3));
+    let report = sampler.stop();
     println!("{} samples, {} dropped, {:?}", report.samples.len(), report.dropped, report.cost);
     println!("sampler cost: {:?} %", report.cost.percent());
     println!("last sample: {:?}", report.samples.last());

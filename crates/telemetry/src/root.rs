@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Most bytes taken from one file. `cpuinfo` of 1,024 processors has about 2 MiB; nothing else comes near.
 const FILE_LIMIT: u64 = 8 << 20;
 
+/// Room for most files under `/proc` in one read; growing from nothing would take a dozen.
+const FILE_USUAL: usize = 8 << 10;
+
 /// The folder that stands for `/`: the host's own, or a fake one made by a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SystemRoot {
@@ -38,7 +41,7 @@ impl SystemRoot {
 
     /// The text of a file; `None` when it cannot be read.
     pub(crate) fn read(&self, absolute: &str) -> Option<String> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(FILE_USUAL);
         File::open(self.path(absolute)).ok()?.take(FILE_LIMIT).read_to_end(&mut bytes).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
