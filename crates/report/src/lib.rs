@@ -1,12 +1,23 @@
 //! Console, Markdown and HTML reports, and the record validator.
 //!
-//! Every function here is pure: data in, text out. The edges print and write files. What a report says is decided once,
-//! in the sections that the three renderers share; a figure is formatted in one place, with as many digits as its
-//! interval supports.
+//! Every function here is pure: data in, text out. The edges print and write files.
+//!
+//! - [`console::render`], [`markdown::render`], [`html::render`], [`json::render`] and [`json::csv`] show a run;
+//! - [`documents::documents`] makes the dated files of a campaign;
+//! - [`check::check`] recomputes what a record says;
+//! - [`schema`] holds the JSON schemas of the stored forms.
+//!
+//! What a report says is decided once, in sections that the renderers share, and a figure is formatted in one place,
+//! with as many digits as its interval supports. The price: a renderer cannot say something of its own.
+
+pub mod check;
+pub mod console;
+pub mod documents;
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod schema;
 
 mod chart;
-pub mod console;
-pub mod html;
-
 mod number;
 mod view;

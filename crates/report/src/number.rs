@@ -81,7 +81,7 @@ pub(crate) fn reason(metric: &Metric) -> &str {
 /// Ends of an interval: `19.71 to 20.55`, with the confidence when it is not 95 %.
 pub(crate) fn ends(interval: &MetricInterval, scale: &Scale) -> String {
     let (low, high) = (scale.apply(interval.low), scale.apply(interval.high));
-    let decimals = decimals_of(high - low, low.abs().max(high.abs()));
+    let decimals = decimals_of(0.5 * (high - low), low.abs().max(high.abs()));
     let text = format!("{} to {}", fixed(low, decimals), fixed(high, decimals));
     if (interval.confidence - USUAL_CONFIDENCE).abs() < 1e-9 {
         text
@@ -94,6 +94,9 @@ pub(crate) fn ends(interval: &MetricInterval, scale: &Scale) -> String {
 fn with_interval(value: f64, low: f64, high: f64) -> String {
     let (below, above) = (value - low, high - value);
     let half = below.max(above);
+    if half <= 0.0 {
+        return format!("{} ± 0", significant(value, 3));
+    }
     let decimals = decimals_of(half, value.abs().max(half));
     let smallest = 10_f64.powi(-i32::try_from(decimals).unwrap_or(0));
     let is_symmetric = (above - below).abs() <= 0.2 * half;
@@ -205,7 +208,7 @@ mod tests {
         check(1397.4, 1385.0, 1409.0, "1397 ± 12");
         check(91.2, 85.6, 94.4, "91 [86, 94]");
         check(190.12345, 190.1232, 190.1236, "190.1 ± <0.1");
-        check(20.0, 20.0, 20.0, "20.00 ± 0.00");
+        check(20.0, 20.0, 20.0, "20 ± 0");
         check(12345.6, 12000.0, 12691.0, "12,346 ± 346");
         check(0.0, -3.0, 3.0, "0.0 ± 3.0");
         check(5.0, 4.04, 5.96, "5.0 ± 1.0");

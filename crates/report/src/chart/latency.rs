@@ -9,14 +9,18 @@ use weighbridge_types::record::{Phase, Record};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::units::millis;
 
-use super::{Axis, Chart, Key, Plot, legend, series_class, span};
+use super::{Axis, BOTTOM, Chart, HEIGHT, LEFT, Plot, RIGHT, WIDTH, px, series_class};
 use crate::number;
 use crate::view::{cell_label, cells_with_any};
 
 /// Steps of a curve: more do not show.
 const STEPS: u32 = 200;
-/// A wider range of values than this factor takes a logarithmic axis.
-const LOG_FACTOR: f64 = 12.0;
+/// Panels beside each other; more start a new row.
+const MAX_PANELS: usize = 4;
+/// Space between panels.
+const PANEL_GAP: f64 = 16.0;
+/// Room for the name of a panel.
+const PANEL_TOP: f64 = 26.0;
 /// The marked percentiles.
 const MARKED: [(Statistic, f64); 4] =
     [(Statistic::P50, 50.0), (Statistic::P90, 90.0), (Statistic::P95, 95.0), (Statistic::P99, 99.0)];
@@ -82,40 +86,45 @@ fn curve(record: &Record, rows: Option<&Rows>, cell: &Cell, of: &Definition, val
     (points.len() > 1).then(|| Curve { name: cell_label(cell), points, marks })
 }
 
+/// A panel per length, each with the range of its own values: lengths differ far more than the values of one.
 fn draw(definition: &Definition, curves: &[Curve], is_exact: bool) -> Chart {
-    let keys: Vec<Key> = curves
-        .iter()
-        .enumerate()
-        .map(|(index, curve)| Key { name: curve.name.clone(), class: series_class(index) })
-        .collect();
-    let (key_marks, top) = legend(&keys);
-    let (across, up) = span(top);
-    let values = || curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0));
-    let low = values().fold(f64::INFINITY, f64::min);
-    let high = values().fold(f64::NEG_INFINITY, f64::max);
-    let title = format!("{}, {}", definition.title, definition.unit);
-    let x = if low > 0.0 && high / low > LOG_FACTOR {
-        Axis::log(low * 0.9, high * 1.1, across, format!("{title} (logarithmic)"))
-    } else {
-        Axis::linear(low, high, across, title)
+    let per_row = curves.len().clamp(1, MAX_PANELS);
+    let width = (WIDTH - RIGHT - LEFT + PANEL_GAP) / per_row as f64;
+    let place = |index: usize| {
+        let (row, column) = (index / per_row, index % per_row);
+        let (left, top) = (LEFT + column as f64 * width, PANEL_TOP + row as f64 * HEIGHT);
+        ((left, left + width - PANEL_GAP), (HEIGHT - BOTTOM + row as f64 * HEIGHT, top), column == 0)
     };
-    let y = Axis::linear(0.0, 100.0, up, "share of values at or below, %")
-        .with_ticks([0.0, 25.0, 50.0, 75.0, 90.0, 99.0].map(|percent| (percent, format!("{percent}"))));
-    let plot = Plot { x, y };
+    let panel = |(index, curve): (usize, &Curve)| {
+        let (across, up, is_first) = place(index);
+        let class = series_class(index);
+        let low = curve.points.iter().map(|point| point.0).fold(f64::INFINITY, f64::min);
+        let high = curve.points.iter().map(|point| point.0).fold(f64::NEG_INFINITY, f64::max);
+        let percents = [0.0, 25.0, 50.0, 75.0, 90.0, 99.0];
+        let label = |percent: f64| if is_first { format!("{percent}") } else { String::new() };
+        let plot = Plot {
+            x: Axis::linear(low, high, across, ""),
+            y: Axis::linear(0.0, 100.0, up, if is_first { "share of values at or below, %" } else { "" })
+                .with_ticks(percents.map(|percent| (percent, label(percent)))),
+        };
+        html! {
+            (plot.frame())
+            text.mark x=(px((across.0 + across.1) / 2.0)) y=(px(up.1 - 8.0)) text-anchor="middle" { (curve.name) }
+            (plot.line(curve.points.iter().copied(), &format!("{class} solid")))
+            @for (value, percent, tip) in &curve.marks { (plot.dot(*value, *percent, &class, tip)) }
+        }
+    };
     let basis = if is_exact { "from every recorded value" } else { "through the recorded percentiles" };
     let marked: Vec<&str> = curves.iter().flat_map(|curve| curve.marks.iter().map(|mark| mark.2.as_str())).collect();
+    let rows = curves.len().div_ceil(per_row) as f64;
     Chart {
         id: format!("distribution-{}", definition.name),
-        title: format!("Distribution of {}", definition.title),
-        description: format!("Cumulative distribution {basis}, one curve per length. {}", marked.join("; ")),
-        height: super::HEIGHT,
+        title: format!("Distribution of {}, {}, by input/output tokens", definition.title, definition.unit),
+        description: format!("Cumulative distribution {basis}, a panel per length. {}", marked.join("; ")),
+        height: HEIGHT * rows,
         marks: html! {
-            (plot.frame())
-            @for (curve, key) in curves.iter().zip(&keys) {
-                (plot.line(curve.points.iter().copied(), &key.class))
-                @for (value, percent, tip) in &curve.marks { (plot.dot(*value, *percent, &key.class, tip)) }
-            }
-            (key_marks)
+            @for item in curves.iter().enumerate() { (panel(item)) }
+            text.tick x=(px(LEFT)) y=(px(HEIGHT * rows - 6.0)) { "dots: p50, p90, p95, p99 where the count supports them" }
         },
     }
 }

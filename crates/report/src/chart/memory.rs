@@ -1,39 +1,45 @@
 //! Memory over time, and whether it grows.
 
 use maud::html;
-use weighbridge_summary::Rows;
+use weighbridge_summary::{Rows, figure_cell, memory_series};
 use weighbridge_types::definition as d;
-use weighbridge_types::metric::Metric;
+use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{Phase, Record};
+use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
-use weighbridge_types::time::Stamp;
 
-use super::{Axis, Chart, Key, Plot, legend, series_class, span};
+use super::{Axis, Chart, Key, Plot, legend, px, series_class, span};
 use crate::number;
 
 const MIB: f64 = 1_048_576.0;
 /// Points of a line: more do not show.
 const MAX_POINTS: usize = 400;
 
-/// Resident memory over the run, and anonymous memory of the memory phase with its trend.
+/// Resident memory over the sampled time, and anonymous memory over the requests served with its slope.
 pub(crate) fn memory_charts(record: &Record, rows: Option<&Rows>) -> Vec<Chart> {
     let Some(rows) = rows else { return Vec::new() };
     let mut samples: Vec<&(Phase, ResourceSample)> = rows.samples.iter().collect();
     samples.sort_by_key(|(_, sample)| sample.at);
     let Some(start) = samples.first().map(|(_, sample)| sample.at) else { return Vec::new() };
-    let of = |phase: Option<Phase>, bytes: fn(&ResourceSample) -> Option<u64>| -> Vec<(f64, f64)> {
-        let wanted = samples.iter().filter(|(of, _)| phase.is_none_or(|phase| *of == phase));
-        wanted.filter_map(|(_, sample)| Some((seconds(start, sample.at), bytes(sample)? as f64 / MIB))).collect()
+    let of = |bytes: fn(&ResourceSample) -> Option<u64>| -> Vec<(f64, f64)> {
+        let point = |(_, sample): &&(Phase, ResourceSample)| {
+            Some(((sample.at - start).as_secs_f64(), bytes(sample)? as f64 / MIB))
+        };
+        samples.iter().filter_map(point).collect()
     };
-    let resident = of(None, |sample| sample.rss_bytes);
-    let anonymous = of(None, |sample| sample.anonymous_bytes);
-    let phase = of(Some(Phase::Memory), |sample| sample.anonymous_bytes);
-    let trend = record.metrics_of(Phase::Memory).find(|metric| metric.name == d::MEMORY_GROWTH_HOURLY.name);
-    [over_run(&resident, &anonymous), growth(&phase, trend)].into_iter().flatten().collect()
+    let resident = of(|sample| sample.rss_bytes);
+    let anonymous = of(|sample| sample.anonymous_bytes);
+    let trend = record.metrics_of(Phase::Memory).find(|metric| metric.name == d::MEMORY_GROWTH.name);
+    [over_run(&resident, &anonymous), growth(&drained(rows), trend)].into_iter().flatten().collect()
 }
 
-fn seconds(start: Stamp, at: Stamp) -> f64 {
-    (at - start).as_secs_f64()
+/// Requests served, and the anonymous memory once they had drained, MiB: the series of the recorded slope.
+fn drained(rows: &Rows) -> Vec<(f64, f64)> {
+    let requests: Vec<&RequestRow> =
+        rows.requests.iter().filter(|row| figure_cell(&row.cell) == Cell::of(Phase::Memory)).collect();
+    let of_phase = rows.samples.iter().filter(|(phase, _)| *phase == Phase::Memory);
+    let samples: Vec<ResourceSample> = of_phase.map(|(_, sample)| *sample).collect();
+    memory_series(&requests, &samples).into_iter().map(|point| (point.served, point.bytes / MIB)).collect()
 }
 
 fn over_run(resident: &[(f64, f64)], anonymous: &[(f64, f64)]) -> Option<Chart> {
@@ -67,15 +73,15 @@ fn over_run(resident: &[(f64, f64)], anonymous: &[(f64, f64)]) -> Option<Chart> 
     })
 }
 
-/// Anonymous memory of the memory phase, with the recorded growth per hour drawn through the middle of the points.
+/// Anonymous memory after each request has drained, with the recorded slope drawn through the middle of the points.
 fn growth(points: &[(f64, f64)], trend: Option<&Metric>) -> Option<Chart> {
     if points.len() < 3 {
         return None;
     }
     let trend = trend.filter(|metric| metric.value.is_some());
-    let mut keys = vec![Key { name: "resident, anonymous".to_owned(), class: series_class(1) }];
+    let mut keys = vec![Key { name: "after a request".to_owned(), class: series_class(1) }];
     if trend.is_some() {
-        keys.push(Key { name: "trend with its 95 % interval".to_owned(), class: "trend".to_owned() });
+        keys.push(Key { name: "Theil–Sen slope with its interval".to_owned(), class: "trend".to_owned() });
     }
     let (key_marks, top) = legend(&keys);
     let (across, up) = span(top);
@@ -83,20 +89,23 @@ fn growth(points: &[(f64, f64)], trend: Option<&Metric>) -> Option<Chart> {
     let low = points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
     let high = points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
     let plot = Plot {
-        x: Axis::linear(start, end, across, "time since the first sample, s"),
+        x: Axis::linear(0.0, end, across, "requests served"),
         y: Axis::linear(low, high, up, "anonymous memory, MiB (cut axis)"),
     };
     let (middle_x, middle_y) = (median(points, |point| point.0), median(points, |point| point.1));
-    let at = |slope: f64, x: f64| (x, middle_y + slope / 3600.0 * (x - middle_x));
-    let description = trend.map_or_else(|| "No trend was recorded.".to_owned(), |t| format!("Growth: {}.", number::figure(t)));
+    let at = |bytes: f64, x: f64| (x, middle_y + bytes / MIB * (x - middle_x));
+    let description =
+        trend.map_or_else(|| "No slope was recorded.".to_owned(), |t| format!("Growth: {}.", number::figure(t)));
     Some(Chart {
         id: "memory-growth".to_owned(),
-        title: "Growth of memory in the memory phase".to_owned(),
+        title: "Memory after each request has drained".to_owned(),
         description,
         height: super::HEIGHT,
         marks: html! {
             (plot.frame())
-            (plot.line(thinned(points), &keys[0].class))
+            @for (served, size) in thinned(points) {
+                circle.dot.c1 cx=(px(plot.x.at(served))) cy=(px(plot.y.at(size))) r="2.4" {}
+            }
             @if let Some(metric) = trend {
                 @if let Some(interval) = &metric.interval {
                     (plot.area([at(interval.low, start), (middle_x, middle_y), at(interval.high, start)], "trend"))

@@ -26,6 +26,8 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 14.0;
 /// Room for the numbers and the title of the horizontal axis.
 const BOTTOM: f64 = 44.0;
+/// A plot narrower than this is a panel beside others.
+const NARROW: f64 = 200.0;
 /// Height of one line of the legend.
 const LEGEND_LINE: f64 = 18.0;
 /// Mean width of a letter at 12 units; legends and labels are placed by it.
@@ -101,12 +103,23 @@ impl Plot {
             }
             @for tick in &self.x.ticks {
                 line.grid x1=(px(self.x.at(tick.value))) x2=(px(self.x.at(tick.value))) y1=(px(bottom)) y2=(px(top)) {}
-                text.tick x=(px(self.x.at(tick.value))) y=(px(bottom + 16.0)) text-anchor="middle" { (tick.label) }
+                text.tick x=(px(self.x.at(tick.value))) y=(px(bottom + 16.0)) text-anchor=(self.anchor(tick.value)) { (tick.label) }
             }
             line.axis x1=(px(left)) x2=(px(right)) y1=(px(bottom)) y2=(px(bottom)) {}
             text.label x=(px((left + right) / 2.0)) y=(px(bottom + 35.0)) text-anchor="middle" { (self.x.title) }
             text.label x="0" y="0" text-anchor="middle"
                 transform=(format!("translate(13 {}) rotate(-90)", px((bottom + top) / 2.0))) { (self.y.title) }
+        }
+    }
+
+    /// In a narrow panel the numbers at its edges stay inside it.
+    fn anchor(&self, value: f64) -> &'static str {
+        let x = self.x.at(value);
+        match self.x.to - self.x.from {
+            width if width > NARROW => "middle",
+            _ if x - self.x.from < 1.0 => "start",
+            _ if self.x.to - x < 1.0 => "end",
+            _ => "middle",
         }
     }
 

@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 use weighbridge_types::definition::{self, Direction};
-use weighbridge_types::metric::{Metric, Provenance};
+use weighbridge_types::metric::Metric;
 use weighbridge_types::record::{Phase, Record};
 use weighbridge_types::units::ByteSize;
 
 use crate::number::{self, Scale};
-use crate::view::{cell_label, flag_text};
+use crate::view::{cell_label, flag_text, provenance_word};
 
 /// The fingerprint of the host.
 pub(super) fn environment(record: &Record) -> Markup {
@@ -109,17 +109,6 @@ fn row(metric: &Metric) -> Markup {
             td { (provenance_word(metric.provenance)) }
             td.doubt { (doubts.join("; ")) }
         }
-    }
-}
-
-/// The word for where a number comes from.
-const fn provenance_word(provenance: Provenance) -> &'static str {
-    match provenance {
-        Provenance::Measured => "measured",
-        Provenance::Derived => "derived",
-        Provenance::Projected => "projected",
-        Provenance::Reference => "reference",
-        Provenance::Unavailable => "unavailable",
     }
 }
 

@@ -7,7 +7,7 @@ use weighbridge_types::record::{Phase, Record};
 
 use super::{badge, data_table};
 use crate::console::finding_text;
-use crate::number;
+use crate::number::{self, Scale};
 use crate::view;
 
 /// Title, facts, and links to the parts.
@@ -47,7 +47,8 @@ pub(super) fn summary(record: &Record) -> Markup {
                     @for tile in &tiles {
                         li {
                             span.what { (tile.what) }
-                            span.value { (tile.value) }
+                            span.value { (tile.value) " " small { (tile.unit) } }
+                            span.where { (tile.interval) }
                             span.where { (tile.place) }
                         }
                     }
@@ -94,6 +95,8 @@ fn targets(record: &Record) -> Markup {
 struct Tile {
     what: &'static str,
     value: String,
+    unit: String,
+    interval: String,
     place: String,
 }
 
@@ -129,7 +132,14 @@ fn tile(what: &'static str, metric: &Metric) -> Tile {
         (Some("throughput"), label) => format!("{label} in flight, n = {}", metric.n),
         (_, label) => format!("{label}, n = {}", metric.n),
     };
-    Tile { what, value: number::figure(metric), place }
+    let scale = Scale::of_metric(metric);
+    let value = metric.value.map_or_else(|| "n/a".to_owned(), |value| number::significant(scale.apply(value), 3));
+    let interval = match (&metric.interval, metric.value) {
+        (Some(interval), _) => number::ends(interval, &scale),
+        (None, Some(_)) => "no interval".to_owned(),
+        (None, None) => number::reason(metric).to_owned(),
+    };
+    Tile { what, value, unit: scale.unit, interval, place }
 }
 
 /// The metric at the knee, or at the level where it is largest.

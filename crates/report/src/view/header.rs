@@ -132,7 +132,7 @@ fn key_figure(record: &Record, pointer: &MetricPointer) -> String {
 }
 
 /// The word for a status, with its tone.
-pub(crate) fn status_text(status: Status) -> Text {
+fn status_text(status: Status) -> Text {
     let tone = match status {
         Status::Complete => Tone::Good,
         Status::Failed => Tone::Bad,

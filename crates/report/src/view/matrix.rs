@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use weighbridge_types::definition::{self, Definition};
-use weighbridge_types::metric::{Cell, Flag, Metric, Statistic};
+use weighbridge_types::metric::{Cell, Flag, Metric, Provenance, Statistic};
 use weighbridge_types::record::{Phase, Record};
 
 use super::{Column, Notes, Table, Text, Tone};
@@ -150,6 +150,17 @@ pub(crate) const fn flag_text(flag: Flag) -> &'static str {
         Flag::FrameCounted => "tokens counted by frames: the server reported no usage",
         Flag::ApproximateLength => "prompt length approximate: no tokenizer at hand",
         Flag::Disturbed => "the host was disturbed while measuring",
+    }
+}
+
+/// The word for where a number comes from.
+pub(crate) const fn provenance_word(provenance: Provenance) -> &'static str {
+    match provenance {
+        Provenance::Measured => "measured",
+        Provenance::Derived => "derived",
+        Provenance::Projected => "projected",
+        Provenance::Reference => "reference",
+        Provenance::Unavailable => "unavailable",
     }
 }
 

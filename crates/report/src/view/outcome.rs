@@ -33,8 +33,6 @@ pub(crate) fn verdict_word(verdict: Verdict) -> Text {
 pub(crate) struct FindingGroup<'a> {
     /// Its heading.
     pub(crate) title: &'static str,
-    /// Its tone.
-    pub(crate) tone: Tone,
     /// The findings.
     pub(crate) findings: Vec<&'a Finding>,
 }
@@ -42,14 +40,13 @@ pub(crate) struct FindingGroup<'a> {
 /// The findings by kind; kinds without one are left out.
 pub(crate) fn findings(record: &Record) -> Vec<FindingGroup<'_>> {
     let kinds = [
-        (FindingKind::Strength, "Strengths", Tone::Good),
-        (FindingKind::Weakness, "Weaknesses", Tone::Bad),
-        (FindingKind::Recommendation, "Recommendations", Tone::Strong),
-        (FindingKind::Limitation, "Known limitations", Tone::Doubt),
+        (FindingKind::Strength, "Strengths"),
+        (FindingKind::Weakness, "Weaknesses"),
+        (FindingKind::Recommendation, "Recommendations"),
+        (FindingKind::Limitation, "Known limitations"),
     ];
-    let group = |(kind, title, tone)| FindingGroup {
+    let group = |(kind, title)| FindingGroup {
         title,
-        tone,
         findings: record.findings.iter().filter(|finding| finding.kind == kind).collect(),
     };
     kinds.into_iter().map(group).filter(|group| !group.findings.is_empty()).collect()

@@ -4,7 +4,7 @@ use weighbridge_types::definition as d;
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::{Check, Phase, Record};
 
-use super::header::{phase_title, status_text};
+use super::header::{phase_title, status_word};
 use super::matrix::{self, Measure, cells_by_measures, cells_with, entry, measures_by_cells};
 use super::{Column, Notes, Table, Text, Tone};
 use crate::number::{self, Scale};
@@ -16,8 +16,6 @@ pub(crate) struct Section<'a> {
     pub(crate) phase: Phase,
     /// `2 latency`.
     pub(crate) title: String,
-    /// How far it came.
-    pub(crate) status: Text,
     /// Status, duration and tally in one line.
     pub(crate) summary: String,
     /// Checks with their evidence.
@@ -116,8 +114,7 @@ pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
         tables.push(matrix::list(caption, rest(record, phase)));
     }
     tables.retain(|table| !table.rows.is_empty());
-    let status = status_text(result.status);
-    let mut summary = vec![status.text.clone()];
+    let mut summary = vec![status_word(result.status).to_owned()];
     summary.extend(result.duration_s.map(number::duration));
     if result.attempt > 1 {
         summary.push(format!("attempt {}", result.attempt));
@@ -131,7 +128,6 @@ pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     Some(Section {
         phase,
         title: phase_title(phase),
-        status,
         summary: summary.join(", "),
         checks: &result.checks,
         tables,

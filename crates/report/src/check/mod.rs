@@ -1,0 +1,138 @@
+//! The validator: recomputes what a record says of itself, and with the event log what it says of its rows.
+//!
+//! A record that passes may still be wrong; one that fails contradicts itself.
+
+mod metric;
+mod relation;
+mod rows;
+mod run;
+
+use serde::Serialize;
+use weighbridge_summary::Rows;
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::Record;
+
+use crate::number;
+
+/// Relative difference that rounding and the order of summation explain.
+const TOLERANCE: f64 = 1e-6;
+
+/// One contradiction.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Violation {
+    /// Name of the rule, for example `interval-holds-value`.
+    pub rule: &'static str,
+    /// Key of the metric, `ttft.mean`, or the field of the record.
+    pub subject: String,
+    /// Its cell; empty for a field.
+    pub cell: Cell,
+    /// What the record states.
+    pub stated: String,
+    /// What was recomputed, or what must hold.
+    pub expected: String,
+}
+
+/// What the validator found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CheckReport {
+    /// Comparisons made.
+    pub checked: u64,
+    /// Whether the rows of the event log were at hand.
+    pub with_log: bool,
+    /// Contradictions, in the order of the record.
+    pub violations: Vec<Violation>,
+}
+
+impl CheckReport {
+    /// Whether nothing contradicts.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    /// The outcome for people, with a final newline.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let source = if self.with_log { "the record and its event log" } else { "the record alone; no event log was at hand" };
+        let mut out = String::new();
+        for violation in &self.violations {
+            let cell = if violation.cell == Cell::default() { String::new() } else { format!(" [{}]", violation.cell) };
+            let line = format!(
+                "✗ {}: {}{cell}: stated {}, expected {}",
+                violation.rule, violation.subject, violation.stated, violation.expected
+            );
+            out.push_str(&crate::console::sanitize(&line));
+            out.push('\n');
+        }
+        let count = self.violations.len();
+        let verdict = match count {
+            0 => "✓ no contradiction".to_owned(),
+            1 => "✗ 1 contradiction".to_owned(),
+            _ => format!("✗ {count} contradictions"),
+        };
+        out.push_str(&format!("{verdict} in {} comparisons over {source}\n", self.checked));
+        out
+    }
+}
+
+/// Checks a record against itself and, where they are given, against its rows.
+#[must_use]
+pub fn check(record: &Record, rows: Option<&Rows>) -> CheckReport {
+    let mut checker = Checker { record, report: CheckReport { with_log: rows.is_some(), ..CheckReport::default() } };
+    checker.run();
+    for metric in &record.metrics {
+        checker.metric(metric);
+    }
+    checker.relations();
+    if let Some(rows) = rows {
+        checker.rows(rows);
+    }
+    checker.report
+}
+
+/// The state of one check.
+struct Checker<'a> {
+    record: &'a Record,
+    report: CheckReport,
+}
+
+impl Checker<'_> {
+    /// Counts a comparison, and a violation when it does not hold.
+    fn field(&mut self, holds: bool, rule: &'static str, subject: &str, stated: impl ToString, expected: impl ToString) {
+        self.report.checked += 1;
+        if !holds {
+            self.report.violations.push(Violation {
+                rule,
+                subject: subject.to_owned(),
+                cell: Cell::default(),
+                stated: stated.to_string(),
+                expected: expected.to_string(),
+            });
+        }
+    }
+
+    /// The same for a metric.
+    fn of_metric(&mut self, holds: bool, rule: &'static str, metric: &Metric, stated: impl ToString, expected: impl ToString) {
+        self.field(holds, rule, &metric.key(), stated, expected);
+        if let Some(violation) = self.report.violations.last_mut().filter(|_| !holds) {
+            violation.cell = metric.cell.clone();
+        }
+    }
+
+    /// Compares a stated value with a recomputed one.
+    fn equals(&mut self, rule: &'static str, metric: &Metric, expected: f64) {
+        let Some(stated) = metric.value else { return };
+        let holds = is_close(stated, expected);
+        self.of_metric(holds, rule, metric, shown(stated), shown(expected));
+    }
+}
+
+/// Whether two numbers are the same but for rounding.
+fn is_close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(TOLERANCE)
+}
+
+/// A number with enough digits to see a difference.
+fn shown(value: f64) -> String {
+    number::significant(value, 8)
+}

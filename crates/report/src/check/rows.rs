@@ -1,0 +1,83 @@
+//! What the event log says of the figures.
+
+use std::collections::BTreeMap;
+
+use weighbridge_summary::{Basis, Rows, figure_cell, summarize, tally};
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::{Phase, Status};
+
+use super::{Checker, is_close, shown};
+
+impl Checker<'_> {
+    /// Recomputes every figure that follows from the rows, and the counts of requests.
+    pub(super) fn rows(&mut self, rows: &Rows) {
+        let record = self.record;
+        for row in &rows.requests {
+            let cell = figure_cell(&row.cell);
+            let stated = format!("request {} [{cell}]", row.id);
+            self.field(row.timeline.is_ordered(), "timeline-ordered", "events", stated, "stamps in order");
+        }
+        self.tallies(rows);
+        let basis = Basis::new(record.seed, &record.engine);
+        let mut recomputed: BTreeMap<(String, Cell), Metric> = BTreeMap::new();
+        for metric in summarize(rows, &basis) {
+            recomputed.insert((metric.key(), metric.cell.clone()), metric);
+        }
+        for metric in &record.metrics {
+            if let Some(expected) = recomputed.remove(&(metric.key(), metric.cell.clone())) {
+                self.compare(metric, &expected);
+            }
+        }
+        recomputed.retain(|(_, cell), _| self.is_finished(cell));
+        for expected in recomputed.values() {
+            self.of_metric(false, "figure-left-out", expected, "not in the record", described(expected));
+        }
+    }
+
+    /// Only a phase that came to its end has all its figures.
+    fn is_finished(&self, cell: &Cell) -> bool {
+        self.record.phases.iter().any(|result| {
+            cell.get("phase") == Some(result.phase.name()) && result.status == Status::Complete
+        })
+    }
+
+    fn compare(&mut self, metric: &Metric, expected: &Metric) {
+        let holds = match (metric.value, expected.value) {
+            (Some(stated), Some(value)) => is_close(stated, value),
+            (None, None) => true,
+            _ => false,
+        };
+        self.of_metric(holds, "recomputed-value", metric, described(metric), described(expected));
+        self.of_metric(metric.n == expected.n, "recomputed-count", metric, metric.n, expected.n);
+        let has_doubts = expected.flags.iter().all(|flag| metric.flags.contains(flag));
+        self.of_metric(has_doubts, "doubts", metric, format!("{:?}", metric.flags), format!("{:?}", expected.flags));
+        if let (Some(stated), Some(interval)) = (&metric.interval, &expected.interval) {
+            let holds = is_close(stated.low, interval.low) && is_close(stated.high, interval.high);
+            let ends = |low, high| format!("{} to {}", shown(low), shown(high));
+            self.of_metric(holds, "recomputed-interval", metric, ends(stated.low, stated.high), ends(interval.low, interval.high));
+        } else {
+            let holds = metric.interval.is_some() == expected.interval.is_some();
+            let words = |metric: &Metric| if metric.interval.is_some() { "an interval" } else { "no interval" };
+            self.of_metric(holds, "recomputed-interval", metric, words(metric), words(expected));
+        }
+    }
+
+    fn tallies(&mut self, rows: &Rows) {
+        for result in &self.record.phases {
+            if result.phase == Phase::Validate || result.status != Status::Complete {
+                continue;
+            }
+            let of_phase = rows.requests.iter().filter(|row| row.cell.get("phase") == Some(result.phase.name()));
+            let counted = tally(of_phase);
+            let subject = format!("phases.{}", result.phase);
+            let words = |tally: &weighbridge_types::record::Tally| {
+                format!("{} scheduled, {} succeeded, {} failed", tally.scheduled, tally.succeeded, tally.failed)
+            };
+            self.field(counted == result.tally, "recomputed-tally", &subject, words(&result.tally), words(&counted));
+        }
+    }
+}
+
+fn described(metric: &Metric) -> String {
+    metric.value.map_or_else(|| "null".to_owned(), shown)
+}

@@ -1,0 +1,109 @@
+//! What must hold of the run: versions, phases, tallies, pointers, verdicts.
+
+use weighbridge_types::record::{MetricPointer, SCHEMA_VERSION, SchemaVersion, Status, TargetResult, Verdict};
+
+use super::{Checker, is_close, shown};
+
+impl Checker<'_> {
+    /// Checks everything but the metrics.
+    pub(super) fn run(&mut self) {
+        let record = self.record;
+        let version = record.schema_version.parse::<SchemaVersion>();
+        let is_readable = version.is_ok_and(|version| version.major <= SCHEMA_VERSION.major);
+        self.field(is_readable, "schema-version", "schema_version", &record.schema_version, SCHEMA_VERSION);
+        self.durations();
+        self.phases();
+        for target in &record.targets {
+            self.target(target);
+        }
+        for finding in &record.findings {
+            self.field(!finding.evidence.is_empty(), "finding-has-evidence", &finding.rule, "no metric", "at least one metric");
+            for pointer in &finding.evidence {
+                self.pointer("finding-has-evidence", &finding.rule, pointer);
+            }
+        }
+    }
+
+    fn durations(&mut self) {
+        let record = self.record;
+        let sum: f64 = record.phases.iter().filter_map(|phase| phase.duration_s).sum();
+        let holds = (record.duration_s - sum).abs() <= 1e-3 || is_close(record.duration_s, sum);
+        self.field(holds, "durations-sum", "duration_s", shown(record.duration_s), shown(sum));
+    }
+
+    fn phases(&mut self) {
+        let record = self.record;
+        let is_over = |status| matches!(status, Status::Complete | Status::Skipped);
+        let is_consistent = record.status != Status::Complete || record.phases.iter().all(|phase| is_over(phase.status));
+        self.field(is_consistent, "status", "status", "complete", "complete only when every phase is complete or skipped");
+        for result in &record.phases {
+            let subject = format!("phases.{}", result.phase);
+            let tally = &result.tally;
+            let states = tally.succeeded + tally.failed + tally.cancelled + tally.dropped + tally.in_flight;
+            self.field(tally.adds_up(), "tally-adds-up", &subject, format!("{} scheduled", tally.scheduled), states);
+            if result.status == Status::Complete {
+                let has_time = result.duration_s.is_some_and(|seconds| seconds.is_finite() && seconds >= 0.0);
+                self.field(has_time, "phase-duration", &subject, "complete without a duration", "its duration");
+                self.field(tally.in_flight == 0, "tally-adds-up", &subject, format!("{} in flight", tally.in_flight), "none after the end");
+            }
+            if let Some(pointer) = result.key_metric.as_ref().filter(|_| result.status == Status::Complete) {
+                self.pointer("pointer", &subject, pointer);
+            }
+        }
+    }
+
+    fn pointer(&mut self, rule: &'static str, subject: &str, pointer: &MetricPointer) {
+        let is_found = self.record.metric(&pointer.key, &pointer.cell).is_some();
+        let stated = format!("{} [{}]", pointer.key, pointer.cell);
+        self.field(is_found, rule, subject, stated, "a metric of this record");
+    }
+
+    /// A verdict follows from the bounds, where the limit is a plain number in the metric's unit.
+    fn target(&mut self, target: &TargetResult) {
+        if target.verdict == Verdict::NotApplicable {
+            return;
+        }
+        self.pointer("target", &target.name, &target.metric);
+        let Some(metric) = self.record.metric(&target.metric.key, &target.metric.cell) else { return };
+        let (Some(interval), Some((is_upper, limit))) = (&metric.interval, limit_of(&target.limit, &metric.unit)) else {
+            return;
+        };
+        let (best, worst) = if is_upper { (interval.low, interval.high) } else { (-interval.high, -interval.low) };
+        let limit = if is_upper { limit } else { -limit };
+        let holds = match target.verdict {
+            Verdict::Met => worst <= limit,
+            Verdict::Missed => best >= limit,
+            Verdict::Unclear => best <= limit && worst >= limit,
+            Verdict::NotApplicable => true,
+        };
+        let ends = format!("the verdict of {} to {}", shown(interval.low), shown(interval.high));
+        self.field(holds, "verdict-follows-interval", &target.name, format!("{:?}", target.verdict).to_lowercase(), ends);
+    }
+}
+
+/// Whether the limit is an upper one, and its number; `None` when it is written in another unit.
+fn limit_of(text: &str, unit: &str) -> Option<(bool, f64)> {
+    let text = text.trim();
+    let (is_upper, rest) = match text.chars().next()? {
+        '<' | '≤' => (true, text.trim_start_matches(['<', '≤', '='])),
+        '>' | '≥' => (false, text.trim_start_matches(['>', '≥', '='])),
+        _ => return None,
+    };
+    let (number, found) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+    (found.trim() == unit).then(|| number.parse().ok()).flatten().map(|limit| (is_upper, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_only_in_the_metrics_unit() {
+        let check = |text: &str, unit: &str, expected: Option<(bool, f64)>| assert_eq!(limit_of(text, unit), expected);
+        check("< 300 ms", "ms", Some((true, 300.0)));
+        check(">= 30 tokens/s", "tokens/s", Some((false, 30.0)));
+        check("< 2 GiB", "bytes", None);
+        check("about 3 ms", "ms", None);
+        check("", "ms", None);
+    }
+}

@@ -1,0 +1,29 @@
+//! The JSON schemas of the stored forms, made from the types that read and write them.
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use weighbridge_types::record::{LogLine, Record};
+
+use crate::json;
+
+/// File name and text of each published schema.
+#[must_use]
+pub fn files() -> [(&'static str, String); 2] {
+    [("record-1.schema.json", record()), ("events-1.schema.json", events())]
+}
+
+/// Schema of `record.json` (JSON Schema 2020-12), with a final newline.
+#[must_use]
+pub fn record() -> String {
+    json::pretty(&generator().into_root_schema_for::<Record>())
+}
+
+/// Schema of one line of the event log, with a final newline.
+#[must_use]
+pub fn events() -> String {
+    json::pretty(&generator().into_root_schema_for::<LogLine>())
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12().into_generator()
+}

@@ -1,0 +1,105 @@
+//! No record makes a renderer or the validator fail.
+
+use proptest::prelude::*;
+use weighbridge_report::console::{self, Color, Width};
+use weighbridge_report::{check, documents, html, json, markdown};
+use weighbridge_types::definition;
+use weighbridge_types::metric::{Cell, Flag, Metric, MetricInterval, Provenance, Statistic};
+use weighbridge_types::record::{Phase, Record};
+
+use crate::sample;
+
+const ESCAPE: char = '\u{1b}';
+
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        Just(0.0),
+        Just(-0.0),
+        Just(f64::MAX),
+        Just(f64::MIN_POSITIVE),
+        Just(-1e-300),
+        -1e12_f64..1e12,
+        0.0_f64..1.0,
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), Just("<script>alert(1)</script>".to_owned()), "\\PC{0,12}", Just("\u{1b}[2J\n|".to_owned())]
+}
+
+fn cell() -> impl Strategy<Value = Cell> {
+    let key = prop_oneof![
+        Just("concurrency"),
+        Just("input_tokens"),
+        Just("output_tokens"),
+        Just("task"),
+        Just("variant"),
+        Just("run"),
+    ];
+    let value = prop_oneof![text(), (0_i64..5_000).prop_map(|n| n.to_string())];
+    let settings = prop::collection::vec((key, value), 0..3);
+    (prop::sample::select(Phase::ALL.to_vec()), settings).prop_map(|(phase, settings)| {
+        settings.into_iter().fold(Cell::of(phase), |cell, (key, value)| cell.with(key, value))
+    })
+}
+
+fn metric() -> impl Strategy<Value = Metric> {
+    let statistic = prop::sample::select(vec![
+        Statistic::Mean,
+        Statistic::Min,
+        Statistic::P50,
+        Statistic::P90,
+        Statistic::P99,
+        Statistic::Max,
+        Statistic::Slope,
+        Statistic::Value,
+    ]);
+    let interval = prop::option::of((number(), number(), number(), text()));
+    let definition = prop::sample::select(definition::ALL.to_vec());
+    let spread = (prop::option::of(number()), prop::option::of(number()), prop::option::of(number()));
+    (definition, statistic, cell(), prop::option::of(number()), interval, spread, prop::option::of(text()), any::<u64>())
+        .prop_map(|(definition, statistic, cell, value, interval, (n_effective, deviation, cv), reason, n)| Metric {
+            value,
+            n,
+            n_effective,
+            deviation,
+            cv,
+            interval: interval.map(|(low, high, confidence, method)| MetricInterval { low, high, confidence, method }),
+            reason,
+            provenance: if value.is_some() { Provenance::Measured } else { Provenance::Unavailable },
+            flags: vec![Flag::LowSample, Flag::Disturbed],
+            ..Metric::measured(&definition, statistic, &cell, 0.0, 0)
+        })
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    (prop::collection::vec(metric(), 0..60), text(), text(), number()).prop_map(|(metrics, label, model, duration)| {
+        let mut record = sample::partial();
+        record.metrics = metrics;
+        record.label.clone_from(&label);
+        record.run_id = label;
+        record.engine.model = model;
+        record.engine.parameters = None;
+        record.duration_s = duration;
+        record.environment.cpu_model = None;
+        record
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_record_can_be_rendered_and_checked(record in any_record(), width in 0_usize..300) {
+        let plain = console::render(&record, Width::new(width), Color::Never);
+        prop_assert!(!plain.contains(ESCAPE), "an escape sequence came through");
+        console::render(&record, Width::new(width), Color::Always);
+        prop_assert!(!markdown::render(&record).contains("<script"));
+        let page = html::render(&record, None);
+        prop_assert!(!page.contains("<script"));
+        prop_assert!(!page.contains("NaN"), "a coordinate that is no number");
+        json::csv(&record);
+        documents::documents(&record, None);
+        check::check(&record, None).render();
+    }
+}
