@@ -84,7 +84,7 @@ pub fn synthesize(shape: Shape, to: BlockType, seed: u64, output: &Path) -> Resu
     for (index, (slot, planned)) in (0_u64..).zip(slots.iter().zip(&planned)) {
         let columns = slot.dims.last().copied().unwrap_or(1);
         let rows = slot.dims.iter().product::<usize>() / columns;
-        let values = RandomRows { seed, tensor: index, distribution: distribution(slot, &config), columns };
+        let values = RandomRows { seed, tensor: index, distribution: distribution(slot), columns };
         let work = |range: std::ops::Range<usize>| values.blocks(range, planned.block_type);
         rows::in_order(rows, columns, work, |bytes| writer.write(&bytes))?;
     }
@@ -110,15 +110,13 @@ struct Distribution {
     deviation: f32,
 }
 
-/// Projections keep the variance of their input; those that end a residual branch are divided by the
-/// depth, as in GPT-2, so that the stream does not grow with the layers.
-fn distribution(slot: &Slot, config: &ModelConfig) -> Distribution {
+/// Projections keep the variance of their input. They are not divided by the depth, so that the layers
+/// outweigh the token embedding: with tied embeddings a model would else repeat its last token.
+fn distribution(slot: &Slot) -> Distribution {
     let columns = slot.dims.last().copied().unwrap_or(1) as f32;
-    let ends_branch = slot.name.ends_with("attn_output.weight") || slot.name.ends_with("ffn_down.weight");
     let (mean, deviation) = match slot.role {
         Role::NormWeight => (1.0, 0.05),
         Role::Bias => (0.0, 0.02),
-        Role::Projection if ends_branch => (0.0, (2.0 * config.layers as f32 * columns).sqrt().recip()),
         Role::Projection => (0.0, columns.sqrt().recip()),
         // After the last norm a logit is a sum of `columns` products: this makes it vary by about two.
         Role::TokenEmbedding | Role::Head => (0.0, 2.0 * columns.sqrt().recip()),

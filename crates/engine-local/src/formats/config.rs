@@ -147,7 +147,7 @@ fn rope(keys: &Keys<'_>, head_dim: usize, frequency_factors: Option<Vec<f32>>) -
         linear_factor: linear_factor(keys)?,
         frequency_factors,
     };
-    if rope.dims % 2 != 0 || rope.dims > head_dim {
+    if !rope.dims.is_multiple_of(2) || rope.dims > head_dim {
         return Err(keys.error("rope.dimension_count", format!("found `{}`, head size is {head_dim}", rope.dims)));
     }
     if rope.theta <= 0.0 {

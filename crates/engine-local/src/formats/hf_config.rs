@@ -206,6 +206,7 @@ impl Object<'_> {
 
     fn float(&self, key: &str) -> Result<Option<f32>> {
         let Some(value) = self.get(key) else { return Ok(None) };
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest is wanted")]
         let number = value.as_f64().map(|number| number as f32).filter(|number| number.is_finite());
         number.map(Some).ok_or_else(|| Self::wrong(key, value, "a number"))
     }

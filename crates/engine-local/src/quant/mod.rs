@@ -4,11 +4,7 @@
 //! [`BlockType::block_bytes`] bytes. The code here is the portable reference that the fast kernels
 //! are checked against; it favors clarity over speed.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::float_cmp,
-    reason = "quantizing rounds on purpose, and exact zero is the one scale that cannot be inverted"
-)]
+#![expect(clippy::cast_possible_truncation, reason = "quantizing rounds to the nearest code on purpose")]
 
 mod float;
 mod q4_0;

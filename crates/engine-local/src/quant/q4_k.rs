@@ -28,9 +28,9 @@ pub(super) fn quantize(values: &[f32; 256], block: &mut [u8; 144]) {
     const TOP: u8 = 15;
     let groups = write_groups(values, TOP, block);
     for (pair, codes) in block[CODES..].as_chunks_mut::<32>().0.iter_mut().enumerate() {
-        let (low, high) = values[64 * pair..][..64].split_at(32);
-        for (i, byte) in codes.iter_mut().enumerate() {
-            *byte = groups[2 * pair].code(low[i], TOP) | groups[2 * pair + 1].code(high[i], TOP) << 4;
+        let [low, high] = [2 * pair, 2 * pair + 1].map(|group| groups[group].encode(&values.as_chunks().0[group], TOP));
+        for (byte, (low, high)) in codes.iter_mut().zip(low.into_iter().zip(high)) {
+            *byte = low | high << 4;
         }
     }
 }
@@ -47,7 +47,7 @@ pub(super) fn read_groups(header: &[u8]) -> [Affine; GROUPS] {
 /// Chooses and stores the groups' scales and minimums; returns them as a reader will see them.
 pub(super) fn write_groups(values: &[f32; 256], top: u8, header: &mut [u8]) -> [Affine; GROUPS] {
     const LARGEST: f32 = 63.0;
-    let fitted: [Affine; GROUPS] = std::array::from_fn(|group| Affine::fit(&values[32 * group..][..32], top));
+    let fitted: [Affine; GROUPS] = std::array::from_fn(|group| Affine::fit(&values.as_chunks().0[group], top));
     let largest = |of: fn(&Affine) -> f32| fitted.iter().map(of).fold(0.0, f32::max);
     let d = put_f16(header, 0, largest(|group| group.scale) / LARGEST);
     let dmin = put_f16(header, 2, largest(|group| group.minimum) / LARGEST);

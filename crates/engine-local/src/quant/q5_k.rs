@@ -24,8 +24,7 @@ pub(super) fn quantize(values: &[f32; 256], block: &mut [u8; 176]) {
     let groups = write_groups(values, TOP, block);
     block[BITS..].fill(0);
     for (group, values) in values.as_chunks::<32>().0.iter().enumerate() {
-        for (i, &value) in values.iter().enumerate() {
-            let code = groups[group].code(value, TOP);
+        for (i, code) in groups[group].encode(values, TOP).into_iter().enumerate() {
             block[CODES + 32 * (group / 2) + i] |= (code & 15) << (4 * (group % 2));
             block[BITS + i] |= code >> 4 << group;
         }

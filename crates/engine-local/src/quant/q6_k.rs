@@ -4,7 +4,7 @@
 //! 128 values, run `r` of 32 values has its low nibbles in bytes `32 · (r % 2) + i` (low half of the
 //! byte for runs 0 and 1) and its upper bits in bits `2r` of byte `i`.
 
-use super::search::{signed_code, signed_scale};
+use super::search::{signed_codes, signed_scale};
 use super::{f16_at, put_f16, reciprocal};
 
 const UPPER: usize = 128;
@@ -37,8 +37,8 @@ pub(super) fn quantize(values: &[f32; 256], block: &mut [u8; 210]) {
         let scale = (fitted[group] * reciprocal(d)).round() as i8;
         block[SCALES + group] = scale.cast_unsigned();
         let inverse = reciprocal(d * f32::from(scale));
-        for (i, &value) in values.iter().enumerate() {
-            let code = (signed_code(value, inverse, HALF) + HALF).cast_unsigned();
+        for (i, code) in signed_codes(values, inverse, HALF).into_iter().enumerate() {
+            let code = (code + HALF).cast_unsigned();
             let place = Place::of(group / 2, 16 * (group % 2) + i);
             block[place.low] |= (code & 15) << place.low_shift;
             block[place.upper] |= (code >> 4) << place.upper_shift;
