@@ -1,12 +1,13 @@
 //! Meter truth over loopback: what the client reports against what the scripted server did.
 //!
-//! 100 streams at once, TTFT 200 ms, ITL 20 ms, 64 tokens each, for several rounds. Prints the absolute errors of TTFT
+//! 100 streams at once, TTFT 200 ms, ITL 20 ms, 64 tokens a request, five requests one after the other in each. Prints the absolute errors of TTFT
 //! and ITL against the server's own stamps and against the script. Run it alone on a quiet machine:
 //! `cargo bench -p weighbridge-engine-http --bench meter_truth [-- STREAMS [ROUNDS]]`.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weighbridge_engine::{Collected, Collector, Engine, GenerateRequest, Message, Prompt, Role, collect};
@@ -35,31 +36,44 @@ async fn measure(streams: usize, rounds: usize) {
     let server = ScriptedServer::start(options).expect("a loopback port is free");
     let endpoint = EndpointRef { preset: Preset::OpenAi, url: Some(server.url()), model: None };
     let engine = HttpEngine::connect(endpoint, HttpOptions::default()).await.expect("the server answers");
-    let engine = std::sync::Arc::new(engine);
+    let engine = Arc::new(engine);
+    let tasks: Vec<_> = (0..streams)
+        .map(|number| tokio::spawn(one_stream(Arc::clone(&engine), number, streams, rounds, clock)))
+        .collect();
+    let mut answers = HashMap::new();
+    for task in tasks {
+        answers.extend(task.await.expect("the stream's task ends"));
+    }
     let mut errors = Errors::default();
-    for round in 0..=rounds {
-        let tasks: Vec<_> = (0..streams)
-            .map(|number| {
-                let prompt = format!("round {round} stream {number}");
-                let engine = std::sync::Arc::clone(&engine);
-                tokio::spawn(async move { (prompt.clone(), request(&*engine, prompt, clock).await) })
-            })
-            .collect();
-        let mut answers = HashMap::new();
-        for task in tasks {
-            let (prompt, collected) = task.await.expect("the request's task ends");
-            answers.insert(prompt, collected);
-        }
-        let played = server.take_played(streams);
-        // The first round opens the connections and is no part of the figures.
-        if round > 0 {
-            played.iter().for_each(|played| errors.compare(played, &answers[&played.prompt]));
+    // The first round opens the connections and is no part of the figures.
+    for played in server.take_played(streams * (rounds + 1)) {
+        if !played.prompt.starts_with("round 0 ") {
+            errors.compare(&played, &answers[&played.prompt]);
         }
     }
     println!("{streams} streams, {rounds} rounds, ttft {TTFT:?}, itl {ITL:?}, {TOKENS} tokens; errors in µs");
     println!("{:<34} {:>8} {:>8} {:>8} {:>8} {:>8}", "absolute error of", "n", "mean", "p50", "p99", "max");
     errors.print();
     println!("connections: {:?}", engine.connection_counts());
+}
+
+/// One stream of the load: requests one after the other, the first one at the stream's place within a request's time,
+/// so that the streams are spread as in a load that has run for a while.
+async fn one_stream(
+    engine: Arc<HttpEngine>,
+    number: usize,
+    streams: usize,
+    rounds: usize,
+    clock: Clock,
+) -> Vec<(String, Collected)> {
+    let place = number as f64 / streams as f64;
+    tokio::time::sleep((TTFT + ITL * (TOKENS - 1)).mul_f64(place)).await;
+    let mut answers = Vec::with_capacity(rounds + 1);
+    for round in 0..=rounds {
+        let prompt = format!("round {round} stream {number}");
+        answers.push((prompt.clone(), request(&*engine, prompt, clock).await));
+    }
+    answers
 }
 
 async fn request(engine: &impl Engine, text: String, clock: Clock) -> Collected {

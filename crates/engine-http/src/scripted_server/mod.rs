@@ -22,6 +22,7 @@ mod log;
 mod plan;
 mod request;
 mod serve;
+mod stream;
 mod timer;
 mod wire;
 

@@ -8,6 +8,7 @@ use weighbridge_engine::scripted::{Fault, Script};
 use weighbridge_types::request::{Channel, FailureClass};
 
 use super::request::Request;
+use super::stream::{PlannedWrite, Stream, chunk};
 use super::wire::{Counts, Piece, Wire};
 use super::{Odd, SERVER_NAME};
 
@@ -16,18 +17,6 @@ const SPLIT_GAP: Duration = Duration::from_micros(500);
 
 /// Time that the server is silent where a timeout is scripted: longer than any client waits.
 const SILENCE: Duration = Duration::from_secs(24 * 3600);
-
-/// A write to come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PlannedWrite {
-    /// When, from the moment when the request was read.
-    pub(super) after: Duration,
-    pub(super) bytes: Bytes,
-    /// Tokens that it completes.
-    pub(super) tokens: u32,
-    /// Whether a part of it went out.
-    pub(super) is_begun: bool,
-}
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +37,9 @@ struct ScriptFrame {
     tokens: u32,
     channel: Channel,
 }
+
+/// Channels and token counts of frames that go out together.
+type Form = Vec<(Channel, u32)>;
 
 /// Plans the answer to a request that a fault may strike.
 pub(super) fn plan(script: &Script, odd: &[Odd], fault: Option<Fault>, wire: Wire, request: &Request) -> Plan {
@@ -196,7 +188,7 @@ impl Answer<'_> {
             stream.frame_piece(&piece, &mut bytes);
         }
         self.put_odd_frames(stream, &mut bytes);
-        stream.chunk(after, &bytes, 0);
+        stream.chunk(after, &bytes);
     }
 
     fn put_odd_frames(&self, stream: &Stream, bytes: &mut Vec<u8>) {
@@ -208,33 +200,47 @@ impl Answer<'_> {
         }
     }
 
+    /// Plans the frames, up to `sound` of them. Frames of one form share their bytes: planning must be quick, since
+    /// other requests wait to be read meanwhile.
     fn play_frames(&self, stream: &mut Stream, sound: usize) {
         let per_write = self.odd.iter().find_map(|odd| match odd {
             Odd::FramesPerWrite(frames) => usize::try_from(*frames).ok(),
             _ => None,
         });
+        let frames = &self.frames[..sound.min(self.frames.len())];
+        let form = |group: &[ScriptFrame]| group.iter().map(|frame| (frame.channel, frame.tokens)).collect::<Form>();
         let mut output = 0;
-        let sound = sound.min(self.frames.len());
-        for group in self.frames[..sound].chunks(per_write.unwrap_or(1).max(1)) {
-            let mut bytes = Vec::new();
-            for frame in group {
-                output += frame.tokens;
-                let counts = Counts { output, ..self.counts };
-                let text = self.text(frame.tokens);
-                let piece = self.wire.frame(frame.channel, &text, self.counts_asked.then_some(counts));
-                stream.frame_piece(&piece, &mut bytes);
-            }
+        let mut before: Option<(Form, Vec<Bytes>)> = None;
+        for group in frames.chunks(per_write.unwrap_or(1).max(1)) {
+            let form = form(group);
+            let parts = match before.take().filter(|(form_before, _)| !self.counts_asked && *form_before == form) {
+                Some((_, parts)) => parts,
+                None => self.encode(group, output, stream),
+            };
             let after = group.last().map_or(Duration::ZERO, |frame| frame.after);
             let tokens = group.iter().map(|frame| frame.tokens).sum();
-            let cut = bytes.iter().position(|byte| !byte.is_ascii()).filter(|_| self.is(Odd::SplitCharacters));
-            if let Some(cut) = cut {
-                let rest = bytes.split_off(cut + 1);
-                stream.chunk(after.saturating_sub(SPLIT_GAP), &bytes, 0);
-                bytes = rest;
+            if let [first, _] = &parts[..] {
+                stream.put(after.saturating_sub(SPLIT_GAP), first.clone(), 0);
             }
-            self.put_odd_frames(stream, &mut bytes);
-            stream.chunk(after, &bytes, tokens);
+            parts.last().into_iter().for_each(|last| stream.put(after, last.clone(), tokens));
+            output += tokens;
+            before = Some((form, parts));
         }
+    }
+
+    /// The bytes of frames that go out together: one write, or two where a character is to be cut.
+    fn encode(&self, group: &[ScriptFrame], output_before: u32, stream: &Stream) -> Vec<Bytes> {
+        let mut bytes = Vec::new();
+        let mut output = output_before;
+        for frame in group {
+            output += frame.tokens;
+            let counts = self.counts_asked.then_some(Counts { output, ..self.counts });
+            stream.frame_piece(&self.wire.frame(frame.channel, &self.text(frame.tokens), counts), &mut bytes);
+        }
+        self.put_odd_frames(stream, &mut bytes);
+        let cut = bytes.iter().position(|byte| !byte.is_ascii()).filter(|_| self.is(Odd::SplitCharacters));
+        let rest = cut.map(|cut| bytes.split_off(cut + 1));
+        [Some(bytes), rest].into_iter().flatten().map(|part| chunk(&part)).collect()
     }
 
     /// What a fault does after its frames; the connection is closed after it.
@@ -247,7 +253,7 @@ impl Answer<'_> {
                 let half = Piece { data: piece.data[..piece.data.len() / 2].to_owned(), ..piece };
                 stream.frame_piece(&half, &mut bytes);
             }
-            FailureClass::Timeout => return stream.chunk(SILENCE, b"\n", 0),
+            FailureClass::Timeout => return stream.chunk(SILENCE, b"\n"),
             FailureClass::ServerError
             | FailureClass::Engine
             | FailureClass::RateLimited
@@ -257,7 +263,7 @@ impl Answer<'_> {
             // The connection is closed in the middle.
             FailureClass::Truncated | FailureClass::Connect | FailureClass::Tls | FailureClass::Empty => {}
         }
-        stream.chunk(after, &bytes, 0);
+        stream.chunk(after, &bytes);
     }
 
     fn close(&self, stream: &mut Stream) {
@@ -276,77 +282,7 @@ impl Answer<'_> {
         for piece in &pieces {
             stream.frame_piece(piece, &mut bytes);
         }
-        stream.chunk(after, &bytes, 0);
+        stream.chunk(after, &bytes);
         stream.end(after);
-    }
-}
-
-/// The writes of a stream as they are put together.
-struct Stream {
-    wire: Wire,
-    crlf_without_space: bool,
-    writes: VecDeque<PlannedWrite>,
-    /// Time of the last write.
-    last: Duration,
-}
-
-impl Stream {
-    fn new(wire: Wire, crlf_without_space: bool) -> Self {
-        Self { wire, crlf_without_space, writes: VecDeque::new(), last: Duration::ZERO }
-    }
-
-    /// Adds bytes to be written at a time, or to the write before it if that is due then and completes no token.
-    fn put(&mut self, after: Duration, bytes: Vec<u8>, tokens: u32) {
-        self.last = after;
-        match self.writes.back_mut() {
-            Some(write) if write.after == after && (write.tokens == 0 || tokens == 0) => {
-                write.bytes = [&write.bytes[..], &bytes].concat().into();
-                write.tokens += tokens;
-            }
-            _ => self.writes.push_back(PlannedWrite { after, bytes: bytes.into(), tokens, is_begun: false }),
-        }
-    }
-
-    fn head(&mut self, after: Duration) {
-        let content_type = if self.wire.is_lines() { "application/x-ndjson" } else { "text/event-stream" };
-        let version = env!("CARGO_PKG_VERSION");
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nserver: {SERVER_NAME}/{version}\r\ncontent-type: {content_type}\r\n\
-             transfer-encoding: chunked\r\n\r\n"
-        );
-        self.put(after, head.into_bytes(), 0);
-    }
-
-    /// One chunk of the body; an empty one would end it.
-    fn chunk(&mut self, after: Duration, body: &[u8], tokens: u32) {
-        if !body.is_empty() {
-            let mut bytes = format!("{:x}\r\n", body.len()).into_bytes();
-            bytes.extend_from_slice(body);
-            bytes.extend_from_slice(b"\r\n");
-            self.put(after, bytes, tokens);
-        }
-    }
-
-    fn end(&mut self, after: Duration) {
-        self.put(after, b"0\r\n\r\n".to_vec(), 0);
-    }
-
-    fn frame_piece(&self, piece: &Piece, bytes: &mut Vec<u8>) {
-        if self.wire.is_lines() {
-            bytes.extend_from_slice(piece.data.as_bytes());
-            bytes.push(b'\n');
-            return;
-        }
-        let (space, end) = if self.crlf_without_space { ("", "\r\n") } else { (" ", "\n") };
-        if let Some(name) = piece.name {
-            bytes.extend_from_slice(format!("event:{space}{name}{end}").as_bytes());
-        }
-        bytes.extend_from_slice(format!("data:{space}{}{end}{end}", piece.data).as_bytes());
-    }
-
-    fn frame_comment(&self, bytes: &mut Vec<u8>) {
-        if !self.wire.is_lines() {
-            bytes.extend_from_slice(b": keep-alive\n\n");
-        }
     }
 }

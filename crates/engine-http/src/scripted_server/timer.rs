@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use weighbridge_types::time::{Clock, Stamp};
 
 use super::log::{Played, Written};
-use super::plan::{Ending, PlannedWrite};
+use super::plan::Ending;
+use super::stream::PlannedWrite;
 
 /// Time before a due write that is spent spinning. Linux wakes a sleeper up to 50 µs late by default (its timer
 /// slack), and some more for the switch.

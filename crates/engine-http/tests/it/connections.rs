@@ -89,7 +89,7 @@ async fn many_streams_run_at_once() {
 async fn dropping_a_stream_cancels_the_request() {
     let server = scripted("ttft=1ms,itl=1ms", &[], Clock::start());
     let engine = engine(Preset::Vllm, &server.url()).await;
-    let mut events = engine.generate(GenerateRequest::new(chat("a"), 100_000, Clock::start()));
+    let mut events = engine.generate(GenerateRequest::new(chat("a"), 5000, Clock::start()));
     while !matches!(events.next().await.unwrap().kind, EventKind::Frame(_)) {}
     drop(events);
     // The server notices when it writes on; another request proves that it is still there.
