@@ -313,7 +313,7 @@ fn is_done(record: &Record, phase: Phase) -> bool {
     })
 }
 
-const fn pending(phase: Phase) -> PhaseResult {
+pub(crate) const fn pending(phase: Phase) -> PhaseResult {
     PhaseResult {
         phase,
         status: Status::Pending,

@@ -17,6 +17,9 @@ const REMEMBERED_SHARE: f64 = 0.5;
 /// Fewer values than this cannot show that they remember each other.
 const MIN_TO_REMEMBER: usize = 8;
 
+/// Longest series whose correlations are taken between single values.
+const LONGEST: usize = 8_192;
+
 /// Method of an interval between runs.
 const BETWEEN_RUNS: &str = "student_t_of_runs";
 
@@ -52,8 +55,7 @@ impl Series<'_> {
             Err(StatsError::Empty) => return vec![self.unavailable(missing.to_owned())],
             Err(error) => return vec![self.unavailable(error.to_string())],
         };
-        // Costly on long series, and the same for every statistic.
-        let worth = effective_n(&values).ok();
+        let worth = worth(&values, &summary);
         let mut metrics = vec![
             self.mean(&summary, worth),
             self.point(Statistic::Min, summary.min, summary.n),
@@ -144,8 +146,30 @@ impl Sample {
     }
 }
 
+/// How many independent values a series is worth. Correlations of a long one are taken between means of consecutive
+/// values: their variance says how well the mean of all is known, at a fraction of the work.
+fn worth(values: &[f64], summary: &Summary) -> Option<f64> {
+    if values.len() <= LONGEST {
+        return effective_n(values).ok();
+    }
+    let means = consecutive_means(values);
+    let spread = Summary::new(&means).ok()?.sd?;
+    let variance_of_mean = spread * spread / effective_n(&means).ok()?;
+    let n = values.len() as f64;
+    if variance_of_mean > 0.0 { Some((summary.sd?.powi(2) / variance_of_mean).clamp(1.0, n)) } else { Some(n) }
+}
+
+/// At most [`LONGEST`] means of consecutive values; an incomplete last group is left out.
+fn consecutive_means(values: &[f64]) -> Vec<f64> {
+    let size = values.len().div_ceil(LONGEST);
+    values.chunks_exact(size).map(|group| group.iter().sum::<f64>() / size as f64).collect()
+}
+
 /// The mean's interval within one run.
 pub(crate) fn within_run(values: &[f64], dependence: Dependence) -> Result<Estimate, StatsError> {
+    if values.len() > LONGEST {
+        return mean_interval(&consecutive_means(values), Dependence::Serial, CONFIDENCE);
+    }
     if dependence == Dependence::Independent && values.len() >= MIN_TO_REMEMBER {
         let is_remembering = effective_n(values)? < REMEMBERED_SHARE * values.len() as f64;
         let dependence = if is_remembering { Dependence::Serial } else { Dependence::Independent };
@@ -235,6 +259,14 @@ mod tests {
         let metrics = figures(vec![scrambled(100), scrambled(100)], Dependence::Serial);
         let interval = get(&metrics, Statistic::Mean).interval.clone().unwrap();
         assert_eq!(interval.method, "student_t_of_runs");
+    }
+
+    #[test]
+    fn a_long_series_is_worth_as_much_as_its_parts() {
+        // Each value comes ten times: a tenth of the count is independent.
+        let repeated: Vec<f64> = scrambled(4_000).into_iter().flat_map(|value| [value; 10]).collect();
+        let worth = worth(&repeated, &Summary::new(&repeated).unwrap()).unwrap();
+        assert!((2_500.0..=6_500.0).contains(&worth), "{worth}");
     }
 
     #[test]
