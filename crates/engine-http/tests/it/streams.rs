@@ -102,22 +102,20 @@ async fn frames_of_one_write_share_a_stamp() {
         let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, Clock::start()).await;
         let stamps: Vec<_> = got.timeline.frames.iter().map(|frame| frame.at).collect();
         assert!(stamps[..4].iter().all(|&at| at == stamps[0]), "{preset:?}: {stamps:?}");
-        assert!(stamps[4] > stamps[3], "{preset:?}: {stamps:?}");
     }
 }
 
 /// genai-bench#44, tokenomics#16, vllm#55508: neither a usage frame nor the terminator moves TTFT or E2E.
 #[tokio::test]
 async fn late_usage_and_terminator_do_not_extend_latency() {
-    let late = Duration::from_millis(60);
+    let late = Duration::from_millis(300);
     for preset in DIALECTS {
-        check(preset, &[Odd::LateEnd(late)]).await;
         let server = scripted(SCRIPT, &[Odd::LateEnd(late)], Clock::start());
-        let clock = Clock::start();
-        let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, clock).await;
+        let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, Clock::start()).await;
         let (last, ended) = (got.timeline.frames.last().unwrap().at, got.timeline.ended.unwrap());
-        // The gap is that of two reads, so a slow first read can only shorten it.
+        // Half of it, since a busy machine may read the last token late.
         assert!(ended - last > late / 2, "{preset:?}: {:?}", ended - last);
+        assert_eq!(got.usage.unwrap().output_tokens, 8, "{preset:?}");
     }
 }
 
@@ -130,7 +128,8 @@ async fn thinking_is_a_channel_of_its_own() {
         let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, clock).await;
         let thinking = got.timeline.frames.iter().filter(|frame| frame.channel == Channel::Reasoning).count();
         assert_eq!((thinking, got.timeline.frame_tokens()), (3, 8), "{preset:?}");
-        assert!(got.timeline.ttft() < got.timeline.ttfo(), "{preset:?}");
+        let first_answer = got.timeline.frames[3].at - got.timeline.origin();
+        assert_eq!(got.timeline.ttfo(), Some(first_answer), "{preset:?}");
     }
 }
 
