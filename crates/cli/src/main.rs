@@ -1,2 +1,26 @@
-//! The `weighbridge` command.
-fn main() {}
+//! The `weighbridge` command: arguments become settings, settings one library call, its outcome an exit code.
+
+mod arguments;
+mod build;
+mod commands;
+mod embedded;
+mod environment;
+mod exit;
+mod failure;
+mod output;
+mod progress;
+mod registry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    let environment = environment::Environment::read();
+    let exit = commands::run(arguments, &environment).unwrap_or_else(|failure| {
+        output::talk(&failure.text());
+        failure.exit
+    });
+    exit.into()
+}

@@ -1,0 +1,301 @@
+//! The command line as typed. Closed choices are enums, so that the parser lists them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Weighs language models and the systems that serve them: how fast, how big, how good.
+#[derive(Debug, Parser)]
+#[command(
+    name = "weighbridge",
+    version,
+    max_term_width = 100,
+    after_help = "Start with `weighbridge bench`: it weighs the model inside this program and writes a report.\n\
+                  Exit codes: 0 passed, 1 a gate failed, 2 usage, 3 inconclusive, 4 invalid measurement, 70 a bug, \
+                  130 interrupted."
+)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Weigh a model in five phases and write a record with a report
+    Bench(BenchArguments),
+    /// Look into model files, make them, convert them
+    Model {
+        #[command(subcommand)]
+        verb: ModelVerb,
+    },
+    /// Show, export or check the record of a run
+    Report {
+        #[command(subcommand)]
+        verb: ReportVerb,
+    },
+    /// List the runs of a results folder
+    History(HistoryArguments),
+    /// Print the versions of the stored forms, or one JSON schema
+    Schema(SchemaArguments),
+    /// List figures that an older system published, with what is wrong with them
+    Reference(ReferenceArguments),
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people.
+    #[default]
+    Console,
+    /// For programs: one JSON document on stdout.
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OutputArguments {
+    /// How the result is printed on stdout
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output_format: OutputFormat,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ResultsArguments {
+    /// Folder that holds the records of runs
+    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    pub(crate) output_dir: PathBuf,
+}
+
+/// Which device computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU; refused by a build without the support.
+    Cuda,
+    /// An Apple GPU; refused by a build without the support.
+    Metal,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// What to weigh: tiny, gguf:FILE, safetensors:FOLDER, openai:URL#MODEL, … [default: tiny]
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// The same as MODEL, as a flag
+    #[arg(long = "model", value_name = "REF", conflicts_with = "model")]
+    pub(crate) model_flag: Option<String>,
+    /// Fewer repetitions: under 30 seconds for the model inside this program
+    #[arg(long, conflicts_with = "full")]
+    pub(crate) quick: bool,
+    /// More repetitions, longer prompts, 1,000 memory iterations
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Phases to run, separated by commas: validate, latency, memory, throughput, quality
+    #[arg(long, value_name = "PHASES", value_delimiter = ',')]
+    pub(crate) phases: Vec<String>,
+    /// File with targets (YAML or JSON); a missed one makes the exit code 1
+    #[arg(long, value_name = "FILE")]
+    pub(crate) targets: Option<PathBuf>,
+    /// Name of the run, for the folder and the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    /// How often every phase is repeated, each time with other prompts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) runs: u32,
+    /// Seed of prompts, order and sampling
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Measured requests per latency cell instead of the mode's number
+    #[arg(long, value_name = "N")]
+    pub(crate) requests: Option<u32>,
+    /// Concurrency levels of the throughput phase instead of the mode's, separated by commas
+    #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
+    pub(crate) concurrency: Vec<u32>,
+    /// Input/output lengths of the latency phase instead of the mode's, as 128/64,512/128
+    #[arg(long, value_name = "LENGTHS", value_delimiter = ',')]
+    pub(crate) lengths: Vec<String>,
+    /// Quantizations that the quality phase sets side by side; `none` for the model as it is
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) variants: Vec<String>,
+    /// Threads of a model in this process [default: usable cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Device of a model in this process
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) device: Device,
+    /// Continue a run that was stopped: its folder, or `latest`
+    #[arg(long, value_name = "RUN")]
+    pub(crate) resume: Option<String>,
+    /// Print what would be done, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// A shape of which random weights can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// GPT-2 with 124 million parameters.
+    #[value(name = "gpt2-124m")]
+    Gpt2Small,
+    /// Qwen2.5 with 0.5 billion parameters.
+    #[value(name = "qwen2.5-0.5b")]
+    Qwen25Half,
+    /// The model inside this program.
+    Tiny,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelVerb {
+    /// List the kinds of model, whether they work here, and the tiers
+    List {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Time how long models take until they are ready
+    Load {
+        /// Model references; `all` takes one of each kind that works here
+        #[arg(required = true, value_name = "MODEL")]
+        models: Vec<String>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Show what a model file holds
+    Inspect {
+        /// GGUF file, safetensors folder, or `tiny`
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+        /// List every tensor
+        #[arg(long)]
+        tensors: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Make a file of a real shape with seeded random weights, to measure speed without a download
+    Synth {
+        /// Shape of the model
+        #[arg(long, value_enum)]
+        shape: Shape,
+        /// Type of the weights: f32, f16, q8_0, q4_0 or q4_k
+        #[arg(long, value_name = "TYPE", default_value = "q8_0")]
+        quant: String,
+        /// Seed of the weights
+        #[arg(long, value_name = "N", default_value_t = 42)]
+        seed: u64,
+        /// File to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Convert a model to fewer bits, and measure what that costs
+    Quantize {
+        /// GGUF file, safetensors folder, or `tiny`
+        #[arg(value_name = "IN")]
+        input: PathBuf,
+        /// File to write
+        #[arg(value_name = "OUT")]
+        output_path: PathBuf,
+        /// Type to convert to: f16, q8_0, q4_0 or q4_k
+        #[arg(long, value_name = "TYPE")]
+        to: String,
+        /// Leave out perplexity and task accuracy before and after
+        #[arg(long)]
+        no_quality: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+/// A form of report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One self-contained page.
+    Html,
+    /// Markdown.
+    Markdown,
+    /// Every metric as a line.
+    Csv,
+    /// Every document of a campaign: phase reports, tracker, final report, JSON files.
+    All,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportVerb {
+    /// Print the report of a run again
+    Show {
+        /// Folder of the run, its record.json, its name, or `latest`
+        run: String,
+        #[command(flatten)]
+        results: ResultsArguments,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Recompute what can be recomputed; exit code 1 when the record contradicts itself
+    Check {
+        /// Folder of the run, its record.json, its name, or `latest`
+        run: String,
+        #[command(flatten)]
+        results: ResultsArguments,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Write the report of a run in another form
+    Export {
+        /// Folder of the run, its record.json, its name, or `latest`
+        run: String,
+        /// The form
+        #[arg(long, value_enum, default_value = "html")]
+        format: ExportFormat,
+        /// File to write; a folder for `--format all` [default: stdout, or the run's `reports` folder]
+        #[arg(short = 'o', long = "output", value_name = "PATH")]
+        path: Option<PathBuf>,
+        #[command(flatten)]
+        results: ResultsArguments,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HistoryArguments {
+    /// Only runs with this label
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    /// Only runs of the model with this name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) model: Option<String>,
+    /// At most this many, newest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// A stored form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaName {
+    /// `record.json`.
+    Record,
+    /// One line of the event log.
+    Events,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// The form whose JSON schema is printed
+    #[arg(value_enum)]
+    pub(crate) name: Option<SchemaName>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReferenceArguments {
+    /// Only figures that contradict themselves
+    #[arg(long)]
+    pub(crate) inconsistent: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}

@@ -1,0 +1,191 @@
+//! `bench`: the weigh-in.
+
+mod plan;
+mod settings;
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use weighbridge_bench::{Campaign, Gate, Identity, Previous, RecordCheck, Subject, Targets, gate};
+use weighbridge_report::{console, html};
+use weighbridge_store::{Index, Recorder, RunFolder, read_record};
+use weighbridge_telemetry::{SamplerSettings, SystemRoot, fingerprint};
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::record::{Record, Status};
+use weighbridge_types::time::{Clock, WallTime};
+
+use super::{runs, runtime};
+use crate::arguments::{BenchArguments, OutputFormat};
+use crate::build::build;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::Progress;
+use crate::registry::Registry;
+use settings::Resolved;
+
+/// File of the report in a run's folder.
+pub(super) const REPORT_FILE: &str = "report.html";
+
+pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let resolved = Resolved::from_arguments(arguments)?;
+    let registry = Registry::new(environment, arguments.threads, arguments.device)?;
+    if arguments.dry_run {
+        output::data(&plan::describe(&resolved))?;
+        return Ok(Exit::Pass);
+    }
+    let runtime = runtime()?;
+    let cancel = CancellationToken::new();
+    runtime.spawn(cancel_on_interrupt(cancel.clone()));
+    let ended = runtime.block_on(weigh(&resolved, arguments, &registry, cancel));
+    // Work that a timed-out or cancelled request left behind does not hold the process up.
+    runtime.shutdown_background();
+    let (record, folder) = ended?;
+    conclude(&record, &folder, arguments, environment)
+}
+
+/// The first Ctrl-C ends the run in order, the second one at once.
+async fn cancel_on_interrupt(cancel: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        output::talk("interrupted: cancelling what is in flight, keeping what was measured (again to stop at once)");
+        cancel.cancel();
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        stop_at_once();
+    }
+}
+
+#[expect(clippy::exit, reason = "the user asked twice; the record is valid at every byte")]
+fn stop_at_once() {
+    std::process::exit(i32::from(Exit::Interrupted.code()));
+}
+
+async fn weigh(
+    resolved: &Resolved,
+    arguments: &BenchArguments,
+    registry: &Registry,
+    cancel: CancellationToken,
+) -> Result<(Record, PathBuf), Failure> {
+    // A model that is not there is found before anything is written.
+    let scratch = tempfile::tempdir()?;
+    let subject = registry.subject(&resolved.model, &resolved.variants, scratch.path()).await?;
+    drop(registry.load(&resolved.model).await?);
+
+    let results = &arguments.results.output_dir;
+    let (folder, previous) = match &arguments.resume {
+        Some(run) => {
+            let folder = RunFolder::open(&runs::find(run, results)?)?;
+            let record = read_record(folder.path())?;
+            (folder, Some(Previous { record, rerun: resolved.rerun.clone() }))
+        }
+        None => (RunFolder::create(results, "bench", &resolved.label, WallTime::now())?, None),
+    };
+    let path = folder.path().to_owned();
+    let root = SystemRoot::host();
+    let identity = Identity {
+        run_id: folder.run_id().to_owned(),
+        label: previous.as_ref().map_or_else(|| resolved.label.clone(), |previous| previous.record.label.clone()),
+        environment: fingerprint(&root, build(), results),
+    };
+    let mut sink = Readers {
+        recorder: Some(Recorder::start(folder)?),
+        progress: Progress::new(std::io::stderr().is_terminal()),
+    };
+    let campaign = campaign(resolved, subject, identity, root, cancel);
+    let ended = campaign.run(previous, &mut sink).await;
+    sink.progress.clear();
+    let closed = sink.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
+    let record = ended?;
+    closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
+    finish(&record, &path, results)?;
+    Ok((record, path))
+}
+
+fn campaign(
+    resolved: &Resolved,
+    subject: Subject,
+    identity: Identity,
+    root: SystemRoot,
+    cancel: CancellationToken,
+) -> Campaign {
+    let check: RecordCheck = Arc::new(|record: &Record| {
+        let report = weighbridge_report::check::check(record, None);
+        let page = html::render(record, None);
+        if report.passed() {
+            Ok(format!("{} checks hold, the page has {} bytes", report.checked, page.len()))
+        } else {
+            Err(report.render())
+        }
+    });
+    Campaign {
+        settings: resolved.settings.clone(),
+        subject,
+        identity,
+        targets: resolved.targets.clone().map_or_else(Targets::default, |own| Targets::default().and(own)),
+        root,
+        clock: Clock::start(),
+        cancel,
+        sampling: Some(SamplerSettings::default()),
+        check_record: Some(check),
+    }
+}
+
+/// Writes the report and takes the run into the index.
+fn finish(record: &Record, folder: &Path, results: &Path) -> Result<(), Failure> {
+    let rows = runs::rows(folder)?;
+    std::fs::write(folder.join(REPORT_FILE), html::render(record, Some(&rows)))?;
+    Index::open(results)?.register(folder)?;
+    Ok(())
+}
+
+/// Prints the result and decides the exit code.
+fn conclude(
+    record: &Record,
+    folder: &Path,
+    arguments: &BenchArguments,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    match arguments.output.output_format {
+        OutputFormat::Json => output::json(record)?,
+        OutputFormat::Console => {
+            let (width, color) = output::console(environment);
+            output::data(&console::render(record, width, color))?;
+        }
+    }
+    output::talk(&format!("record  {}", folder.display()));
+    output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+    Ok(match record.status {
+        Status::Interrupted => Exit::Interrupted,
+        Status::Failed => Exit::Invalid,
+        Status::Pending | Status::Running | Status::Complete | Status::Skipped => match gate(record) {
+            Gate::Passed => Exit::Pass,
+            Gate::Inconclusive => Exit::Inconclusive,
+            Gate::Failed => Exit::GateFailed,
+        },
+    })
+}
+
+/// The readers of a run's events: the recorder first, so that nothing is shown that is not kept.
+struct Readers {
+    recorder: Option<Recorder>,
+    progress: Progress,
+}
+
+impl Sink for Readers {
+    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(event)?;
+        }
+        self.progress.event(event)
+    }
+
+    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.checkpoint(record)?;
+        }
+        self.progress.checkpoint(record)
+    }
+}

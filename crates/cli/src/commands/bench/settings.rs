@@ -1,0 +1,125 @@
+//! From arguments to settings: what the flags say, over the defaults of the mode.
+
+use std::path::Path;
+
+use weighbridge_bench::{BenchSettings, Lengths, Mode, Targets};
+use weighbridge_types::model_ref::ModelRef;
+use weighbridge_types::record::Phase;
+
+use crate::arguments::BenchArguments;
+use crate::failure::Failure;
+use crate::registry::{self, Variants};
+
+/// Arguments, resolved.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) model: ModelRef,
+    pub(super) variants: Variants,
+    pub(super) label: String,
+    pub(super) settings: BenchSettings,
+    /// Targets of the user's own file.
+    pub(super) targets: Option<Targets>,
+    /// Phases to run again when a run is continued: those that were named.
+    pub(super) rerun: Vec<Phase>,
+}
+
+impl Resolved {
+    pub(super) fn from_arguments(arguments: &BenchArguments) -> Result<Self, Failure> {
+        let model: ModelRef = match arguments.model.as_ref().or(arguments.model_flag.as_ref()) {
+            Some(reference) => reference.parse()?,
+            None => ModelRef::Tiny,
+        };
+        let named = arguments.phases.iter().map(|name| phase(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            variants: variants(&arguments.variants)?,
+            label: arguments.label.clone().unwrap_or_else(|| default_label(&model)),
+            settings: settings(arguments, &named)?,
+            targets: arguments.targets.as_deref().map(targets).transpose()?,
+            rerun: named,
+            model,
+        })
+    }
+}
+
+fn settings(arguments: &BenchArguments, named: &[Phase]) -> Result<BenchSettings, Failure> {
+    let mode = match (arguments.quick, arguments.full) {
+        (true, _) => Mode::Quick,
+        (_, true) => Mode::Full,
+        _ => Mode::Standard,
+    };
+    let mut settings = BenchSettings::for_mode(mode);
+    settings.runs = arguments.runs;
+    settings.seed = arguments.seed;
+    if !named.is_empty() {
+        settings.phases = named.to_vec();
+    }
+    if let Some(requests) = arguments.requests {
+        settings.latency_requests = requests;
+    }
+    if !arguments.concurrency.is_empty() {
+        settings.concurrency.clone_from(&arguments.concurrency);
+    }
+    if !arguments.lengths.is_empty() {
+        settings.lengths = arguments.lengths.iter().map(|text| text.parse()).collect::<Result<Vec<Lengths>, _>>()?;
+    }
+    Ok(settings.checked()?)
+}
+
+fn phase(name: &str) -> Result<Phase, Failure> {
+    let known = Phase::ALL.into_iter().find(|phase| phase.name() == name.trim());
+    known.ok_or_else(|| {
+        let names = Phase::ALL.map(Phase::name).join(", ");
+        Failure::usage(format!("accept `{name}` as a phase: there is no such phase"), format!("take from {names}"))
+    })
+}
+
+fn variants(names: &[String]) -> Result<Variants, Failure> {
+    match names {
+        [] => Ok(Variants::Usual),
+        [none] if none == "none" => Ok(Variants::None),
+        names => Ok(Variants::Of(names.iter().map(|name| registry::block_type(name)).collect::<Result<_, _>>()?)),
+    }
+}
+
+fn targets(path: &Path) -> Result<Targets, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!("read the targets file `{}`: {error}", path.display()), "name an existing file")
+    })?;
+    Targets::from_text(&text).map_err(|error| {
+        Failure::usage(format!("use the targets file `{}`: {error}", path.display()), error.hint())
+    })
+}
+
+/// A label from the model's name, in the characters that a folder's name may have.
+fn default_label(model: &ModelRef) -> String {
+    let name = match model {
+        ModelRef::Tiny => "tiny".to_owned(),
+        ModelRef::Gguf(path) | ModelRef::Safetensors(path) => {
+            path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+        }
+        ModelRef::Endpoint(endpoint) => {
+            endpoint.model.clone().unwrap_or_else(|| endpoint.preset.name().to_owned())
+        }
+        ModelRef::Scripted(_) => "scripted".to_owned(),
+    };
+    let kept: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let trimmed: String = kept.trim_matches(['-', '.']).chars().take(48).collect();
+    if trimmed.is_empty() { "model".to_owned() } else { trimmed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_come_from_the_models_name() {
+        let check = |reference: &str, expected: &str| {
+            assert_eq!(default_label(&reference.parse().unwrap()), expected);
+        };
+        check("tiny", "tiny");
+        check("gguf:a/My Model.Q8_0.gguf", "My-Model.Q8-0");
+        check("openai:http://127.0.0.1:1#org/name", "org-name");
+        check("vllm:http://127.0.0.1:1", "vllm");
+        check("gguf:…", "model");
+    }
+}

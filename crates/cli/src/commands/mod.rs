@@ -1,0 +1,31 @@
+//! One file per verb. Each resolves its settings, calls one library function and turns the outcome into an exit code.
+
+mod bench;
+mod history;
+mod model;
+mod reference;
+mod report;
+mod runs;
+mod schema;
+
+use crate::arguments::{Arguments, Verb};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The runtime of a verb that waits for requests.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Runs the verb of the command line.
+pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exit, Failure> {
+    match arguments.verb {
+        Verb::Bench(bench) => bench::run(&bench, environment),
+        Verb::Model { verb } => model::run(verb, environment),
+        Verb::Report { verb } => report::run(verb, environment),
+        Verb::History(history) => history::run(&history),
+        Verb::Schema(schema) => schema::run(&schema),
+        Verb::Reference(reference) => reference::run(&reference),
+    }
+}

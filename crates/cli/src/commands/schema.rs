@@ -1,0 +1,19 @@
+//! `schema`: the versions of the stored forms, and their JSON schemas.
+
+use crate::arguments::{SchemaArguments, SchemaName};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+
+pub(super) fn run(arguments: &SchemaArguments) -> Result<Exit, Failure> {
+    match arguments.name {
+        None => output::data(&format!(
+            "record.json        {version}\nevents.jsonl.zst   {version}\nmetrics            {} definitions\n",
+            weighbridge_types::definition::ALL.len(),
+            version = weighbridge_types::record::SCHEMA_VERSION,
+        ))?,
+        Some(SchemaName::Record) => output::data(&weighbridge_report::schema::record())?,
+        Some(SchemaName::Events) => output::data(&weighbridge_report::schema::events())?,
+    }
+    Ok(Exit::Pass)
+}

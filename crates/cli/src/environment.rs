@@ -1,0 +1,33 @@
+//! Environment variables: the one place that reads them.
+
+use std::env;
+
+/// What the environment says.
+#[derive(Clone, Default)]
+pub(crate) struct Environment {
+    /// `WEIGHBRIDGE_API_KEY`: key for any endpoint; wins over the two below.
+    pub(crate) api_key: Option<String>,
+    /// `OPENAI_API_KEY`: key for the OpenAI dialect.
+    pub(crate) openai_key: Option<String>,
+    /// `ANTHROPIC_API_KEY`: key for the Anthropic dialect.
+    pub(crate) anthropic_key: Option<String>,
+    /// `NO_COLOR`: any value switches color off.
+    pub(crate) no_color: bool,
+    /// `COLUMNS`: width of the terminal, where it cannot be asked.
+    pub(crate) columns: Option<u16>,
+}
+
+impl Environment {
+    /// Reads the variables.
+    #[expect(clippy::disallowed_methods, reason = "this file is the one place that reads the environment")]
+    pub(crate) fn read() -> Self {
+        let text = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
+        Self {
+            api_key: text("WEIGHBRIDGE_API_KEY"),
+            openai_key: text("OPENAI_API_KEY"),
+            anthropic_key: text("ANTHROPIC_API_KEY"),
+            no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a user sees when a command cannot do its work: what failed, why, what to do, and the exit code.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use weighbridge_bench::BenchError;
+use weighbridge_engine_http::HttpError;
+
+use crate::exit::Exit;
+
+/// A command that could not do its work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    what: String,
+    hint: String,
+}
+
+impl Failure {
+    /// Makes a failure. `what` is a fragment that follows "failed to".
+    pub(crate) fn new(exit: Exit, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), hint: hint.into() }
+    }
+
+    /// A wrong command line, file or setting.
+    pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what, hint)
+    }
+
+    /// The message and every cause below it that the message does not hold already.
+    pub(crate) fn from_error(exit: Exit, error: &dyn Error, hint: impl Into<String>) -> Self {
+        let mut what = error.to_string();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            let text = source.to_string();
+            if !what.contains(&text) {
+                let _ = write!(what, ": {text}");
+            }
+            cause = source.source();
+        }
+        Self::new(exit, what, hint)
+    }
+
+    /// What failed, and the hint.
+    pub(crate) fn into_parts(self) -> (String, String) {
+        (self.what, self.hint)
+    }
+
+    /// The text for stderr.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("error: failed to {}", self.what);
+        if !self.hint.is_empty() {
+            let _ = write!(text, "\n hint: {}", self.hint);
+        }
+        text
+    }
+}
+
+/// Maps each room's errors to an exit code; the hint is the error's own.
+macro_rules! failures {
+    ($($error:ty => $exit:ident;)*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                let hint = error.hint().to_string();
+                Self::from_error(Exit::$exit, &error, hint)
+            }
+        })*
+    };
+}
+
+failures! {
+    weighbridge_types::model_ref::ModelRefError => Usage;
+    weighbridge_types::record::RecordError => Usage;
+    weighbridge_engine::scripted::ScriptError => Usage;
+    weighbridge_engine::EngineError => Invalid;
+    weighbridge_engine_local::error::ModelError => Usage;
+    weighbridge_store::StoreError => Usage;
+    weighbridge_bench::SettingsError => Usage;
+    weighbridge_telemetry::TelemetryError => Invalid;
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        let exit = match error {
+            HttpError::Unreachable { .. } => Exit::Invalid,
+            HttpError::Url { .. }
+            | HttpError::KeyInClear { .. }
+            | HttpError::KeyUnusable
+            | HttpError::Certificates { .. }
+            | HttpError::ModelNotFound { .. }
+            | HttpError::ModelNotNamed { .. } => Exit::Usage,
+        };
+        Self::from_error(exit, &error, error.hint())
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        let exit = match error {
+            BenchError::Settings(_) | BenchError::Mismatch { .. } | BenchError::Sink(_) => Exit::Usage,
+            BenchError::Subject(_) => Exit::Invalid,
+            BenchError::Serialize(_) => Exit::Bug,
+        };
+        Self::from_error(exit, &error, error.hint())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::from_error(Exit::Bug, &error, "report this as a bug")
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let hint = match error.kind() {
+            std::io::ErrorKind::StorageFull => "free some space, or name another folder with `--output-dir`",
+            _ => "",
+        };
+        Self::from_error(Exit::Usage, &error, hint)
+    }
+}

@@ -1,0 +1,77 @@
+//! The progress bar: a reader of a run's events.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::record::{Record, Status};
+
+/// Shows where a run stands, on stderr. Without a terminal it writes one line per phase instead.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    plain: bool,
+}
+
+impl Progress {
+    /// Prepares the display.
+    pub(crate) fn new(is_terminal: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::hidden());
+        if is_terminal {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+            let style = ProgressStyle::with_template("{prefix:>10} [{bar:24}] {pos}/{len} {wide_msg} {elapsed}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            bar.enable_steady_tick(Duration::from_millis(500));
+        }
+        Self { bar, plain: !is_terminal }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn say(&self, line: &str) {
+        if self.plain {
+            crate::output::talk(line);
+        } else {
+            self.bar.suspend(|| crate::output::talk(line));
+        }
+    }
+}
+
+impl Sink for Progress {
+    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
+        match event {
+            RunEvent::PhaseStarted { phase, .. } => {
+                self.bar.set_prefix(phase.name());
+                self.bar.set_message("");
+                self.bar.set_length(1);
+                self.bar.set_position(0);
+            }
+            RunEvent::Progress { what, done, total, .. } => {
+                self.bar.set_length(*total);
+                self.bar.set_position(*done);
+                self.bar.set_message(what.clone());
+            }
+            RunEvent::PhaseFinished { result, .. } => {
+                let state = match result.status {
+                    Status::Complete => "done",
+                    Status::Interrupted => "interrupted",
+                    Status::Failed => "failed",
+                    Status::Skipped => "skipped",
+                    Status::Pending | Status::Running => "left open",
+                };
+                let seconds = result.duration_s.map_or_else(String::new, |seconds| format!(" {seconds:.1} s"));
+                let notes = result.notes.first().map_or_else(String::new, |note| format!("  {note}"));
+                self.say(&format!("{:>10} {state}{seconds}{notes}", result.phase.name()));
+            }
+            RunEvent::Request(_) | RunEvent::Resource { .. } | RunEvent::Item(_) => {}
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, _record: &Record) -> Result<(), SinkError> {
+        Ok(())
+    }
+}

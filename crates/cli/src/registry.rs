@@ -1,0 +1,210 @@
+//! From a model reference to an engine: the one place that knows every kind.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use weighbridge_bench::{EngineFactory, Subject, SubjectError, Variant};
+use weighbridge_engine::Engine;
+use weighbridge_engine::scripted::{Script, ScriptedEngine};
+use weighbridge_engine_http::{HttpEngine, HttpOptions, Secret};
+use weighbridge_engine_local::engine::{LocalEngine, LocalOptions};
+use weighbridge_engine_local::graph::Model;
+use weighbridge_engine_local::quant::BlockType;
+use weighbridge_engine_local::quantize::quantize;
+use weighbridge_engine_local::weights::ModelFile;
+use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
+
+use crate::arguments::Device;
+use crate::embedded;
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+/// Forms that the quality phase sets beside a model of full precision.
+const USUAL_VARIANTS: [BlockType; 2] = [BlockType::Q8_0, BlockType::Q4_0];
+
+/// Largest model that is quantized without being asked: beyond it the copies take minutes and gigabytes.
+const LARGEST_QUANTIZED_UNASKED: u64 = 1 << 30;
+
+/// How engines are made.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    keys: Environment,
+    threads: Option<NonZeroUsize>,
+}
+
+/// Which forms of a model are set side by side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Variants {
+    /// The usual ones, where the model is of full precision and not too large.
+    Usual,
+    /// The model as it is.
+    None,
+    /// These.
+    Of(Vec<BlockType>),
+}
+
+impl Registry {
+    /// Prepares to make engines; refuses a device that this build cannot use.
+    pub(crate) fn new(environment: &Environment, threads: Option<usize>, device: Device) -> Result<Self, Failure> {
+        let refuse = |name: &str, needs: &str| {
+            let what = format!("use the device `{name}`: this build computes on the processor only");
+            Err(Failure::usage(what, format!("leave `--device` out; {needs}")))
+        };
+        match device {
+            Device::Cuda => return refuse("cuda", "an endpoint can use its own GPU"),
+            Device::Metal if cfg!(not(target_os = "macos")) => {
+                return refuse("metal", "Metal exists on Apple machines, and this is none: unsupported platform");
+            }
+            Device::Metal => return refuse("metal", "an `mlx:` endpoint can use the GPU"),
+            Device::Cpu => {}
+        }
+        let threads = match threads {
+            None => None,
+            Some(count) => Some(NonZeroUsize::new(count).filter(|count| count.get() <= 1024).ok_or_else(|| {
+                let what = format!("accept `{count}` as threads: it must be 1 to 1024");
+                Failure::usage(what, "leave `--threads` out to use every core")
+            })?),
+        };
+        Ok(Self { keys: environment.clone(), threads })
+    }
+
+    /// Makes an engine now.
+    pub(crate) async fn load(&self, model: &ModelRef) -> Result<Arc<dyn Engine>, Failure> {
+        match model {
+            ModelRef::Tiny => {
+                let options = self.local_options(model);
+                blocking(move || Ok(Arc::new(LocalEngine::from_bytes(embedded::tiny(), options)?) as Arc<dyn Engine>)).await
+            }
+            ModelRef::Gguf(path) | ModelRef::Safetensors(path) => {
+                let (path, options) = (path.clone(), self.local_options(model));
+                blocking(move || Ok(Arc::new(LocalEngine::load(path, options)?) as Arc<dyn Engine>)).await
+            }
+            ModelRef::Endpoint(endpoint) => {
+                Ok(Arc::new(HttpEngine::connect(endpoint.clone(), self.http_options(endpoint)).await?))
+            }
+            ModelRef::Scripted(script) => Ok(Arc::new(ScriptedEngine::new(script.parse::<Script>()?))),
+        }
+    }
+
+    /// The subject of a campaign. Quantized forms are written into `scratch` first.
+    pub(crate) async fn subject(
+        &self,
+        model: &ModelRef,
+        variants: &Variants,
+        scratch: &Path,
+    ) -> Result<Subject, Failure> {
+        let load = self.factory(model.clone());
+        let variants = match model {
+            ModelRef::Tiny => {
+                let file = scratch.join("tiny-f16.gguf");
+                std::fs::write(&file, embedded::tiny())?;
+                self.variants(model, &file, variants, scratch).await?
+            }
+            ModelRef::Gguf(path) | ModelRef::Safetensors(path) => {
+                self.variants(model, path, variants, scratch).await?
+            }
+            ModelRef::Endpoint(_) | ModelRef::Scripted(_) => Vec::new(),
+        };
+        Ok(Subject { model_ref: model.to_string(), load, variants })
+    }
+
+    /// Two models to be set side by side under these names.
+    pub(crate) fn pair(&self, first: (&str, &ModelRef), second: (&str, &ModelRef)) -> Subject {
+        let variant = |(name, model): (&str, &ModelRef)| Variant {
+            name: name.to_owned(),
+            load: self.factory(model.clone()),
+            file_bytes: None,
+        };
+        let load = self.factory(second.1.clone());
+        Subject { model_ref: second.1.to_string(), load, variants: vec![variant(first), variant(second)] }
+    }
+
+    fn factory(&self, model: ModelRef) -> EngineFactory {
+        let registry = self.clone();
+        Arc::new(move || {
+            let (registry, model) = (registry.clone(), model.clone());
+            Box::pin(async move {
+                registry.load(&model).await.map_err(|failure| {
+                    let (problem, hint) = failure.into_parts();
+                    SubjectError { problem, hint }
+                })
+            })
+        })
+    }
+
+    /// The model as it is, and the quantized forms of it.
+    async fn variants(
+        &self,
+        model: &ModelRef,
+        path: &Path,
+        variants: &Variants,
+        scratch: &Path,
+    ) -> Result<Vec<Variant>, Failure> {
+        let opened = path.to_owned();
+        let (own, file_bytes) = blocking(move || {
+            let file = ModelFile::open(&opened)?;
+            Ok((Model::new(&file)?.main_type(), file.file_bytes))
+        })
+        .await?;
+        let is_full = matches!(own, BlockType::F32 | BlockType::F16 | BlockType::BF16);
+        let wanted = match variants {
+            Variants::None => Vec::new(),
+            Variants::Usual if is_full && file_bytes <= LARGEST_QUANTIZED_UNASKED => USUAL_VARIANTS.to_vec(),
+            Variants::Usual => Vec::new(),
+            Variants::Of(types) => types.iter().copied().filter(|to| *to != own).collect(),
+        };
+        let itself =
+            Variant { name: own.to_string(), load: self.factory(model.clone()), file_bytes: Some(file_bytes) };
+        let mut all = vec![itself];
+        for to in wanted {
+            let (input, output) = (path.to_owned(), scratch.join(format!("{to}.gguf")));
+            let written = output.clone();
+            let report = blocking(move || Ok(quantize(&input, &written, to)?)).await?;
+            let load = self.factory(ModelRef::Gguf(output));
+            all.push(Variant { name: to.to_string(), load, file_bytes: Some(report.output_bytes) });
+        }
+        Ok(all)
+    }
+
+    fn local_options(&self, model: &ModelRef) -> LocalOptions {
+        LocalOptions { threads: self.threads, model_ref: Some(model.to_string()) }
+    }
+
+    fn http_options(&self, endpoint: &EndpointRef) -> HttpOptions {
+        let dialect_key = match endpoint.preset {
+            Preset::OpenAi => &self.keys.openai_key,
+            Preset::Anthropic => &self.keys.anthropic_key,
+            Preset::Ollama | Preset::Vllm | Preset::Tgi | Preset::Sglang | Preset::LlamaServer | Preset::Mlx => &None,
+        };
+        let key = self.keys.api_key.as_ref().or(dialect_key.as_ref());
+        HttpOptions { key: key.map(|key| Secret::new(key)), ..HttpOptions::default() }
+    }
+}
+
+/// The path of a model file that a user names; `tiny` is written into `scratch` first.
+pub(crate) fn model_path(name: &Path, scratch: &Path) -> Result<PathBuf, Failure> {
+    if name != Path::new("tiny") {
+        return Ok(name.to_owned());
+    }
+    let path = scratch.join("tiny-f16.gguf");
+    std::fs::write(&path, embedded::tiny())?;
+    Ok(path)
+}
+
+/// A block type as users write it.
+pub(crate) fn block_type(text: &str) -> Result<BlockType, Failure> {
+    text.parse().map_err(|error: weighbridge_engine_local::quant::UnknownBlockType| {
+        Failure::usage(error.to_string(), "write one of the types that the help lists")
+    })
+}
+
+/// Runs work that takes long on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|panic| {
+        Err(Failure::new(crate::exit::Exit::Bug, format!("load the model: {panic}"), "report this as a bug"))
+    })
+}

@@ -1,0 +1,91 @@
+//! Runs every command that the README and the guides show, in the order that they show it.
+//!
+//! A command stands in a `sh` block and begins with `weighbridge` or `cargo run --release --`. A comment
+//! `# exits with N` at its end states another exit code than 0. The endpoint of the guides is the scripted server.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Endpoint, weighbridge};
+
+/// The address that the documents use for an endpoint; the test puts its own server there.
+const DOCUMENTED_ENDPOINT: &str = "http://127.0.0.1:8000";
+
+/// The set-up commands of the README that are not ours to run from within the tests.
+const NOT_RUN: [&str; 1] = ["./scripts/test"];
+
+struct Command {
+    line: String,
+    exit_code: i32,
+}
+
+/// Commands of the `sh` blocks of a document.
+fn commands(text: &str) -> Vec<Command> {
+    let mut commands = Vec::new();
+    let mut inside = false;
+    let mut pending = String::new();
+    for line in text.lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            inside = !inside && language.trim() == "sh";
+            continue;
+        }
+        if !inside || line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(start) = line.strip_suffix('\\') {
+            pending.push_str(start);
+            continue;
+        }
+        pending.push_str(line);
+        let whole = std::mem::take(&mut pending);
+        let (line, comment) = whole.split_once(" # ").unwrap_or((&whole, ""));
+        let exit_code = comment.trim().strip_prefix("exits with ").map_or(0, |code| code.parse().unwrap());
+        commands.push(Command { line: line.trim().to_owned(), exit_code });
+    }
+    commands
+}
+
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let guides = fs::read_dir(root.join("docs/guides")).unwrap().map(|entry| entry.unwrap().path());
+    let mut documents: Vec<_> = guides.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
+    documents.push(root.join("README.md"));
+    documents.sort();
+    documents
+}
+
+#[test]
+fn every_documented_command_does_what_it_says() {
+    let endpoint = Endpoint::start("ttft=5ms,itl=1ms");
+    let mut count = 0;
+    for document in documents() {
+        let folder = tempfile::tempdir().unwrap();
+        for command in commands(&fs::read_to_string(&document).unwrap()) {
+            if NOT_RUN.contains(&command.line.as_str()) {
+                continue;
+            }
+            let line = command.line.replace(DOCUMENTED_ENDPOINT, &endpoint.url());
+            let arguments = line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("weighbridge "));
+            let arguments = arguments.unwrap_or_else(|| panic!("{}: `{line}` is not ours", document.display()));
+            let output =
+                weighbridge().current_dir(folder.path()).args(arguments.split_whitespace()).output().unwrap();
+            assert_eq!(
+                output.status.code(),
+                Some(command.exit_code),
+                "{}: `{line}`\n{}\n{}",
+                document.display(),
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr),
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 10, "only {count} commands were found in the documents");
+}
+
+#[test]
+fn the_readme_holds_exactly_the_two_set_up_commands() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
+    let lines: Vec<String> = commands(&readme).into_iter().map(|command| command.line).collect();
+    assert_eq!(lines, ["cargo run --release -- bench", "./scripts/test"]);
+}

@@ -1,0 +1,10 @@
+//! End to end through the real binary, and the rules of the repository.
+
+mod bad_input;
+mod bench;
+mod browser;
+mod documents;
+mod floors;
+mod model;
+mod report;
+mod support;

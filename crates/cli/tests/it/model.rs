@@ -1,0 +1,59 @@
+//! Model files: made, converted, looked into, timed.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{bench, passes, run};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn the_same_seed_makes_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, seed) in [("a.gguf", "1"), ("b.gguf", "1"), ("c.gguf", "2")] {
+        passes(folder, &["model", "synth", "--shape", "tiny", "--quant", "q4_0", "--seed", seed, "--output", name]);
+    }
+    let read = |name: &str| fs::read(folder.join(name)).unwrap();
+    assert!(read("a.gguf") == read("b.gguf"));
+    assert!(read("a.gguf") != read("c.gguf"));
+    let inspection = json(&passes(folder, &["model", "inspect", "a.gguf", "--output-format", "json"]).stdout);
+    assert_eq!(inspection["is_synthetic"], Value::Bool(true));
+}
+
+#[test]
+fn quantizing_says_what_it_saves_and_costs() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let arguments = ["model", "quantize", "tiny", "small.gguf", "--to", "q8_0", "--no-quality"];
+    let outcome = json(&passes(folder, &[&arguments[..], &["--output-format", "json"]].concat()).stdout);
+    let bytes = |key: &str| outcome["report"][key].as_u64().unwrap();
+    assert_eq!(bytes("output_bytes"), fs::metadata(folder.join("small.gguf")).unwrap().len());
+    assert!(bytes("output_bytes") < bytes("input_bytes") * 6 / 10);
+    assert!(outcome["report"]["error"]["rmse"].as_f64().unwrap() > 0.0);
+    let record = bench(folder, &["gguf:small.gguf", "--quick", "--phases", "latency", "--lengths", "32/8", "--requests", "3"]);
+    assert_eq!(record.engine.quantization.as_deref(), Some("Q8_0"));
+}
+
+#[test]
+fn kinds_that_do_not_work_here_are_not_available_rather_than_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let listing = json(&passes(folder.path(), &["model", "list", "--output-format", "json"]).stdout);
+    let mlx = listing["kinds"].as_array().unwrap().iter().find(|kind| kind["kind"] == "mlx").unwrap();
+    assert_eq!(mlx["available"], Value::Bool(cfg!(target_os = "macos")));
+    let models = ["model", "load", "tiny", "openai:http://127.0.0.1:9/v1#m", "--output-format", "json"];
+    let loaded = json(&passes(folder.path(), &models).stdout);
+    assert!(loaded[0]["load_time_ms"].as_f64().unwrap() > 0.0);
+    assert!(loaded[1]["load_time_ms"].is_null() && loaded[1]["reason"].is_string());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run(folder.path(), &["model", "synth", "--shape", "tiny", "--output", "none/model.gguf"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("none/model.gguf"), "{}", ran.stderr);
+}

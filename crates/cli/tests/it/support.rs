@@ -1,0 +1,65 @@
+//! The binary, and a server for it to weigh.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use weighbridge_engine_http::scripted_server::{ScriptedServer, ServerOptions};
+use weighbridge_types::record::Record;
+use weighbridge_types::time::Clock;
+
+/// The binary, without a key or a color setting of whoever runs the tests.
+pub(crate) fn weighbridge() -> Command {
+    let mut command = Command::cargo_bin("weighbridge").unwrap();
+    for name in ["WEIGHBRIDGE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "NO_COLOR", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// What a command left behind.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs the binary in a folder.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Ran {
+    let output = weighbridge().current_dir(folder).args(arguments).output().unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs the binary and expects it to pass.
+pub(crate) fn passes(folder: &Path, arguments: &[&str]) -> Ran {
+    let ran = run(folder, arguments);
+    assert_eq!(ran.code, Some(0), "{arguments:?}\n{}\n{}", ran.stdout, ran.stderr);
+    ran
+}
+
+/// Weighs and returns the record printed.
+pub(crate) fn bench(folder: &Path, arguments: &[&str]) -> Record {
+    let all = [&["bench", "--output-format", "json"], arguments].concat();
+    Record::from_json(&passes(folder, &all).stdout).unwrap()
+}
+
+/// The scripted server, on a free port of the loopback interface.
+pub(crate) struct Endpoint(ScriptedServer);
+
+impl Endpoint {
+    pub(crate) fn start(script: &str) -> Self {
+        Self(ScriptedServer::start(ServerOptions::new(script.parse().unwrap(), Clock::start())).unwrap())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.0.url()
+    }
+
+    /// The reference of its model.
+    pub(crate) fn reference(&self) -> String {
+        format!("openai:{}/v1#scripted", self.url())
+    }
+}
