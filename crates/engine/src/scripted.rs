@@ -211,7 +211,8 @@ impl Play {
         let end = if thinking { self.script.reasoning.min(self.total) } else { self.total };
         let tokens = self.script.bundle.min(end - self.sent);
         // The frame's place follows from the tokens before it, so that the script's rate holds whatever the bundles.
-        let later = self.script.itl * (self.sent + tokens - self.script.bundle.min(self.total));
+        let before = (self.sent + tokens).saturating_sub(self.script.bundle.min(self.total));
+        let later = self.script.itl * before;
         let due = self.start.after(self.script.ttft + later);
         tokio::time::sleep_until(self.request.clock.instant(due)).await;
         self.sent += tokens;
@@ -275,6 +276,13 @@ mod tests {
         assert_eq!(got.timeline.ttft(), ms(100));
         assert_eq!(got.timeline.ttfo(), ms(150));
         assert_eq!(got.timeline.think_time(), ms(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn thinking_shorter_than_a_bundle_comes_at_the_start() {
+        let got = play("ttft=100ms,itl=10ms,bundle=4,reasoning=2", 8).await;
+        let tokens: Vec<_> = got.timeline.frames.iter().map(|frame| frame.tokens).collect();
+        assert_eq!((tokens, got.timeline.ttft()), (vec![2, 4, 2], ms(100)));
     }
 
     #[tokio::test(start_paused = true)]
