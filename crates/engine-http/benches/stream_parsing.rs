@@ -33,7 +33,7 @@ fn parse_streams(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stream_parsing");
     group.throughput(Throughput::Elements(FRAMES));
     let (events, lines) = (events(), lines());
-    // One event per read is the usual case; 1448 bytes is a TCP segment, which cuts events anywhere.
+    // All at once, in TCP segments, which cut events anywhere, and byte by byte.
     for (name, size) in [("whole", usize::MAX), ("segments", 1448), ("bytes", 1)] {
         group.bench_function(format!("sse/{name}"), |bencher| {
             bencher.iter(|| {
