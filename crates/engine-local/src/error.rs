@@ -129,6 +129,9 @@ impl ModelError {
     /// Advice for the user: which file, flag or command helps.
     pub fn hint(&self) -> String {
         match self {
+            Self::Io { action: "write", source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "create the folder first".into()
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the path; `model synth --shape tiny -o FILE` writes a model to try with".into()
             }

@@ -96,6 +96,7 @@ fn failed_writes_leave_nothing() {
     let absent = folder.path().join("no/such/folder/out.gguf");
     let error = quantize(&path("llama.gguf"), &absent, BlockType::Q8_0).unwrap_err();
     assert!(error.to_string().starts_with("write `"), "{error}");
+    assert_eq!(error.hint(), "create the folder first");
     let planned = PlannedTensor { name: "w".into(), dims: vec![2, 48], block_type: BlockType::Q8_0 };
     let error = GgufWriter::create(&folder.path().join("x.gguf"), &Metadata::default(), &[planned]).unwrap_err();
     assert_eq!(error.to_string(), "quantize tensor `w` to Q8_0: its 48 columns are not a multiple of 32");
