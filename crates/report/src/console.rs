@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 use weighbridge_types::record::{Phase, Record};
 
-use crate::view::{self, superscript, Align, Column, Section, Table, Text, Tone};
+use crate::view::{self, Align, Column, Section, Table, Text, Tone, superscript};
 
 /// A console this wide shows the detail tables too.
 const DETAIL_WIDTH: usize = 100;
@@ -203,7 +203,11 @@ impl Page {
             let target = line.target;
             let word = self.paint(&format!("{:8}", line.verdict.text), line.verdict.tone);
             let profile = format!("{} ({})", target.name, target.profile);
-            self.wrapped(&word, 8, &format!("{profile}: {}, observed {}; {}", target.limit, target.observed, target.because));
+            self.wrapped(
+                &word,
+                8,
+                &format!("{profile}: {}, observed {}; {}", target.limit, target.observed, target.because),
+            );
         }
     }
 

@@ -86,10 +86,10 @@ fn progress(record: &Record) -> String {
     for phase in Phase::ALL {
         let result = record.phase(phase);
         let status = result.map_or(Status::Pending, |result| result.status);
-        let time = |seconds: Option<f64>| seconds.map_or_else(|| "n/a".to_owned(), number::duration);
-        let times = result.map_or_else(String::new, |result| {
-            format!(", {} (estimated {})", time(result.duration_s), time(result.estimated_s))
-        });
+        let took = result.and_then(|result| result.duration_s).map(|s| format!(", {}", number::duration(s)));
+        let planned = result.and_then(|result| result.estimated_s);
+        let planned = planned.map(|seconds| format!(", estimated {}", number::duration(seconds)));
+        let times = took.unwrap_or_default() + &planned.unwrap_or_default();
         let text = format!("{}: {}{times}", view::phase_title(phase), view::status_word(status));
         document.item(Some(status == Status::Complete), &text);
     }
@@ -152,9 +152,8 @@ fn phase_json(record: &Record, rows: Option<&Rows>, phase: Phase) -> String {
         result: record.phase(phase),
         metrics: record.metrics_of(phase).collect(),
         requests: rows.map(|rows| rows.requests.iter().filter(is_of_phase).collect()),
-        samples: rows.map(|rows| {
-            rows.samples.iter().filter(|(of, _)| *of == phase).map(|(_, sample)| sample).collect()
-        }),
+        samples: rows
+            .map(|rows| rows.samples.iter().filter(|(of, _)| *of == phase).map(|(_, sample)| sample).collect()),
     };
     json::pretty(&document)
 }
@@ -184,9 +183,8 @@ fn comprehensive_json(record: &Record, rows: Option<&Rows>) -> String {
         findings: &record.findings,
         requests: rows.map(|rows| rows.requests.as_slice()),
         items: rows.map(|rows| rows.items.as_slice()),
-        samples: rows.map(|rows| {
-            rows.samples.iter().map(|(phase, sample)| PhaseSample { phase: *phase, sample }).collect()
-        }),
+        samples: rows
+            .map(|rows| rows.samples.iter().map(|(phase, sample)| PhaseSample { phase: *phase, sample }).collect()),
     };
     json::compact(&document)
 }

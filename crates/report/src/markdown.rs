@@ -182,7 +182,8 @@ impl Document {
         self.heading("Definitions");
         let is_used = |name: &str| record.metrics.iter().any(|metric| metric.name == name);
         for definition in definition::ALL.iter().filter(|definition| is_used(definition.name)) {
-            let text = format!("{} ({}, {}): {}", definition.title, definition.id(), definition.unit, definition.formula);
+            let text =
+                format!("{} ({}, {}): {}", definition.title, definition.id(), definition.unit, definition.formula);
             self.item(None, &text);
         }
     }

@@ -58,7 +58,8 @@ fn curve(record: &Record, rows: Option<&Rows>, cell: &Cell, of: &Definition, val
     let at = |statistic| recorded.iter().find(|m| m.statistic == statistic).and_then(|m| m.value);
     let points = match rows {
         Some(rows) => {
-            let counted = |row: &&RequestRow| !row.warmup && row.outcome.is_success() && figure_cell(&row.cell) == *cell;
+            let counted =
+                |row: &&RequestRow| !row.warmup && row.outcome.is_success() && figure_cell(&row.cell) == *cell;
             let all: Vec<f64> = rows.requests.iter().filter(counted).flat_map(values).collect();
             let sorted = Sorted::new(all).ok()?;
             let step = |index| {

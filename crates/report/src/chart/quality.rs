@@ -39,7 +39,8 @@ fn tradeoff(record: &Record, id: &str, across: &Definition, quality: &Definition
     };
     let found: Vec<_> = variants(record).iter().filter_map(point).collect();
     let points: Vec<Point<'_>> = found.iter().map(|(name, x, y)| Point { name, x, y }).collect();
-    let largest = |of: for<'p> fn(&'p Point<'p>) -> &'p Metric| points.iter().filter_map(|p| of(p).value).fold(0.0, f64::max);
+    let largest =
+        |of: for<'p> fn(&'p Point<'p>) -> &'p Metric| points.iter().filter_map(|p| of(p).value).fold(0.0, f64::max);
     let (x_scale, y_scale) = (Scale::of(across.unit, largest(|p| p.x)), Scale::of(quality.unit, largest(|p| p.y)));
     let ends = |metric: &Metric, scale: &Scale| {
         let value = metric.value.unwrap_or(0.0);
@@ -113,7 +114,8 @@ pub(crate) fn task_chart(record: &Record) -> Option<Chart> {
         y: Axis::linear(0.0, 1.0, (bottom, top), "").with_ticks([]),
     };
     let chance = |task: &str| {
-        let found = record.metrics_of(Phase::Quality).find(|m| m.name == d::CHANCE.name && m.cell.get("task") == Some(task));
+        let found =
+            record.metrics_of(Phase::Quality).find(|m| m.name == d::CHANCE.name && m.cell.get("task") == Some(task));
         found.and_then(|metric| metric.value)
     };
     let mut said = Vec::new();

@@ -19,7 +19,13 @@ impl Checker<'_> {
         let known = definition::find(&metric.name);
         let id = known.map(definition::Definition::id);
         let expected = id.clone().unwrap_or_else(|| "a metric that this program knows".to_owned());
-        self.of_metric(id.as_deref() == Some(&metric.definition), "definition-known", metric, &metric.definition, expected);
+        self.of_metric(
+            id.as_deref() == Some(&metric.definition),
+            "definition-known",
+            metric,
+            &metric.definition,
+            expected,
+        );
         if let Some(known) = known {
             self.of_metric(metric.unit == known.unit, "unit", metric, &metric.unit, known.unit);
         }
@@ -31,16 +37,40 @@ impl Checker<'_> {
         match metric.value {
             Some(value) => {
                 self.of_metric(value.is_finite(), "finite", metric, value, "a finite number");
-                self.of_metric(metric.reason.is_none(), "null-has-reason", metric, "a value and a reason for none", "no reason");
-                self.of_metric(!is_unavailable, "provenance", metric, "a value that is unavailable", "where the value comes from");
+                self.of_metric(
+                    metric.reason.is_none(),
+                    "null-has-reason",
+                    metric,
+                    "a value and a reason for none",
+                    "no reason",
+                );
+                self.of_metric(
+                    !is_unavailable,
+                    "provenance",
+                    metric,
+                    "a value that is unavailable",
+                    "where the value comes from",
+                );
                 let is_founded = metric.provenance != Provenance::Measured || metric.n > 0;
                 self.of_metric(is_founded, "count", metric, "measured with n = 0", "n of at least 1");
             }
             None => {
                 let has_reason = metric.reason.as_ref().is_some_and(|reason| !reason.trim().is_empty());
                 self.of_metric(has_reason, "null-has-reason", metric, "null without a reason", "why there is no value");
-                self.of_metric(is_unavailable, "provenance", metric, format!("null, {:?}", metric.provenance), "unavailable");
-                self.of_metric(metric.interval.is_none(), "interval-holds-value", metric, "an interval of no value", "none");
+                self.of_metric(
+                    is_unavailable,
+                    "provenance",
+                    metric,
+                    format!("null, {:?}", metric.provenance),
+                    "unavailable",
+                );
+                self.of_metric(
+                    metric.interval.is_none(),
+                    "interval-holds-value",
+                    metric,
+                    "an interval of no value",
+                    "none",
+                );
             }
         }
     }
@@ -70,7 +100,13 @@ impl Checker<'_> {
         self.of_metric(holds, "interval-holds-value", metric, ends, format!("an interval around {}", shown(value)));
         let is_level = interval.confidence > 0.0 && interval.confidence < 1.0;
         self.of_metric(is_level, "confidence", metric, interval.confidence, "between 0 and 1");
-        self.of_metric(!interval.method.is_empty(), "interval-method", metric, "an interval without a method", "its method");
+        self.of_metric(
+            !interval.method.is_empty(),
+            "interval-method",
+            metric,
+            "an interval without a method",
+            "its method",
+        );
         let is_alone = metric.interval_reason.is_none();
         self.of_metric(is_alone, "interval-reason", metric, "an interval and a reason for none", "no reason");
     }

@@ -53,7 +53,8 @@ impl CheckReport {
     /// The outcome for people, with a final newline.
     #[must_use]
     pub fn render(&self) -> String {
-        let source = if self.with_log { "the record and its event log" } else { "the record alone; no event log was at hand" };
+        let source =
+            if self.with_log { "the record and its event log" } else { "the record alone; no event log was at hand" };
         let mut out = String::new();
         for violation in &self.violations {
             let cell = if violation.cell == Cell::default() { String::new() } else { format!(" [{}]", violation.cell) };
@@ -98,7 +99,14 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     /// Counts a comparison, and a violation when it does not hold.
-    fn field(&mut self, holds: bool, rule: &'static str, subject: &str, stated: impl ToString, expected: impl ToString) {
+    fn field(
+        &mut self,
+        holds: bool,
+        rule: &'static str,
+        subject: &str,
+        stated: impl ToString,
+        expected: impl ToString,
+    ) {
         self.report.checked += 1;
         if !holds {
             self.report.violations.push(Violation {
@@ -112,7 +120,14 @@ impl Checker<'_> {
     }
 
     /// The same for a metric.
-    fn of_metric(&mut self, holds: bool, rule: &'static str, metric: &Metric, stated: impl ToString, expected: impl ToString) {
+    fn of_metric(
+        &mut self,
+        holds: bool,
+        rule: &'static str,
+        metric: &Metric,
+        stated: impl ToString,
+        expected: impl ToString,
+    ) {
         self.field(holds, rule, &metric.key(), stated, expected);
         if let Some(violation) = self.report.violations.last_mut().filter(|_| !holds) {
             violation.cell = metric.cell.clone();

@@ -46,9 +46,8 @@ impl Checker<'_> {
     }
 
     fn find(&self, definition: &Definition, statistic: Statistic, cell: &Cell) -> Option<&'_ Metric> {
-        let wanted = |metric: &&Metric| {
-            metric.name == definition.name && metric.statistic == statistic && metric.cell == *cell
-        };
+        let wanted =
+            |metric: &&Metric| metric.name == definition.name && metric.statistic == statistic && metric.cell == *cell;
         self.record.metrics.iter().find(wanted)
     }
 
@@ -125,7 +124,13 @@ impl Checker<'_> {
                     let limit = succeeded / window;
                     let stated = rate.value.unwrap_or(0.0);
                     let holds = stated <= limit || is_close(stated, limit);
-                    self.of_metric(holds, "rate-is-count-over-window", rate, shown(stated), format!("at most {}", shown(limit)));
+                    self.of_metric(
+                        holds,
+                        "rate-is-count-over-window",
+                        rate,
+                        shown(stated),
+                        format!("at most {}", shown(limit)),
+                    );
                 }
             }
             if let (Some(reliability), 0) = (get(&d::RELIABILITY), cancelled)

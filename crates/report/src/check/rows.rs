@@ -36,9 +36,10 @@ impl Checker<'_> {
 
     /// Only a phase that came to its end has all its figures.
     fn is_finished(&self, cell: &Cell) -> bool {
-        self.record.phases.iter().any(|result| {
-            cell.get("phase") == Some(result.phase.name()) && result.status == Status::Complete
-        })
+        self.record
+            .phases
+            .iter()
+            .any(|result| cell.get("phase") == Some(result.phase.name()) && result.status == Status::Complete)
     }
 
     fn compare(&mut self, metric: &Metric, expected: &Metric) {
@@ -54,7 +55,13 @@ impl Checker<'_> {
         if let (Some(stated), Some(interval)) = (&metric.interval, &expected.interval) {
             let holds = is_close(stated.low, interval.low) && is_close(stated.high, interval.high);
             let ends = |low, high| format!("{} to {}", shown(low), shown(high));
-            self.of_metric(holds, "recomputed-interval", metric, ends(stated.low, stated.high), ends(interval.low, interval.high));
+            self.of_metric(
+                holds,
+                "recomputed-interval",
+                metric,
+                ends(stated.low, stated.high),
+                ends(interval.low, interval.high),
+            );
         } else {
             let holds = metric.interval.is_some() == expected.interval.is_some();
             let words = |metric: &Metric| if metric.interval.is_some() { "an interval" } else { "no interval" };

@@ -17,7 +17,13 @@ impl Checker<'_> {
             self.target(target);
         }
         for finding in &record.findings {
-            self.field(!finding.evidence.is_empty(), "finding-has-evidence", &finding.rule, "no metric", "at least one metric");
+            self.field(
+                !finding.evidence.is_empty(),
+                "finding-has-evidence",
+                &finding.rule,
+                "no metric",
+                "at least one metric",
+            );
             for pointer in &finding.evidence {
                 self.pointer("finding-has-evidence", &finding.rule, pointer);
             }
@@ -34,8 +40,15 @@ impl Checker<'_> {
     fn phases(&mut self) {
         let record = self.record;
         let is_over = |status| matches!(status, Status::Complete | Status::Skipped);
-        let is_consistent = record.status != Status::Complete || record.phases.iter().all(|phase| is_over(phase.status));
-        self.field(is_consistent, "status", "status", "complete", "complete only when every phase is complete or skipped");
+        let is_consistent =
+            record.status != Status::Complete || record.phases.iter().all(|phase| is_over(phase.status));
+        self.field(
+            is_consistent,
+            "status",
+            "status",
+            "complete",
+            "complete only when every phase is complete or skipped",
+        );
         for result in &record.phases {
             let subject = format!("phases.{}", result.phase);
             let tally = &result.tally;
@@ -44,7 +57,13 @@ impl Checker<'_> {
             if result.status == Status::Complete {
                 let has_time = result.duration_s.is_some_and(|seconds| seconds.is_finite() && seconds >= 0.0);
                 self.field(has_time, "phase-duration", &subject, "complete without a duration", "its duration");
-                self.field(tally.in_flight == 0, "tally-adds-up", &subject, format!("{} in flight", tally.in_flight), "none after the end");
+                self.field(
+                    tally.in_flight == 0,
+                    "tally-adds-up",
+                    &subject,
+                    format!("{} in flight", tally.in_flight),
+                    "none after the end",
+                );
             }
             if let Some(pointer) = result.key_metric.as_ref().filter(|_| result.status == Status::Complete) {
                 self.pointer("pointer", &subject, pointer);
@@ -65,7 +84,8 @@ impl Checker<'_> {
         }
         self.pointer("target", &target.name, &target.metric);
         let Some(metric) = self.record.metric(&target.metric.key, &target.metric.cell) else { return };
-        let (Some(interval), Some((is_upper, limit))) = (&metric.interval, limit_of(&target.limit, &metric.unit)) else {
+        let (Some(interval), Some((is_upper, limit))) = (&metric.interval, limit_of(&target.limit, &metric.unit))
+        else {
             return;
         };
         let (best, worst) = if is_upper { (interval.low, interval.high) } else { (-interval.high, -interval.low) };
@@ -77,7 +97,13 @@ impl Checker<'_> {
             Verdict::NotApplicable => true,
         };
         let ends = format!("the verdict of {} to {}", shown(interval.low), shown(interval.high));
-        self.field(holds, "verdict-follows-interval", &target.name, format!("{:?}", target.verdict).to_lowercase(), ends);
+        self.field(
+            holds,
+            "verdict-follows-interval",
+            &target.name,
+            format!("{:?}", target.verdict).to_lowercase(),
+            ends,
+        );
     }
 }
 

@@ -24,13 +24,27 @@ pub(super) fn environment(record: &Record) -> Markup {
         ("operating system", known(e.os.clone())),
         ("kernel", known(e.kernel.clone())),
         ("CPU", known(e.cpu_model.clone())),
-        ("cores usable / online", format!("{} / {}", known(e.cores_usable.map(|n| n.to_string())), known(e.cores_online.map(|n| n.to_string())))),
+        (
+            "cores usable / online",
+            format!(
+                "{} / {}",
+                known(e.cores_usable.map(|n| n.to_string())),
+                known(e.cores_online.map(|n| n.to_string()))
+            ),
+        ),
         ("CPU features", if e.cpu_flags.is_empty() { "n/a".to_owned() } else { e.cpu_flags.join(" ") }),
         ("frequency governor", known(e.governor.clone())),
         ("NUMA nodes", known(e.numa_nodes.map(|n| n.to_string()))),
         ("memory", bytes(e.memory_bytes)),
-        ("memory limit", e.cgroup_memory_limit_bytes.map_or_else(|| "none".to_owned(), |size| ByteSize(size).to_string())),
-        ("CPU limit", e.cgroup_cpu_limit.map_or_else(|| "none".to_owned(), |cores| format!("{} cores", number::significant(cores, 3)))),
+        (
+            "memory limit",
+            e.cgroup_memory_limit_bytes.map_or_else(|| "none".to_owned(), |size| ByteSize(size).to_string()),
+        ),
+        (
+            "CPU limit",
+            e.cgroup_cpu_limit
+                .map_or_else(|| "none".to_owned(), |cores| format!("{} cores", number::significant(cores, 3))),
+        ),
         ("virtualization", known(e.virtualization.clone())),
         ("storage", known(e.storage.clone())),
         ("graphics processors", gpus),

@@ -147,6 +147,7 @@ fn knee_or_best<'a>(record: &'a Record, name: &str) -> Option<&'a Metric> {
     let knee = record.metrics_of(Phase::Throughput).find(|metric| metric.name == d::KNEE.name).and_then(|m| m.value);
     let levels = || record.metrics_of(Phase::Throughput).filter(|m| m.name == name && m.value.is_some());
     let level = |metric: &Metric| metric.cell.get("concurrency").and_then(|text| text.parse::<f64>().ok());
-    let at_knee = levels().find(|metric| level(metric).zip(knee).is_some_and(|(level, knee)| (level - knee).abs() < 0.5));
+    let at_knee =
+        levels().find(|metric| level(metric).zip(knee).is_some_and(|(level, knee)| (level - knee).abs() < 0.5));
     at_knee.or_else(|| levels().max_by(|a, b| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0))))
 }

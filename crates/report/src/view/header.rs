@@ -93,12 +93,8 @@ fn duration(record: &Record) -> String {
 
 /// One row per phase: status, duration, the figure that stands for it.
 pub(crate) fn overview(record: &Record) -> Table {
-    let columns = vec![
-        Column::words("phase"),
-        Column::words("status"),
-        Column::numbers("time"),
-        Column::words("key figure"),
-    ];
+    let columns =
+        vec![Column::words("phase"), Column::words("status"), Column::numbers("time"), Column::words("key figure")];
     let rows = record.phases.iter().map(|result| {
         let time = |seconds: Option<f64>| seconds.map_or_else(|| "n/a".to_owned(), number::duration);
         let key = match &result.key_metric {

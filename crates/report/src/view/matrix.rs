@@ -80,7 +80,7 @@ fn cells(record: &Record, phase: Phase, is_shown: impl Fn(&Metric) -> bool) -> V
             cells.push(metric.cell.clone());
         }
     }
-    cells.sort_by(|a, b| compare_cells(a, b));
+    cells.sort_by(compare_cells);
     cells
 }
 
@@ -94,7 +94,9 @@ fn compare_cells(a: &Cell, b: &Cell) -> Ordering {
             _ => left.cmp(right),
         }
     };
-    keys(a).cmp(&keys(b)).then_with(|| keys(a).iter().map(|key| compare(key)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal))
+    keys(a)
+        .cmp(&keys(b))
+        .then_with(|| keys(a).iter().map(|key| compare(key)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal))
 }
 
 /// A cell for people: `128/64`, `4`, `run=2`; empty for a phase as a whole.
@@ -174,7 +176,8 @@ pub(crate) fn measures_by_cells(record: &Record, caption: String, measures: &[Me
     }
     let mut rows = Vec::new();
     for measure in measures {
-        if cells.iter().all(|cell| measure.find(record, cell).is_none()) || says_what_ttft_says(record, measure, cells) {
+        if cells.iter().all(|cell| measure.find(record, cell).is_none()) || says_what_ttft_says(record, measure, cells)
+        {
             continue;
         }
         let scale = measure.scale(record, cells);
@@ -223,7 +226,8 @@ pub(crate) fn cells_by_measures(record: &Record, label: &str, measures: &[Measur
 /// A table of single figures: title, value with interval, count.
 pub(crate) fn list<'a>(caption: &str, metrics: impl Iterator<Item = &'a Metric>) -> Table {
     let mut notes = Notes::default();
-    let columns = vec![Column::words("figure"), Column::numbers("value"), Column::words("unit").attached(), Column::numbers("n")];
+    let columns =
+        vec![Column::words("figure"), Column::numbers("value"), Column::words("unit").attached(), Column::numbers("n")];
     let row = |metric: &Metric, notes: &mut Notes| {
         let scale = Scale::of_metric(metric);
         let place = cell_label(&metric.cell);

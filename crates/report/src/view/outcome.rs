@@ -71,12 +71,12 @@ pub(crate) fn next_steps(record: &Record) -> Vec<Step> {
         let status = record.phase(phase).map_or(Status::Pending, |result| result.status);
         let text = match status {
             Status::Complete => format!("phase {phase}"),
-            Status::Skipped => format!("phase {phase}: skipped, run it with `--phases {phase}`"),
+            Status::Skipped => format!("phase {phase}: skipped, run it with --phases {phase}"),
             Status::Pending | Status::Running | Status::Interrupted => {
-                format!("phase {phase}: continue with `weighbridge bench --resume {}`", record.run_id)
+                format!("phase {phase}: continue with weighbridge bench --resume {}", record.run_id)
             }
             Status::Failed => {
-                format!("phase {phase}: read its notes, then `weighbridge bench --resume {}`", record.run_id)
+                format!("phase {phase}: read its notes, then weighbridge bench --resume {}", record.run_id)
             }
         };
         steps.push(step(status == Status::Complete, "now", text));

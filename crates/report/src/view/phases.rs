@@ -258,7 +258,8 @@ fn task_table(record: &Record, definition: &d::Definition, tasks: &[&str], varia
         if metrics.iter().all(Option::is_none) {
             continue;
         }
-        let chance = record.metrics_of(Phase::Quality).find(|m| m.name == d::CHANCE.name && m.cell.get("task") == Some(task));
+        let chance =
+            record.metrics_of(Phase::Quality).find(|m| m.name == d::CHANCE.name && m.cell.get("task") == Some(task));
         let chance = chance.and_then(|metric| number::bare_figure(metric, &scale)).unwrap_or_default();
         let mut row = vec![Text::from(*task), Text::new(chance, Tone::Faint)];
         row.extend(metrics.into_iter().map(|metric| entry(metric, &scale, &mut notes)));

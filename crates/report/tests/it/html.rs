@@ -31,8 +31,16 @@ fn the_page_holds_every_number_and_every_chart() {
     let page = render(&record, Some(&sample::rows()));
     assert_eq!(page.matches("<th scope=\"row\"><a href=\"#d-").count(), record.metrics.len());
     for chart in [
-        "distribution-ttft", "distribution-itl", "distribution-e2e", "load-rate", "load-latency", "memory-run",
-        "memory-growth", "quality-size", "quality-speed", "quality-tasks",
+        "distribution-ttft",
+        "distribution-itl",
+        "distribution-e2e",
+        "load-rate",
+        "load-latency",
+        "memory-run",
+        "memory-growth",
+        "quality-size",
+        "quality-speed",
+        "quality-tasks",
     ] {
         assert!(page.contains(&format!("id=\"{chart}-title\"")), "{chart}");
     }

@@ -47,7 +47,10 @@ fn a_hostile_model_name_stays_a_file_name() {
     record.engine.model = "../../etc/passwd\0 <x>".into();
     record.created_at = "yesterday".into();
     for (name, _) in documents(&record, None) {
-        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) && !name.starts_with('.'), "{name}");
+        assert!(
+            name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) && !name.starts_with('.'),
+            "{name}"
+        );
     }
 }
 

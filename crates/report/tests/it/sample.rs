@@ -1,12 +1,14 @@
 //! A run as a weigh-in leaves it: rows from a fixed recipe, figures from the summary room.
 
+use std::sync::LazyLock;
+
 use weighbridge_summary::{Basis, Rows, summarize, tally};
 use weighbridge_types::definition::{self as d, Definition};
 use weighbridge_types::environment::{Build, Environment};
 use weighbridge_types::metric::{Cell, Metric, MetricInterval, Provenance, Statistic};
 use weighbridge_types::record::{
-    Check, EngineDescription, Finding, FindingKind, ItemRow, MetricPointer, Phase, PhaseResult, Record, Status,
-    TargetResult, Tally, Verdict,
+    Check, EngineDescription, Finding, FindingKind, ItemRow, MetricPointer, Phase, PhaseResult, Record, Status, Tally,
+    TargetResult, Verdict,
 };
 use weighbridge_types::request::{Channel, FinishReason, FrameStamp, Outcome, RequestRow, Timeline, Usage};
 use weighbridge_types::resource::ResourceSample;
@@ -95,6 +97,11 @@ fn end_ms(row: &RequestRow) -> f64 {
 
 /// The rows of the run.
 pub(crate) fn rows() -> Rows {
+    static ROWS: LazyLock<Rows> = LazyLock::new(make_rows);
+    ROWS.clone()
+}
+
+fn make_rows() -> Rows {
     let mut noise = Noise(7);
     let mut rows = Rows::default();
     let mut now = 1_500.0;
@@ -199,7 +206,12 @@ fn observed_metrics() -> Vec<Metric> {
         one(&d::RSS_LOAD_DELTA, &cell(Phase::Memory), 19_400_000.0),
         one(&d::RSS_PEAK, &cell(Phase::Memory), (64 * MIB) as f64),
         one(&d::INSTANCES, &cell(Phase::Memory), 112.0).with_provenance(Provenance::Derived),
-        Metric::unavailable(&d::STEAL, Statistic::Value, &cell(Phase::Throughput), "the kernel shows no stolen time here"),
+        Metric::unavailable(
+            &d::STEAL,
+            Statistic::Value,
+            &cell(Phase::Throughput),
+            "the kernel shows no stolen time here",
+        ),
         one(&d::CPU_USED, &cell(Phase::Throughput), 1.94),
     ];
     for (variant, bytes, rate, perplexity, _) in VARIANTS {
@@ -269,24 +281,70 @@ fn phases(rows: &Rows) -> Vec<PhaseResult> {
 fn targets() -> Vec<TargetResult> {
     let latency = Cell::of(Phase::Latency).with("input_tokens", 128).with("output_tokens", 64);
     let single = Cell::of(Phase::Throughput).with("concurrency", 8);
-    let target = |name: &str, profile: &str, key: &str, cell: &Cell, limit: &str, observed: &str, verdict, because: &str| {
-        TargetResult {
-            name: name.into(),
-            profile: profile.into(),
-            metric: MetricPointer { key: key.into(), cell: cell.clone() },
-            limit: limit.into(),
-            observed: observed.into(),
-            verdict,
-            because: because.into(),
-        }
-    };
+    let target =
+        |name: &str, profile: &str, key: &str, cell: &Cell, limit: &str, observed: &str, verdict, because: &str| {
+            TargetResult {
+                name: name.into(),
+                profile: profile.into(),
+                metric: MetricPointer { key: key.into(), cell: cell.clone() },
+                limit: limit.into(),
+                observed: observed.into(),
+                verdict,
+                because: because.into(),
+            }
+        };
     let memory = Cell::of(Phase::Memory);
     vec![
-        target("ttft", "cpu", "ttft.mean", &latency, "< 300 ms", "19.8 ms", Verdict::Met, "the upper bound lies below the limit"),
-        target("decode", "cpu", "decode_rate.mean", &latency, "> 30 tokens/s", "204 tokens/s", Verdict::Met, "the lower bound lies above the limit"),
-        target("request rate", "cpu", "request_rate", &single, "> 50 requests/s", "9.6 requests/s", Verdict::Missed, "the upper bound lies below the limit"),
-        target("memory", "cpu", "rss_peak", &memory, "< 2147483648 bytes", "64 MiB", Verdict::Unclear, "one reading has no interval"),
-        target("ttft", "gpu", "ttft.mean", &latency, "< 200 ms", "19.8 ms", Verdict::NotApplicable, "measured on a cpu"),
+        target(
+            "ttft",
+            "cpu",
+            "ttft.mean",
+            &latency,
+            "< 300 ms",
+            "19.8 ms",
+            Verdict::Met,
+            "the upper bound lies below the limit",
+        ),
+        target(
+            "decode",
+            "cpu",
+            "decode_rate.mean",
+            &latency,
+            "> 30 tokens/s",
+            "204 tokens/s",
+            Verdict::Met,
+            "the lower bound lies above the limit",
+        ),
+        target(
+            "request rate",
+            "cpu",
+            "request_rate",
+            &single,
+            "> 50 requests/s",
+            "9.6 requests/s",
+            Verdict::Missed,
+            "the upper bound lies below the limit",
+        ),
+        target(
+            "memory",
+            "cpu",
+            "rss_peak",
+            &memory,
+            "< 2147483648 bytes",
+            "64 MiB",
+            Verdict::Unclear,
+            "one reading has no interval",
+        ),
+        target(
+            "ttft",
+            "gpu",
+            "ttft.mean",
+            &latency,
+            "< 200 ms",
+            "19.8 ms",
+            Verdict::NotApplicable,
+            "measured on a cpu",
+        ),
     ]
 }
 
@@ -303,13 +361,62 @@ fn findings() -> Vec<Finding> {
     };
     let first = Cell::of(Phase::Latency).with("input_tokens", 1024).with("output_tokens", 256);
     vec![
-        finding("steady-decode", FindingKind::Strength, None, "Decode speed is steady: CV 1 % at every length.", "decode_rate.mean", &latency),
-        finding("no-growth", FindingKind::Strength, None, "Memory does not grow: the interval of the slope lies below 256 B per request.", "memory_growth.slope", &Cell::of(Phase::Memory)),
-        finding("ttft-grows", FindingKind::Weakness, None, "TTFT grows 8.9-fold from 128 to 1024 prompt tokens.", "ttft.mean", &first),
-        finding("saturation", FindingKind::Weakness, None, "Requests/s gain less than 15 % beyond 2 in flight.", "knee_concurrency", &throughput),
-        finding("concurrency", FindingKind::Recommendation, Some(("immediate", "high")), "Hold 2 requests in flight: more only wait.", "knee_concurrency", &throughput),
-        finding("quantize", FindingKind::Recommendation, Some(("future", "medium")), "Serve Q8_0: 1.37 times the speed at 53 % of the size, accuracy unchanged within its interval.", "accuracy", &Cell::of(Phase::Quality).with("variant", "Q8_0")),
-        finding("one-host", FindingKind::Limitation, None, "Measured on one host of two cores; nothing here says how another behaves.", "knee_concurrency", &throughput),
+        finding(
+            "steady-decode",
+            FindingKind::Strength,
+            None,
+            "Decode speed is steady: CV 1 % at every length.",
+            "decode_rate.mean",
+            &latency,
+        ),
+        finding(
+            "no-growth",
+            FindingKind::Strength,
+            None,
+            "Memory does not grow: the interval of the slope lies below 256 B per request.",
+            "memory_growth.slope",
+            &Cell::of(Phase::Memory),
+        ),
+        finding(
+            "ttft-grows",
+            FindingKind::Weakness,
+            None,
+            "TTFT grows 8.9-fold from 128 to 1024 prompt tokens.",
+            "ttft.mean",
+            &first,
+        ),
+        finding(
+            "saturation",
+            FindingKind::Weakness,
+            None,
+            "Requests/s gain less than 15 % beyond 2 in flight.",
+            "knee_concurrency",
+            &throughput,
+        ),
+        finding(
+            "concurrency",
+            FindingKind::Recommendation,
+            Some(("immediate", "high")),
+            "Hold 2 requests in flight: more only wait.",
+            "knee_concurrency",
+            &throughput,
+        ),
+        finding(
+            "quantize",
+            FindingKind::Recommendation,
+            Some(("future", "medium")),
+            "Serve Q8_0: 1.37 times the speed at 53 % of the size, accuracy unchanged within its interval.",
+            "accuracy",
+            &Cell::of(Phase::Quality).with("variant", "Q8_0"),
+        ),
+        finding(
+            "one-host",
+            FindingKind::Limitation,
+            None,
+            "Measured on one host of two cores; nothing here says how another behaves.",
+            "knee_concurrency",
+            &throughput,
+        ),
     ]
 }
 
@@ -356,6 +463,11 @@ fn engine() -> EngineDescription {
 
 /// The record that belongs to [`rows`].
 pub(crate) fn record() -> Record {
+    static RECORD: LazyLock<Record> = LazyLock::new(make_record);
+    RECORD.clone()
+}
+
+fn make_record() -> Record {
     let rows = rows();
     let engine = engine();
     let mut metrics = summarize(&rows, &Basis::new(42, &engine));
