@@ -48,6 +48,10 @@ pub fn render(record: &Record, width: Width, color: Color) -> String {
     }
     page.targets(record);
     page.findings(record);
+    if let Some(table) = view::projections(record) {
+        page.heading("projections", "not measured here");
+        page.table(&table);
+    }
     page.out.push('\n');
     page.wrapped("", 0, &format!("record  {}/record.json, with all {} figures", record.run_id, record.metrics.len()));
     page.out

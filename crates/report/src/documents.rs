@@ -121,6 +121,7 @@ fn final_report(record: &Record) -> String {
     for section in Phase::ALL.into_iter().filter_map(|phase| view::section(record, phase)) {
         document.section(&section);
     }
+    document.projections(record);
     steps(&mut document, record);
     document.text
 }

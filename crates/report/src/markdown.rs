@@ -16,6 +16,7 @@ pub fn render(record: &Record) -> String {
     for section in Phase::ALL.into_iter().filter_map(|phase| view::section(record, phase)) {
         out.section(&section);
     }
+    out.projections(record);
     out.numbers(record);
     out.definitions(record);
     out.text
@@ -90,6 +91,14 @@ impl Document {
                 self.item(None, &finding_text(finding));
             }
             self.end_list();
+        }
+    }
+
+    /// Figures that were not measured here.
+    pub(crate) fn projections(&mut self, record: &Record) {
+        if let Some(table) = view::projections(record) {
+            self.heading("Projections");
+            self.table(&table);
         }
     }
 

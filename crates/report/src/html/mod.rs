@@ -42,6 +42,13 @@ pub fn render(record: &Record, rows: Option<&Rows>) -> String {
                 main {
                     (summary::summary(record))
                     @for section in &sections { (phase(section, record, rows)) }
+                    @if let Some(table) = view::projections(record) {
+                        section #projections {
+                            h2 { "Projections" }
+                            p.soft { "Not measured here: projected by stated factors, or published elsewhere." }
+                            (data_table(&table, ""))
+                        }
+                    }
                     (numbers::environment(record))
                     (numbers::every_number(record))
                     (numbers::definitions(record))

@@ -1,8 +1,10 @@
 //! What follows from the figures: targets, findings, next steps.
 
+use weighbridge_types::metric::{Metric, Provenance};
 use weighbridge_types::record::{Finding, FindingKind, Phase, Record, Status, TargetResult, Verdict};
 
-use super::{Text, Tone};
+use super::{Column, Table, Text, Tone, cell_label, metric_title};
+use crate::number;
 
 /// A target with its verdict.
 #[derive(Debug)]
@@ -26,6 +28,25 @@ pub(crate) fn verdict_word(verdict: Verdict) -> Text {
         Verdict::Unclear => Text::new("unclear", Tone::Doubt),
         Verdict::NotApplicable => Text::new("n/a", Tone::Faint),
     }
+}
+
+/// Figures that were not measured here: projected by stated factors, or published elsewhere. Each says so beside it.
+pub(crate) fn projections(record: &Record) -> Option<Table> {
+    let word = |metric: &Metric| match metric.provenance {
+        Provenance::Projected => Some("projected"),
+        Provenance::Reference => Some("reference"),
+        Provenance::Measured | Provenance::Derived | Provenance::Unavailable => None,
+    };
+    let row = |metric: &Metric| {
+        let figure = Text::from(format!("{} ({})", metric_title(metric), cell_label(&metric.cell)));
+        let value = Text::from(format!("{} {}", word(metric)?, number::value(metric)));
+        let why = metric.interval_reason.clone().unwrap_or_default();
+        Some(vec![figure, value, why.trim_start_matches("projected: ").into()])
+    };
+    let rows: Vec<_> = record.metrics.iter().filter_map(row).collect();
+    let columns =
+        vec![Column::words("figure"), Column::numbers("value, not measured"), Column::words("range and factors")];
+    (!rows.is_empty()).then(|| Table { columns, rows, ..Table::default() })
 }
 
 /// Findings of one kind.

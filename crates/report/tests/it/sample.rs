@@ -214,6 +214,10 @@ fn observed_metrics() -> Vec<Metric> {
         ),
         one(&d::CPU_USED, &cell(Phase::Throughput), 1.94),
     ];
+    let mut projected =
+        one(&d::KNEE, &Cell::default().with("projection", "gpu"), 8.0).with_provenance(Provenance::Projected);
+    projected.interval_reason = Some("projected: 8 to 16 requests by published factors of 4 to 8".to_owned());
+    metrics.push(projected);
     for (variant, bytes, rate, perplexity, _) in VARIANTS {
         let cell = cell(Phase::Quality).with("variant", variant);
         let half = rate * 0.012;
