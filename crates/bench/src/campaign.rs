@@ -273,9 +273,10 @@ impl Campaign {
             ("model", then.model_ref.clone(), now.model_ref.clone()),
             ("model digest", unknown(&then.model_digest), unknown(&now.model_digest)),
             ("host", record.environment.digest.clone(), self.identity.environment.digest.clone()),
-            ("settings", text(&earlier.same_measurement())?, text(&settings.same_measurement())?),
         ];
-        if let Some((what, previous, now)) = pairs.into_iter().find(|(_, previous, now)| previous != now) {
+        let other = pairs.into_iter().map(|(what, then, now)| (what.to_owned(), then, now));
+        let other = other.chain(settings_of(&earlier, settings)?).find(|(_, previous, now)| previous != now);
+        if let Some((what, previous, now)) = other {
             return Err(BenchError::Mismatch { run: record.run_id, what, previous, now });
         }
         let phases: Vec<Phase> = Phase::ALL
@@ -300,8 +301,15 @@ impl Campaign {
     }
 }
 
-fn text(settings: &BenchSettings) -> Result<String, serde_json::Error> {
-    serde_json::to_string(settings)
+/// The settings that decide what is measured, by name: as recorded and as asked now.
+fn settings_of(
+    earlier: &BenchSettings,
+    now: &BenchSettings,
+) -> Result<Vec<(String, String, String)>, serde_json::Error> {
+    let earlier = serde_json::to_value(earlier.same_measurement())?;
+    let now = serde_json::to_value(now.same_measurement())?;
+    let names = now.as_object().into_iter().flatten();
+    Ok(names.map(|(name, value)| (format!("setting {name}"), earlier[name].to_string(), value.to_string())).collect())
 }
 
 /// Whether a phase needs no run: it is complete, or the engine cannot do it.

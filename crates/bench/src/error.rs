@@ -23,7 +23,7 @@ pub enum BenchError {
         /// The earlier run.
         run: String,
         /// What differs.
-        what: &'static str,
+        what: String,
         /// As recorded.
         previous: String,
         /// As asked now.

@@ -21,8 +21,8 @@ pub(crate) fn estimate(phase: Phase, settings: &BenchSettings, record: &Record) 
     let seconds = match phase {
         Phase::Validate => return None,
         Phase::Latency => {
-            let share = 1.0 / settings.lengths.len() as f64;
-            settings.lengths.iter().map(|lengths| bounded(settings.latency_requests, *lengths, share)).sum()
+            let shares = settings.lengths.iter().zip(settings.latency_shares());
+            shares.map(|(lengths, share)| bounded(settings.latency_requests, *lengths, share)).sum()
         }
         Phase::Memory => bounded(settings.memory_requests, settings.memory_lengths, 1.0),
         Phase::Throughput => {

@@ -218,6 +218,13 @@ impl BenchSettings {
         Phase::ALL.into_iter().filter(|phase| self.phases.contains(phase)).collect()
     }
 
+    /// Share of the latency phase's time for each length, by tokens: about as many requests of each then fit.
+    pub(crate) fn latency_shares(&self) -> Vec<f64> {
+        let tokens = |lengths: &Lengths| f64::from(lengths.input) + f64::from(lengths.output);
+        let all: f64 = self.lengths.iter().map(tokens).sum();
+        self.lengths.iter().map(|lengths| tokens(lengths) / all).collect()
+    }
+
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.request_timeout_s))
     }

@@ -53,7 +53,8 @@ impl fmt::Display for Limit {
             Bound::Above => ">",
             Bound::AtLeast => "≥",
         };
-        write!(f, "{sign} {}", self.value)
+        let is_whole = self.value.fract().abs() < f64::EPSILON;
+        if is_whole { write!(f, "{sign} {:.0}", self.value) } else { write!(f, "{sign} {}", rounded(self.value)) }
     }
 }
 

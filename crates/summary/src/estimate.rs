@@ -102,6 +102,10 @@ impl Series<'_> {
                 set_interval(&mut metric, student_t_mean(&means, CONFIDENCE), Some(BETWEEN_RUNS));
             }
         }
+        // Few values make a symmetric interval so wide that it reaches where no time, rate or count can be.
+        if let Some(interval) = metric.interval.as_mut().filter(|_| summary.min >= 0.0) {
+            interval.low = interval.low.max(0.0);
+        }
         metric
     }
 
@@ -259,6 +263,13 @@ mod tests {
         let metrics = figures(vec![scrambled(100), scrambled(100)], Dependence::Serial);
         let interval = get(&metrics, Statistic::Mean).interval.clone().unwrap();
         assert_eq!(interval.method, "student_t_of_runs");
+    }
+
+    #[test]
+    fn a_time_has_no_negative_end() {
+        let metrics = figures(vec![vec![1.0, 9.0]], Dependence::Independent);
+        let interval = get(&metrics, Statistic::Mean).interval.clone().unwrap();
+        assert!(interval.low >= 0.0 && interval.high > 9.0);
     }
 
     #[test]

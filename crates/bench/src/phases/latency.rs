@@ -16,8 +16,8 @@ pub(crate) const STABLE_CV: f64 = 0.10;
 
 pub(crate) async fn run(context: &mut Context<'_>, output: &mut Output) -> Result<(), SinkError> {
     let settings = context.settings;
-    let budget = context.budget() / u32::try_from(settings.lengths.len()).unwrap_or(u32::MAX);
-    for (part, lengths) in (0..).zip(&settings.lengths) {
+    let shares = settings.latency_shares();
+    for (part, (lengths, share)) in (0..).zip(settings.lengths.iter().zip(shares)) {
         let cell = context.cell().with("input_tokens", lengths.input).with("output_tokens", lengths.output);
         if let Err(why) = context.fits(*lengths) {
             let cell = weighbridge_summary::figure_cell(&cell);
@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &mut Context<'_>, output: &mut Output) -> Resul
             warmups: prompts.prepare(*lengths, 0, settings.warmups),
             requests: prompts.prepare(*lengths, u64::from(settings.warmups), settings.latency_requests),
             concurrency: 1,
-            budget,
+            budget: context.budget().mul_f64(share),
             least: LEAST,
         };
         let driven = context.drive(load).await?;

@@ -111,5 +111,5 @@ async fn a_record_of_something_else_is_refused() {
     refuse(|record| record.engine.model_digest = Some("d2".to_owned()), settings(&PHASES), "model digest").await;
     refuse(|record| record.environment.digest = "h2".to_owned(), settings(&PHASES), "host").await;
     refuse(|record| record.schema_version = "0.9".to_owned(), settings(&PHASES), "schema").await;
-    refuse(|_| {}, BenchSettings { seed: 7, ..settings(&PHASES) }, "settings").await;
+    refuse(|_| {}, BenchSettings { seed: 7, ..settings(&PHASES) }, "setting seed").await;
 }
