@@ -50,7 +50,10 @@ pub fn render(record: &Record, width: Width, color: Color) -> String {
     page.findings(record);
     if let Some(table) = view::projections(record) {
         page.heading("projections", "not measured here");
-        page.table(&table);
+        for row in &table.rows {
+            let text: Vec<&str> = row.iter().map(|text| text.text.as_str()).collect();
+            page.wrapped("· ", 2, &text.join(": "));
+        }
     }
     page.out.push('\n');
     page.wrapped("", 0, &format!("record  {}/record.json, with all {} figures", record.run_id, record.metrics.len()));
@@ -207,11 +210,7 @@ impl Page {
             let target = line.target;
             let word = self.paint(&format!("{:8}", line.verdict.text), line.verdict.tone);
             let profile = format!("{} ({})", target.name, target.profile);
-            self.wrapped(
-                &word,
-                8,
-                &format!("{profile}: {}, observed {}; {}", target.limit, target.observed, target.because),
-            );
+            self.wrapped(&word, 8, &format!("{profile}: {}, observed {}; {}", line.limit, line.observed, line.because));
         }
     }
 

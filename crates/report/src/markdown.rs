@@ -80,7 +80,7 @@ impl Document {
             for line in targets {
                 let target = line.target;
                 let name = format!("{} ({})", target.name, target.profile);
-                let cells = [&name, &target.limit, &target.observed, &line.verdict.text, &target.because];
+                let cells = [&name, &line.limit, &line.observed, &line.verdict.text, &line.because];
                 self.row(cells.into_iter().map(String::as_str));
             }
             self.end_list();

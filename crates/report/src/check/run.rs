@@ -1,6 +1,9 @@
 //! What must hold of the run: versions, phases, tallies, pointers, verdicts.
 
-use weighbridge_types::record::{MetricPointer, SCHEMA_VERSION, SchemaVersion, Status, TargetResult, Verdict};
+use weighbridge_types::definition::RELIABILITY;
+use weighbridge_types::record::{
+    FindingKind, MetricPointer, SCHEMA_VERSION, SchemaVersion, Status, TargetResult, Verdict,
+};
 
 use super::{Checker, is_close, shown};
 
@@ -18,7 +21,7 @@ impl Checker<'_> {
         }
         for finding in &record.findings {
             self.field(
-                !finding.evidence.is_empty(),
+                !finding.evidence.is_empty() || finding.kind == FindingKind::Limitation,
                 "finding-has-evidence",
                 &finding.rule,
                 "no metric",
@@ -84,11 +87,16 @@ impl Checker<'_> {
         }
         self.pointer("target", &target.name, &target.metric);
         let Some(metric) = self.record.metric(&target.metric.key, &target.metric.cell) else { return };
-        let (Some(interval), Some((is_upper, limit))) = (&metric.interval, limit_of(&target.limit, &metric.unit))
-        else {
+        let (Some(value), Some((is_upper, limit))) = (metric.value, limit_of(&target.limit, &metric.unit)) else {
             return;
         };
-        let (best, worst) = if is_upper { (interval.low, interval.high) } else { (-interval.high, -interval.low) };
+        // What was counted has no doubt about this run; only the interval decides on everything else.
+        let is_counted = ["bytes", "requests", "instances"].contains(&metric.unit.as_str())
+            || (metric.name == RELIABILITY.name && limit >= 100.0);
+        let ends = metric.interval.as_ref().map(|interval| (interval.low, interval.high));
+        let decisive = if is_counted { Some((value, value)) } else { ends };
+        let Some((low, high)) = decisive else { return };
+        let (best, worst) = if is_upper { (low, high) } else { (-high, -low) };
         let limit = if is_upper { limit } else { -limit };
         let holds = match target.verdict {
             Verdict::Met => worst <= limit,
@@ -96,7 +104,7 @@ impl Checker<'_> {
             Verdict::Unclear => best <= limit && worst >= limit,
             Verdict::NotApplicable => true,
         };
-        let ends = format!("the verdict of {} to {}", shown(interval.low), shown(interval.high));
+        let ends = format!("the verdict of {} to {}", shown(low), shown(high));
         self.field(
             holds,
             "verdict-follows-interval",

@@ -80,10 +80,10 @@ fn targets(record: &Record) -> Markup {
                     } }
                     tbody { @for line in &targets { tr {
                         th scope="row" { (line.target.name) " (" (line.target.profile) ")" }
-                        td { (line.target.limit) }
-                        td { (line.target.observed) }
+                        td { (line.limit) }
+                        td { (line.observed) }
                         td { (badge(&line.verdict)) }
-                        td { (line.target.because) }
+                        td { (line.because) }
                     } } }
                 }
             }
@@ -126,11 +126,10 @@ fn headlines(record: &Record) -> Vec<Tile> {
 }
 
 fn tile(what: &'static str, metric: &Metric) -> Tile {
-    let place = match (metric.cell.get("phase"), view::cell_label(&metric.cell)) {
-        (_, label) if label.is_empty() => format!("n = {}", metric.n),
-        (Some("latency"), label) => format!("input/output {label}, n = {}", metric.n),
-        (Some("throughput"), label) => format!("{label} in flight, n = {}", metric.n),
-        (_, label) => format!("{label}, n = {}", metric.n),
+    let place = match view::cell_words(&metric.cell) {
+        words if words.is_empty() => format!("n = {}", metric.n),
+        words if metric.cell.get("input_tokens").is_some() => format!("input/output {words}, n = {}", metric.n),
+        words => format!("{words}, n = {}", metric.n),
     };
     let scale = Scale::of_metric(metric);
     let value = metric.value.map_or_else(|| "n/a".to_owned(), |value| number::significant(scale.apply(value), 3));

@@ -3,7 +3,7 @@
 use weighbridge_types::record::{MetricPointer, Phase, Record, Status};
 use weighbridge_types::units::ByteSize;
 
-use super::matrix::cell_label;
+use super::matrix::cell_words;
 use super::{Column, Table, Text, Tone};
 use crate::number;
 
@@ -122,9 +122,14 @@ fn key_figure(record: &Record, pointer: &MetricPointer) -> String {
     let Some(metric) = record.metric(&pointer.key, &pointer.cell) else {
         return format!("{}: not in the record", pointer.key);
     };
-    let place = cell_label(&pointer.cell);
+    let place = cell_words(&pointer.cell);
     let place = if place.is_empty() { place } else { format!(" ({place})") };
-    format!("{} {}{place}", number::figure(metric), super::metric_title(metric))
+    let title = super::metric_title(metric);
+    // The unit of a rate says what its title says.
+    if title.ends_with(&metric.unit.replace("/s", " per second")) {
+        return format!("{}{place}", number::figure(metric));
+    }
+    format!("{} {title}{place}", number::figure(metric))
 }
 
 /// The word for a status, with its tone.

@@ -10,7 +10,7 @@ use super::{Column, Notes, Table, Text, Tone};
 use crate::number::{self, Scale};
 
 /// Settings whose value says enough without their name.
-const PLAIN_SETTINGS: [&str; 3] = ["concurrency", "task", "variant"];
+const PLAIN_SETTINGS: [&str; 4] = ["concurrency", "task", "variant", "projection"];
 
 /// A statistic of a metric that a table shows.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +117,15 @@ pub(crate) fn cell_label(cell: &Cell) -> String {
     parts.join(" ")
 }
 
+/// A cell within a sentence: `2 in flight`, `128/64`.
+pub(crate) fn cell_words(cell: &Cell) -> String {
+    let label = cell_label(cell);
+    match cell.get("concurrency") {
+        Some(level) if level == label => format!("{level} in flight"),
+        _ => label,
+    }
+}
+
 /// The title of a metric's definition with its statistic: `time to first token, p99`.
 pub(crate) fn metric_title(metric: &Metric) -> String {
     let title = definition::find(&metric.name).map_or(metric.name.as_str(), |definition| definition.title);
@@ -130,17 +139,28 @@ pub(crate) fn metric_title(metric: &Metric) -> String {
 pub(crate) fn entry(metric: Option<&Metric>, scale: &Scale, notes: &mut Notes) -> Text {
     let Some(metric) = metric else { return Text::new("·", Tone::Faint) };
     let Some(text) = number::bare_figure(metric, scale) else {
-        return Text::new(format!("n/a{}", notes.mark(number::reason(metric))), Tone::Faint);
+        return Text::new(format!("n/a{}", notes.mark(&without_count(number::reason(metric)))), Tone::Faint);
     };
     let mut text = Text::from(text);
     if let (None, Some(reason)) = (&metric.interval, &metric.interval_reason) {
-        text.text = format!("{}{}", text.text, notes.mark(&format!("no interval: {reason}")));
-    }
-    if metric.flags.contains(&Flag::LowSample) {
+        text.text = format!("{}{}", text.text, notes.mark(&format!("no interval: {}", without_count(reason))));
+        text.tone = if metric.flags.contains(&Flag::LowSample) { Tone::Doubt } else { text.tone };
+    } else if metric.flags.contains(&Flag::LowSample) {
         text.tone = Tone::Doubt;
         text.text = format!("{}{}", text.text, notes.mark(flag_text(Flag::LowSample)));
     }
     text
+}
+
+/// A reason without the count that begins it, which differs from cell to cell and stands beside every number:
+/// `24 values; an interval needs 30` → `an interval needs 30 values`.
+fn without_count(reason: &str) -> String {
+    let rest = reason.trim_start_matches(|c: char| c.is_ascii_digit());
+    match rest.strip_prefix(" values; ").filter(|_| rest.len() < reason.len()) {
+        Some(rest) if rest.ends_with(|c: char| c.is_ascii_digit()) => format!("{rest} values"),
+        Some(rest) => rest.to_owned(),
+        None => reason.to_owned(),
+    }
 }
 
 /// A doubt, in words.
@@ -175,7 +195,13 @@ pub(crate) fn measures_by_cells(record: &Record, caption: String, measures: &[Me
         columns.push(Column::numbers("CV %").attached());
     }
     let mut rows = Vec::new();
+    let mut left_out = Vec::new();
     for measure in measures {
+        let metrics = || cells.iter().filter_map(|cell| measure.find(record, cell));
+        if metrics().next().is_some() && metrics().all(|metric| metric.value.is_none()) && is_percentile(measure) {
+            left_out.push(measure.heading);
+            continue;
+        }
         if cells.iter().all(|cell| measure.find(record, cell).is_none()) || says_what_ttft_says(record, measure, cells)
         {
             continue;
@@ -189,7 +215,13 @@ pub(crate) fn measures_by_cells(record: &Record, caption: String, measures: &[Me
         }
         rows.push(row);
     }
-    Table { caption, columns, rows, notes: notes.into_vec(), ..Table::default() }
+    let remarks =
+        if left_out.is_empty() { Vec::new() } else { vec![format!("too few values for: {}", left_out.join(", "))] };
+    Table { caption, columns, rows, notes: notes.into_vec(), remarks, ..Table::default() }
+}
+
+fn is_percentile(measure: &Measure) -> bool {
+    Statistic::GRID.iter().any(|(statistic, _)| measure.statistics == [*statistic])
 }
 
 /// Without thinking before the answer, the first answer token is the first token.
@@ -230,7 +262,7 @@ pub(crate) fn list<'a>(caption: &str, metrics: impl Iterator<Item = &'a Metric>)
         vec![Column::words("figure"), Column::numbers("value"), Column::words("unit").attached(), Column::numbers("n")];
     let row = |metric: &Metric, notes: &mut Notes| {
         let scale = Scale::of_metric(metric);
-        let place = cell_label(&metric.cell);
+        let place = cell_words(&metric.cell);
         let place = if place.is_empty() { place } else { format!(" ({place})") };
         let count = if metric.value.is_some() { metric.n.to_string() } else { String::new() };
         vec![

@@ -3,8 +3,11 @@
 use weighbridge_types::metric::{Metric, Provenance};
 use weighbridge_types::record::{Finding, FindingKind, Phase, Record, Status, TargetResult, Verdict};
 
-use super::{Column, Table, Text, Tone, cell_label, metric_title};
-use crate::number;
+use super::{Column, Table, Text, Tone, cell_words, metric_title};
+use crate::number::{self, Scale};
+
+/// A number of more characters than this is shortened.
+const LONG_NUMBER: usize = 7;
 
 /// A target with its verdict.
 #[derive(Debug)]
@@ -13,11 +16,50 @@ pub(crate) struct TargetLine<'a> {
     pub(crate) verdict: Text,
     /// The target.
     pub(crate) target: &'a TargetResult,
+    /// Its limit, with readable numbers.
+    pub(crate) limit: String,
+    /// What was observed, with readable numbers.
+    pub(crate) observed: String,
+    /// Why, with readable numbers.
+    pub(crate) because: String,
 }
 
 /// Every target, in the order of the record.
 pub(crate) fn targets(record: &Record) -> Vec<TargetLine<'_>> {
-    record.targets.iter().map(|target| TargetLine { verdict: verdict_word(target.verdict), target }).collect()
+    record.targets.iter().map(target_line).collect()
+}
+
+fn target_line(target: &TargetResult) -> TargetLine<'_> {
+    TargetLine {
+        verdict: verdict_word(target.verdict),
+        target,
+        limit: readable(&target.limit),
+        observed: readable(&target.observed),
+        because: readable(&target.because),
+    }
+}
+
+/// A statement with the numbers as people write them: `2000000000 bytes` → `1.9 GiB`, `9.5367431 MiB/h` → `9.54 MiB/h`.
+fn readable(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let mut out: Vec<String> = Vec::new();
+    let mut index = 0;
+    while let Some(word) = words.get(index) {
+        let value = word.parse::<f64>().ok().filter(|_| word.starts_with(|c: char| c.is_ascii_digit() || c == '-'));
+        let is_bytes = words.get(index + 1).is_some_and(|next| next.trim_end_matches([';', ',', '.']) == "bytes");
+        match value {
+            Some(value) if is_bytes => {
+                let scale = Scale::of("bytes", value);
+                let unit = words[index + 1].replace("bytes", &scale.unit);
+                out.push(format!("{} {unit}", number::significant(scale.apply(value), 3)));
+                index += 1;
+            }
+            Some(value) if word.len() > LONG_NUMBER => out.push(number::significant(value, 3)),
+            _ => out.push((*word).to_owned()),
+        }
+        index += 1;
+    }
+    out.join(" ")
 }
 
 /// The word for a verdict, with its tone.
@@ -38,10 +80,10 @@ pub(crate) fn projections(record: &Record) -> Option<Table> {
         Provenance::Measured | Provenance::Derived | Provenance::Unavailable => None,
     };
     let row = |metric: &Metric| {
-        let figure = Text::from(format!("{} ({})", metric_title(metric), cell_label(&metric.cell)));
+        let figure = Text::from(format!("{} ({})", metric_title(metric), cell_words(&metric.cell)));
         let value = Text::from(format!("{} {}", word(metric)?, number::value(metric)));
         let why = metric.interval_reason.clone().unwrap_or_default();
-        Some(vec![figure, value, why.trim_start_matches("projected: ").into()])
+        Some(vec![figure, value, readable(why.trim_start_matches("projected: ")).into()])
     };
     let rows: Vec<_> = record.metrics.iter().filter_map(row).collect();
     let columns =
@@ -118,4 +160,19 @@ pub(crate) fn next_steps(record: &Record) -> Vec<Step> {
     }
     steps.extend(recommended("future").into_iter().map(|text| step(false, "within a month", text)));
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_numbers_become_readable() {
+        let check = |text: &str, expected: &str| assert_eq!(readable(text), expected);
+        check("< 2000000000 bytes", "< 1.86 GiB");
+        check("< 9.5367431640625 MiB/h", "< 9.54 MiB/h");
+        check("> 30 tokens/s", "> 30 tokens/s");
+        check("held 2048 bytes; 20260301T1 said", "held 2 KiB; 20260301T1 said");
+        check("", "");
+    }
 }

@@ -164,9 +164,16 @@ fn throughput(record: &Record) -> Vec<Table> {
     let knee = record.metrics_of(Phase::Throughput).find(|metric| metric.name == d::KNEE.name);
     if let Some(knee) = knee {
         mark_knee(&mut load, knee);
-        load.remarks.push(format!("knee: {}; {}", number::value(knee), d::KNEE.formula));
+        load.remarks.push(knee_words(knee));
     }
     vec![load, scaling]
+}
+
+fn knee_words(knee: &Metric) -> String {
+    match knee.value {
+        Some(level) => format!("knee: {} in flight; {}", number::significant(level, 3), d::KNEE.formula),
+        None => format!("knee: n/a ({}); {}", number::reason(knee), d::KNEE.formula),
+    }
 }
 
 /// Writes `knee` beside the level that is it.
@@ -255,7 +262,8 @@ fn task_table(record: &Record, definition: &d::Definition, tasks: &[&str], varia
     for task in tasks {
         let metrics: Vec<_> =
             variants.iter().map(|variant| quality_metric(record, definition, Some(task), *variant)).collect();
-        if metrics.iter().all(Option::is_none) {
+        let has_value = metrics.iter().flatten().any(|metric| metric.value.is_some());
+        if metrics.iter().all(Option::is_none) || (!has_value && *definition == d::MACRO_F1) {
             continue;
         }
         let chance =
@@ -283,13 +291,20 @@ pub(crate) fn quality_metric<'a>(
     })
 }
 
-/// Figures of a phase as a whole, which its tables do not show. Percentiles stand among all numbers.
+/// Figures of a phase as a whole that its tables do not show. Those of its requests stand among all numbers.
 fn rest(record: &Record, phase: Phase) -> impl Iterator<Item = &Metric> {
-    const ELSEWHERE: [&str; 2] = [d::PHASE_TIME.name, d::KNEE.name];
+    const SINGLE: [&d::Definition; 8] = [
+        &d::LOAD_TIME,
+        &d::FIRST_TOKEN_COLD,
+        &d::CALIBRATION_RATE,
+        &d::TTFT_SLOPE,
+        &d::CHANCE,
+        &d::CPU_USED,
+        &d::STEAL,
+        &d::SAMPLER_COST,
+    ];
     record.metrics_of(phase).filter(|metric| {
-        let is_single = matches!(metric.statistic, Statistic::Mean | Statistic::Value | Statistic::Slope);
-        let is_whole = matrix::cell_label(&metric.cell).is_empty();
-        is_single && is_whole && !ELSEWHERE.contains(&metric.name.as_str())
+        SINGLE.iter().any(|definition| definition.name == metric.name) && matrix::cell_label(&metric.cell).is_empty()
     })
 }
 
