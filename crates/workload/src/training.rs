@@ -34,8 +34,7 @@ pub enum TrainingText {
     },
 }
 
-/// Training document `index`: seven tenths items to continue, two tenths dialogs, one tenth
-/// running text.
+/// Training documents, of 10: seven items to continue, two dialogs, one running text.
 ///
 /// The held-out split gives items only, each task in turn.
 pub fn training_texts(settings: TaskSettings) -> impl Iterator<Item = TrainingText> {
@@ -46,17 +45,15 @@ fn text(settings: &TaskSettings, index: u64) -> TrainingText {
     let task_count = Task::ALL.len() as u64;
     let place = usize::try_from(index % task_count).expect("smaller than the number of tasks");
     let (task, round) = (Task::ALL[place], index / task_count);
-    let mut source = Source::new(settings.seed, "training_text", settings.split, index);
-    let share = source.below(10);
-    if settings.split == Split::Train && share == 9 {
-        return TrainingText::Stream { text: stream(&mut source) };
+    let name = task.name().to_owned();
+    if settings.split == Split::HeldOut {
+        return TrainingText::Task { task: name, item: task.item(settings, round) };
     }
-    let item = task.item(settings, round);
-    let task = task.name().to_owned();
-    if settings.split == Split::Train && share >= 7 {
-        TrainingText::Chat { task, item }
-    } else {
-        TrainingText::Task { task, item }
+    let mut source = Source::new(settings.seed, "training_text", settings.split, index);
+    match source.below(10) {
+        0..7 => TrainingText::Task { task: name, item: task.item(settings, round) },
+        7..9 => TrainingText::Chat { task: name, item: task.item(settings, round) },
+        _ => TrainingText::Stream { text: stream(&mut source) },
     }
 }
 

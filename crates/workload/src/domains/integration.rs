@@ -1,8 +1,8 @@
-//! Integration: reading small tables and JSON, and joining two facts.
+//! Integration: joining two facts, reading JSON, applying a rule to two levels, summing up a list.
 
 use super::{NAMES, with_others};
 use crate::source::Source;
-use crate::task::Draft;
+use crate::task::{Draft, rank};
 
 const TEAMS: &[&str] = &[
     "Sales",
@@ -36,8 +36,8 @@ pub(crate) fn draft(source: &mut Source, index: u64) -> Draft {
     match index / 12 % 4 {
         0 => two_facts(source, index),
         1 => json(source, index),
-        2 => table(source, index),
-        _ => reverse(source, index),
+        2 => risk(source, index),
+        _ => summary(source, index),
     }
 }
 
@@ -78,36 +78,36 @@ fn json(source: &mut Source, index: u64) -> Draft {
     Draft::chosen(source, index, input, right, &wrong, format!("{server} is {right}"))
 }
 
-/// One cell of a table with three columns.
-fn table(source: &mut Source, index: u64) -> Draft {
-    let asks_team = source.chance(50);
-    let (person, city) = source.own_pair(NAMES.len(), CITIES.len());
-    let team = loop {
-        let (candidate, team) = source.own_pair(NAMES.len(), TEAMS.len());
-        if candidate == person {
-            break team;
-        }
-    };
-    let people = with_others(source, NAMES, person, 2);
-    let teams = with_others(source, TEAMS, team, 2);
-    let cities = with_others(source, CITIES, city, 2);
-    let mut rows: Vec<String> =
-        (0..3).map(|row| format!("{} | {} | {}", people[row], teams[row], cities[row])).collect();
-    source.shuffle(&mut rows);
-    let (column, values) = if asks_team { ("team", teams) } else { ("city", cities) };
-    let (person, right) = (people[0], values[0]);
-    let input = format!("name | team | city / {} / Which {column} has {person}?", rows.join(" / "));
-    let reason = format!("the row of {person} says {right}");
-    Draft::chosen(source, index, input, right, &values[1..], reason)
+/// The level that a rule makes of two.
+fn risk(source: &mut Source, index: u64) -> Draft {
+    const LEVELS: [&str; 4] = ["low", "medium", "high", "critical"];
+    let server = source.own(SERVERS);
+    let (impact, likelihood) = (source.position(LEVELS.len()), source.position(LEVELS.len()));
+    let takes_higher = source.chance(50);
+    let (word, level) =
+        if takes_higher { ("higher", impact.max(likelihood)) } else { ("lower", impact.min(likelihood)) };
+    let (right, wrong) = (LEVELS[level], source.others(&LEVELS, &[LEVELS[level]], 3));
+    let (impact, likelihood) = (LEVELS[impact], LEVELS[likelihood]);
+    let input = format!("{server}: impact {impact}, likelihood {likelihood}. The risk is the {word} of the two. Risk?");
+    let reason = format!("{right} is the {word} of {impact} and {likelihood}");
+    Draft::chosen(source, index, input, right, &wrong, reason)
 }
 
-/// The key that has a given value.
-fn reverse(source: &mut Source, index: u64) -> Draft {
-    let pairs = server_states(source);
-    let (right, state) = pairs[0];
-    let mut lines: Vec<String> = pairs.iter().map(|(server, state)| format!("{server}={state}")).collect();
-    source.shuffle(&mut lines);
-    let wrong = [pairs[1].0, pairs[2].0];
-    let input = format!("{} Which one is {state}?", lines.join(" "));
-    Draft::chosen(source, index, input, right, &wrong, format!("{right}={state}"))
+/// How many servers of a list are down.
+fn summary(source: &mut Source, index: u64) -> Draft {
+    const COUNTS: [&str; 4] = ["none", "one", "two", "three"];
+    let first = source.own(SERVERS);
+    let mut servers = source.others(SERVERS, &[first], 2);
+    servers.push(first);
+    let down = rank(index, COUNTS.len());
+    let mut states: Vec<&str> = (0..servers.len()).map(|place| if place < down { "down" } else { "up" }).collect();
+    source.shuffle(&mut states);
+    let fields: Vec<String> =
+        servers.iter().zip(&states).map(|(server, state)| format!("\"{server}\": \"{state}\"")).collect();
+    Draft {
+        input: format!("{{{}}} How many are down?", fields.join(", ")),
+        choices: COUNTS.iter().map(ToString::to_string).collect(),
+        answer: down,
+        reason: format!("{} of three {} down", COUNTS[down], if down == 1 { "is" } else { "are" }),
+    }
 }

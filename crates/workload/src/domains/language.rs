@@ -85,24 +85,11 @@ fn past(source: &mut Source, index: u64) -> Draft {
 }
 
 fn agreement(source: &mut Source, index: u64) -> Draft {
-    const SUBJECTS: &[(&str, bool)] = &[
-        ("The dog", false),
-        ("The dogs", true),
-        ("My sister", false),
-        ("My sisters", true),
-        ("The new house", false),
-        ("The new houses", true),
-        ("This song", false),
-        ("These songs", true),
-        ("Our neighbor", false),
-        ("Our neighbors", true),
-        ("The children", true),
-        ("The child", false),
-        ("His old car", false),
-        ("His old cars", true),
-        ("The teacher", false),
-        ("The teachers", true),
-    ];
+    // Determiners for one and for many; the pair with the noun's form decides the split.
+    const DETERMINERS: &[[&str; 2]] =
+        &[["The", "The"], ["My", "My"], ["This", "These"], ["Our", "Our"], ["His", "His"], ["That", "Those"]];
+    const NOUNS: &[&str] =
+        &["dog", "sister", "house", "song", "neighbor", "car", "teacher", "letter", "picture", "friend"];
     const REST: &[&str] = &[
         "in the park",
         "near the station",
@@ -116,7 +103,10 @@ fn agreement(source: &mut Source, index: u64) -> Draft {
         "here since May",
         "from the north",
     ];
-    let (subject, is_plural) = SUBJECTS[source.own_position(SUBJECTS.len())];
+    let (determiner, form) = source.own_pair(DETERMINERS.len(), NOUNS.len() * 2);
+    let is_plural = form % 2 == 1;
+    let ending = if is_plural { "s" } else { "" };
+    let subject = format!("{} {}{ending}", DETERMINERS[determiner][form % 2], NOUNS[form / 2]);
     let (singular, plural) = [("is", "are"), ("was", "were"), ("has been", "have been")][source.position(3)];
     let (right, wrong) = if is_plural { (plural, singular) } else { (singular, plural) };
     let input = format!("{subject} ... {}.", source.any(REST));
