@@ -1,7 +1,8 @@
-//! Speed of whole models: `cargo bench -p weighbridge-engine-local --bench model [-- FILE...]`.
+//! Speed of whole models: `cargo bench -p weighbridge-engine-local --bench model [-- --threads=N FILE...]`.
 //!
 //! Without a file it measures random weights at the shape of GPT-2 (124 M parameters), in Q8_0 and in F32. Each figure
-//! is the best of several repetitions: on a machine that others use too, only the best says what the code can do.
+//! is the best of several repetitions: on a machine that others use too, only the best says what the code can do. The
+//! processor time beside it, all threads together, depends less on others; with one thread it is the work itself.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::path::{Path, PathBuf};
@@ -14,15 +15,17 @@ use weighbridge_engine_local::synth::{Shape, synthesize};
 use weighbridge_engine_local::{LocalEngine, LocalOptions};
 use weighbridge_types::time::{Clock, Stamp};
 
-const REPETITIONS: usize = 5;
+const REPETITIONS: u32 = 5;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let files: Vec<PathBuf> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).map(Into::into).collect();
+    let (flags, files): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
+    let threads = flags.iter().find_map(|flag| flag.strip_prefix("--threads=")?.parse().ok());
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let files = if files.is_empty() { make_models(folder.path()) } else { files };
+    let files = if files.is_empty() { make_models(folder.path()) } else { files.into_iter().map(Into::into).collect() };
     for file in files {
-        measure(&file).await;
+        println!("{}", file.display());
+        measure(&file, LocalOptions { threads, ..LocalOptions::default() }).await;
     }
 }
 
@@ -35,41 +38,64 @@ fn make_models(folder: &Path) -> Vec<PathBuf> {
     [BlockType::Q8_0, BlockType::F32].map(make).to_vec()
 }
 
-async fn measure(file: &Path) {
+async fn measure(file: &Path, options: LocalOptions) {
     let clock = Clock::start();
-    let engine = LocalEngine::load(file, LocalOptions::default()).expect("the model can be loaded");
-    println!("{}", file.display());
-    println!("  load                      {:8.1} ms", clock.now().as_nanos() as f64 / 1e6);
-    run(&engine, clock, 16, 2).await;
-    println!("  load and first answer     {:8.1} ms", clock.now().as_nanos() as f64 / 1e6);
+    let engine = LocalEngine::load(file, options).expect("the model can be loaded");
+    print("load", Cost { wall: clock.now() - Stamp::default(), processor: Duration::ZERO }, 1.0, "load");
+    run(&engine, clock, 16, 1).await;
+    print(
+        "load and first token",
+        Cost { wall: clock.now() - Stamp::default(), processor: Duration::ZERO },
+        1.0,
+        "load",
+    );
     for prompt in [128, 512] {
-        let mut best = Duration::MAX;
-        for _ in 0..REPETITIONS {
-            let start = clock.now();
-            best = best.min(run(&engine, clock, prompt, 1).await[0] - start);
-        }
-        println!("  TTFT, {prompt} tokens          {:8.1} ms", best.as_secs_f64() * 1e3);
+        let cost = best(clock, async || drop(run(&engine, clock, prompt, 1).await)).await;
+        print(&format!("first token after {prompt}"), cost, 1.0, "token");
     }
     for context in [16, 900] {
-        let mut best = 0.0_f64;
-        for _ in 0..REPETITIONS {
-            let stamps = run(&engine, clock, context, 65).await;
-            best = best.max(64.0 / (stamps[64] - stamps[0]).as_secs_f64());
-        }
-        println!("  decode after {context:3} tokens    {best:8.1} tokens/s");
+        let first = best(clock, async || drop(run(&engine, clock, context, 1).await)).await;
+        let all = best(clock, async || drop(run(&engine, clock, context, 33).await)).await;
+        let cost = Cost { wall: all.wall - first.wall, processor: all.processor - first.processor };
+        print(&format!("decode after {context}"), cost, 32.0, "token");
     }
     for concurrency in [1, 2, 4, 8] {
-        let mut best = 0.0_f64;
-        for _ in 0..REPETITIONS {
-            let start = clock.now();
+        let together = async || {
             let requests = (0..concurrency).map(|_| run(&engine, clock, 128, 30));
             futures_util::future::join_all(requests).await;
-            best = best.max(f64::from(concurrency) / (clock.now() - start).as_secs_f64());
-        }
-        println!("  {concurrency} at once, 128/30 tokens  {best:8.2} requests/s");
+        };
+        let cost = best(clock, together).await;
+        print(&format!("{concurrency} at once, 128/30 tokens"), cost, f64::from(concurrency), "request");
     }
-    println!("  peak resident memory      {:8.1} MB", peak_resident_bytes() / 1e6);
-    println!("  {:?}", engine.memory());
+    println!("  peak resident memory {:.0} MB, {:?}", peak_resident_bytes() / 1e6, engine.memory());
+}
+
+/// What something took.
+#[derive(Clone, Copy)]
+struct Cost {
+    wall: Duration,
+    processor: Duration,
+}
+
+async fn best(clock: Clock, work: impl AsyncFn()) -> Cost {
+    let mut best = Cost { wall: Duration::MAX, processor: Duration::MAX };
+    for _ in 0..REPETITIONS {
+        let (start, processor) = (clock.now(), processor_time());
+        work().await;
+        best.wall = best.wall.min(clock.now() - start);
+        best.processor = best.processor.min(processor_time().saturating_sub(processor));
+    }
+    best
+}
+
+fn print(what: &str, cost: Cost, count: f64, unit: &str) {
+    let (wall, processor) = (cost.wall.as_secs_f64() / count, cost.processor.as_secs_f64() / count);
+    println!(
+        "  {what:28} {:9.2} ms/{unit} {:9.2} {unit}s/s {:9.2} ms processor time",
+        1e3 * wall,
+        1.0 / wall,
+        1e3 * processor
+    );
 }
 
 /// Generates and returns the stamps of the tokens.
@@ -93,4 +119,14 @@ fn peak_resident_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     line.trim_end_matches("kB").trim().parse::<f64>().unwrap_or_default() * 1024.0
+}
+
+/// Of all threads of this process so far; zero where the system does not say.
+fn processor_time() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanos = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }

@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn special_tokens_are_known_to_the_template() {
-        let rendered = render(Some("{{ bos_token }}{{ messages[0]['content'] }}{{ eos_token }}"), &[say(Role::User, "x")]);
+        let rendered =
+            render(Some("{{ bos_token }}{{ messages[0]['content'] }}{{ eos_token }}"), &[say(Role::User, "x")]);
         assert_eq!(rendered.unwrap().text, "<s>x</s>");
     }
 

@@ -147,10 +147,7 @@ impl Engine for LocalEngine {
         }))
     }
 
-    fn score(
-        &self,
-        request: ScoreRequest,
-    ) -> BoxFuture<'_, std::result::Result<Vec<ScoredContinuation>, EngineError>> {
+    fn score(&self, request: ScoreRequest) -> BoxFuture<'_, std::result::Result<Vec<ScoredContinuation>, EngineError>> {
         let (answer, scored) = oneshot::channel();
         let submitted = self.submit(Command::Score(ScoreJob { request, answer }));
         Box::pin(async move {

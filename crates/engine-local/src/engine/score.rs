@@ -62,10 +62,10 @@ impl Worker {
             // A token that the prompt was read past is read again, without being scored.
             let skipped = first + scored.log_probabilities.len() - start - 1;
             let logits = self.model.logits(&mut self.compute, &mut self.scratch, skipped..end - start);
-            for (logits, &token) in logits.chunks_exact(self.preparation.config.vocab).zip(&text[start + skipped + 1..]) {
-                let likeliest = likeliest(logits).ok_or_else(|| EngineError::Failed {
-                    problem: crate::sampling::LogitsError.to_string(),
-                })?;
+            for (logits, &token) in logits.chunks_exact(self.preparation.config.vocab).zip(&text[start + skipped + 1..])
+            {
+                let likeliest = likeliest(logits)
+                    .ok_or_else(|| EngineError::Failed { problem: crate::sampling::LogitsError.to_string() })?;
                 scored.is_greedy &= likeliest == token;
                 scored.log_probabilities.push(log_probability(logits, token));
             }

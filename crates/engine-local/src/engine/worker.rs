@@ -150,8 +150,7 @@ impl Worker {
 
 /// Turns a panic into an error, so that one bad request does not end the thread.
 fn guarded<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(EngineError::Failed { problem: describe(&*panic) }))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(EngineError::Failed { problem: describe(&*panic) }))
 }
 
 fn describe(panic: &(dyn Any + Send)) -> String {

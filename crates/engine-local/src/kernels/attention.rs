@@ -49,7 +49,8 @@ fn add_weighted(weights: &[f32; STEP], values: &[f32], shrink: f32, out: &mut [f
     let dims = out.len();
     let (spans, rest) = out.as_chunks_mut::<SPAN>();
     for (number, span) in spans.iter_mut().enumerate() {
-        let mut sums = span.map(|value| value * shrink);
+        let mut sums = *span;
+        sums.iter_mut().for_each(|sum| *sum *= shrink);
         for (&weight, values) in weights.iter().zip(values.chunks_exact(dims)) {
             let values = &values[number * SPAN..][..SPAN];
             for (sum, value) in sums.iter_mut().zip(values) {

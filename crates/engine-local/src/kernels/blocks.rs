@@ -53,7 +53,7 @@ impl Blocks for Q8_0 {
 
     #[inline(always)]
     fn codes(block: &[u8], _group: usize) -> [i8; BLOCK] {
-        run(block, 2).map(u8::cast_signed)
+        signed(run(block, 2))
     }
 }
 
@@ -98,16 +98,18 @@ impl Affine {
         const SIX: u32 = 0x3f3f_3f3f;
         const FOUR: u32 = 0x0f0f_0f0f;
         const TWO: u32 = 0x0303_0303;
-        let word = |at| u32::from_le_bytes(std::array::from_fn(|i| block[at + i]));
+        let word = |at| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
         let (first, second, third) = (word(4), word(8), word(12));
         let join = |early: u32, late: u32| (u64::from(late) << 32 | u64::from(early)).to_le_bytes();
         let scales = join(first & SIX, third & FOUR | (first >> 6 & TWO) << 4);
         let minimums = join(second & SIX, third >> 4 & FOUR | (second >> 6 & TWO) << 4);
         let (step, minimum_step) = (f16(u16_at(block, 0)), f16(u16_at(block, 2)));
-        Self {
-            scales: scales.map(|code| step * f32::from(code)),
-            minimums: minimums.map(|code| minimum_step * f32::from(code)),
+        let mut affine = Self { scales: [0.0; 8], minimums: [0.0; 8] };
+        for group in 0..8 {
+            affine.scales[group] = step * f32::from(scales[group]);
+            affine.minimums[group] = minimum_step * f32::from(minimums[group]);
         }
+        affine
     }
 }
 
@@ -135,7 +137,11 @@ impl Blocks for Q4K {
     #[inline(always)]
     fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
         let shift = 4 * (group % 2);
-        run(block, 16 + 32 * (group / 2)).map(|byte| (byte >> shift & 15).cast_signed())
+        let mut codes = run(block, 16 + 32 * (group / 2));
+        for code in &mut codes {
+            *code = *code >> shift & 15;
+        }
+        signed(codes)
     }
 }
 
@@ -215,7 +221,20 @@ fn u16_at(block: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([block[at], block[at + 1]])
 }
 
+/// 32 bytes of a block. Plain loops and copies here: the adapters of arrays are not always inlined, and a call for
+/// each block costs more than its arithmetic.
 #[inline(always)]
 fn run(block: &[u8], at: usize) -> [u8; BLOCK] {
-    std::array::from_fn(|i| block[at + i])
+    let mut bytes = [0; BLOCK];
+    bytes.copy_from_slice(&block[at..at + BLOCK]);
+    bytes
+}
+
+#[inline(always)]
+fn signed(bytes: [u8; BLOCK]) -> [i8; BLOCK] {
+    let mut codes = [0; BLOCK];
+    for (code, byte) in codes.iter_mut().zip(bytes) {
+        *code = byte.cast_signed();
+    }
+    codes
 }

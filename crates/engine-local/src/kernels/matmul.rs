@@ -184,3 +184,103 @@ fn part_of<B: Blocks>(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], mut part:
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::formats::Bytes;
+
+    /// Values in -1 to 1 without a pattern.
+    fn noise(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+    }
+
+    fn weight(block_type: BlockType, rows: usize, columns: usize, seed: usize) -> Tensor {
+        let row_bytes = block_type.row_bytes(columns).unwrap();
+        let mut bytes = vec![0; rows * row_bytes];
+        for (row, values) in bytes.chunks_mut(row_bytes).zip(noise(rows * columns, seed).chunks(columns)) {
+            block_type.quantize(values, row);
+        }
+        Tensor::new("w", vec![rows, columns], block_type, Bytes::copy_from(&bytes)).unwrap()
+    }
+
+    fn product(isa: Isa, threads: usize, weight: &Tensor, x: &[f32]) -> Vec<f32> {
+        let mut blocks = Vec::new();
+        let mut out = vec![f32::NAN; x.len() / weight.cols() * weight.rows()];
+        let mut compute = Compute::new(isa, threads).unwrap();
+        compute.matmul(weight, &mut Activations::new(x, weight.cols(), &mut blocks), &mut out);
+        out
+    }
+
+    /// The activations as the integer products see them: rounded to their blocks' steps.
+    fn rounded(isa: Isa, x: &[f32]) -> Vec<f32> {
+        let mut blocks = Vec::new();
+        let mut pool = Pool::new(1).unwrap();
+        let mut x = Activations::new(x, x.len(), &mut blocks);
+        let blocks = x.quantized(isa, &mut pool);
+        blocks.iter().flat_map(|block| block.codes.map(|code| f32::from(code) * block.scale)).collect()
+    }
+
+    /// The product in double precision, and the sum of its terms' magnitudes, which bounds its rounding.
+    fn exact(weight: &[f32], x: &[f32]) -> (f64, f64) {
+        let terms = weight.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x));
+        terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
+    }
+
+    fn check(block_type: BlockType, rows: usize, columns: usize, positions: usize, seed: usize) {
+        let weight = weight(block_type, rows, columns, seed);
+        let (values, x) = (weight.to_f32(), noise(positions * columns, seed + 1));
+        for isa in Isa::available() {
+            let seen = if block_type.is_float() { x.clone() } else { rounded(isa, &x) };
+            let found = product(isa, 2, &weight, &x);
+            for (position, seen) in seen.chunks(columns).enumerate() {
+                for (row, values) in values.chunks(columns).enumerate() {
+                    let (expected, size) = exact(values, seen);
+                    let found = f64::from(found[position * rows + row]);
+                    // Lanes add some hundred terms each in single precision; minimums enlarge the terms.
+                    let bound = 4e-6 * size + 4e-5;
+                    assert!((found - expected).abs() <= bound, "{found} for {expected}, {block_type} with {isa:?}");
+                }
+            }
+            for (position, x) in x.chunks(columns).enumerate() {
+                let alone = product(isa, 1, &weight, x);
+                assert_eq!(alone, found[position * rows..][..rows], "{block_type} alone with {isa:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn products_equal_the_reference_alone_and_together(
+            rows in 1_usize..40, blocks in 1_usize..4, extra in 0_usize..9, positions in 1_usize..20, seed in 0_usize..1000,
+        ) {
+            for block_type in BlockType::ALL {
+                let columns = if block_type.is_float() { 37 * blocks + extra } else { block_type.block_len() * blocks };
+                check(block_type, rows, columns, positions, seed);
+            }
+        }
+    }
+
+    #[test]
+    fn large_products_are_split_over_threads_and_pieces() {
+        for block_type in [BlockType::F32, BlockType::F16, BlockType::Q8_0, BlockType::Q6K] {
+            check(block_type, 200, 1024, 150, 3);
+        }
+    }
+
+    #[test]
+    fn extreme_codes_do_not_overflow() {
+        let mut block = vec![0x80; 34];
+        block[..2].copy_from_slice(&half::f16::ONE.to_le_bytes());
+        let weight = Tensor::new("w", vec![1, 32], BlockType::Q8_0, Bytes::copy_from(&block)).unwrap();
+        for isa in Isa::available() {
+            assert_eq!(product(isa, 1, &weight, &[127.0; 32]), [-128.0 * 127.0 * 32.0]);
+            assert_eq!(product(isa, 1, &weight, &[-127.0; 32]), [128.0 * 127.0 * 32.0]);
+            assert_eq!(product(isa, 1, &weight, &[0.0; 32]), [0.0]);
+        }
+    }
+}

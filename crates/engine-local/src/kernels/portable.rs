@@ -35,8 +35,8 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Adds lanes in the order of a halving tree.
 #[inline(always)]
 pub(super) fn add_lanes(lanes: [f32; LANES]) -> f32 {
-    let four: [f32; 4] = std::array::from_fn(|lane| lanes[lane] + lanes[lane + 4]);
-    (four[0] + four[2]) + (four[1] + four[3])
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 /// As [`float_panel`], for quantized weights; `x` holds `groups` blocks per row.

@@ -141,11 +141,14 @@ fn float_tile<const R: usize, const M: usize>(
     for at in (0..whole).step_by(LANES) {
         // SAFETY: at + 8 <= columns, and the slices hold R and M rows of that many columns.
         unsafe {
-            let x: [__m256; M] = std::array::from_fn(|m| _mm256_loadu_ps(x.as_ptr().add(m * columns + at)));
+            let mut values = [_mm256_setzero_ps(); M];
+            for (m, values) in values.iter_mut().enumerate() {
+                *values = _mm256_loadu_ps(x.as_ptr().add(m * columns + at));
+            }
             for r in 0..R {
                 let weight = _mm256_loadu_ps(weights.as_ptr().add(r * columns + at));
                 for m in 0..M {
-                    sums[r][m] = _mm256_fmadd_ps(weight, x[m], sums[r][m]);
+                    sums[r][m] = _mm256_fmadd_ps(weight, values[m], sums[r][m]);
                 }
             }
         }

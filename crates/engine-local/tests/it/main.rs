@@ -1,6 +1,7 @@
 //! The crate through its public face, on files made by the reference implementations.
 #![expect(clippy::unwrap_used, reason = "a helper that panics fails its test, which is wanted")]
 
+mod behavior;
 mod damage;
 mod engine;
 mod fixtures;

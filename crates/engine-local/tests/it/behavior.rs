@@ -1,0 +1,206 @@
+//! What the engine promises beside the right tokens: batches, cancellation, limits, memory, errors.
+
+use std::path::Path;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use weighbridge_engine::{
+    Engine, EngineError, EventKind, GenerateRequest, Message, Prompt, Role, Sampling, ScoreRequest,
+};
+use weighbridge_engine_local::LocalEngine;
+use weighbridge_engine_local::error::ModelError;
+use weighbridge_engine_local::quant::BlockType;
+use weighbridge_engine_local::synth::{Shape, synthesize};
+use weighbridge_types::request::FinishReason;
+use weighbridge_types::time::Clock;
+
+use crate::engine::{Answer, folder, generate, load, load_path, read, request};
+
+const PROMPTS: [&str; 4] = ["the quick", "error: 42", "a request for the index page, an answer", "x"];
+
+/// A model whose weights need every kind of quantized product.
+fn synthetic(block_type: BlockType, threads: usize) -> LocalEngine {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.gguf");
+    synthesize(Shape::Tiny, block_type, 1, &file).unwrap();
+    load_path(&file, threads)
+}
+
+#[tokio::test]
+async fn a_request_answers_the_same_alone_and_in_a_batch() {
+    for engine in [load("qwen2"), synthetic(BlockType::Q8_0, 2), synthetic(BlockType::Q4_0, 1)] {
+        let ask = |prompt: &&str| GenerateRequest { logprobs: Some(0), ..request(prompt, 24) };
+        let mut alone = Vec::new();
+        for prompt in &PROMPTS {
+            alone.push(generate(&engine, ask(prompt)).await);
+        }
+        let together = join_all(PROMPTS.iter().map(|prompt| generate(&engine, ask(prompt)))).await;
+        for (alone, together) in alone.iter().zip(&together) {
+            assert_eq!((&alone.tokens, &alone.log_probabilities), (&together.tokens, &together.log_probabilities));
+            assert_eq!(alone.text, together.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_stream_frees_its_memory() {
+    let engine = synthetic(BlockType::Q8_0, 2);
+    let mut long = engine.generate(request("a", 200));
+    assert!(matches!(long.next().await.unwrap().kind, EventKind::Frame(_)));
+    let held = engine.memory().unwrap().kv_held;
+    assert_eq!(held, 200 * engine.memory().unwrap().kv_per_token);
+    drop(long);
+    // This answer's slot is freed before its end is seen, and the dropped one's before that.
+    generate(&engine, request("b", 3)).await;
+    generate(&engine, request("b", 1)).await;
+    let memory = engine.memory().unwrap();
+    assert!(memory.kv_held <= 3 * memory.kv_per_token, "{memory:?}");
+    assert!(memory.kv_peak >= held && memory.scratch_held > 0);
+}
+
+#[tokio::test]
+async fn memory_is_counted_by_arithmetic() {
+    let engine = load("qwen2");
+    let config = &engine.file().config;
+    let memory = engine.memory().unwrap();
+    assert_eq!(memory.kv_per_token, (config.layers * 2 * config.kv_heads * config.head_dim * 4) as u64);
+    assert_eq!(memory.weights_expected, memory.weights_mapped + memory.weights_heap);
+    assert_eq!((memory.kv_held, memory.kv_peak), (0, 0));
+}
+
+#[tokio::test]
+async fn refusals_are_events() {
+    let engine = load("gpt2");
+    let check = async |change: fn(&mut GenerateRequest), expected: &str| {
+        let mut request = request("the quick", 4);
+        change(&mut request);
+        let answer = generate(&engine, request).await;
+        let message = answer.failure.unwrap_or_default();
+        assert!(message.contains(expected), "`{message}` for `{expected}`");
+        assert_eq!((answer.tokens.len(), answer.finish), (0, None));
+    };
+    check(|r| r.max_tokens = 0, "max_tokens is `0`").await;
+    check(|r| r.max_tokens = 125, "fit 129 tokens into a context of 128 tokens").await;
+    check(|r| r.max_tokens = u32::MAX, "into a context of 128 tokens").await;
+    check(|r| r.sampling.temperature = f32::NAN, "temperature `NaN`").await;
+    check(|r| r.sampling.top_p = -1.0, "top_p `-1`").await;
+    check(|r| r.stop = vec![String::new()], "a stop string is empty").await;
+    check(|r| r.prompt = Prompt::Tokens(vec![]), "the prompt has no token").await;
+    check(|r| r.prompt = Prompt::Text(String::new()), "the prompt has no token").await;
+    check(|r| r.prompt = Prompt::Tokens(vec![1, 300]), "token `300` is not below 300").await;
+    // The longest that fits.
+    assert_eq!(generate(&engine, request("the quick", 124)).await.tokens.len(), 124);
+}
+
+#[tokio::test]
+async fn an_answer_ends_at_a_stop_string_or_an_end_token() {
+    let engine = load("qwen3");
+    let whole = generate(&engine, request("the quick", 32)).await;
+    assert_eq!(whole.finish, Some(FinishReason::Length));
+    assert_eq!(whole.usage.unwrap().output_tokens, 32);
+    let stop = "over";
+    assert!(whole.text.contains(stop), "{}", whole.text);
+    let stopped = generate(&engine, GenerateRequest { stop: vec![stop.to_owned()], ..request("the quick", 32) }).await;
+    assert_eq!(stopped.finish, Some(FinishReason::Stop));
+    assert_eq!(Some(stopped.text.as_str()), whole.text.split(stop).next());
+    let ended = GenerateRequest { ignore_eos: false, ..hot(3, 120) };
+    let eos = engine.tokenizer().unwrap().eos()[0];
+    for seed in 0..40 {
+        let answer = generate(&engine, GenerateRequest { sampling: hot(seed, 1).sampling, ..ended.clone() }).await;
+        assert!(!answer.tokens.contains(&eos));
+        let is_full = answer.tokens.len() == 120;
+        assert_eq!(answer.finish, Some(if is_full { FinishReason::Length } else { FinishReason::Stop }));
+    }
+}
+
+/// A request whose tokens are drawn almost evenly.
+fn hot(seed: u64, max_tokens: u32) -> GenerateRequest {
+    let sampling = Sampling { temperature: 20.0, seed, ..Sampling::default() };
+    GenerateRequest { sampling, ..request("the quick", max_tokens) }
+}
+
+#[tokio::test]
+async fn the_seed_decides_what_is_drawn() {
+    let engine = load("qwen2");
+    let mut answers: Vec<Answer> = Vec::new();
+    for seed in [5, 5, 6] {
+        answers.push(generate(&engine, hot(seed, 20)).await);
+    }
+    assert_eq!(answers[0].tokens, answers[1].tokens);
+    assert_ne!(answers[0].tokens, answers[2].tokens);
+}
+
+#[tokio::test]
+async fn conversations_are_rendered_by_the_models_template() {
+    let engine = load("qwen2");
+    let messages = vec![Message { role: Role::User, content: "the fox".to_owned() }];
+    let chat = GenerateRequest { prompt: Prompt::Chat(messages), ..request("", 8) };
+    let chat = generate(&engine, chat).await;
+    let text = generate(&engine, request("user: the fox\nassistant:", 8)).await;
+    assert_eq!((chat.tokens, chat.usage), (text.tokens, text.usage));
+}
+
+#[tokio::test]
+async fn continuations_score_as_the_whole_text_does() {
+    let engine = load("gpt2");
+    let prompt = "the server was";
+    let continuations = vec![" lost".to_owned(), " the length of the answer".to_owned(), String::new()];
+    let request = ScoreRequest { prompt: prompt.to_owned(), continuations: continuations.clone() };
+    let scored = engine.score(request).await.unwrap();
+    assert!(scored[2].tokens.is_empty() && scored[2].log_probabilities.is_empty());
+    for (scored, continuation) in scored.iter().zip(&continuations).take(2) {
+        let text = format!("{prompt}{continuation}");
+        let request = ScoreRequest { prompt: String::new(), continuations: vec![text] };
+        let whole = engine.score(request).await.unwrap().remove(0);
+        assert!(whole.tokens.ends_with(&scored.tokens));
+        let tail = &whole.log_probabilities[whole.tokens.len() - scored.tokens.len()..];
+        assert_eq!(scored.log_probabilities, tail);
+    }
+    let too_long = ScoreRequest { prompt: "x".repeat(200), continuations: vec!["y".to_owned()] };
+    assert!(matches!(engine.score(too_long).await, Err(EngineError::ContextOverflow { context: 128, .. })));
+}
+
+#[tokio::test]
+async fn several_models_run_at_once() {
+    let engines = [load("gpt2"), load("qwen2"), load("qwen3")];
+    let mut alone = Vec::new();
+    for engine in &engines {
+        alone.push(generate(engine, request("the quick", 30)).await.tokens);
+    }
+    let together = join_all(engines.iter().map(|engine| generate(engine, request("the quick", 30)))).await;
+    let together: Vec<_> = together.into_iter().map(|answer| answer.tokens).collect();
+    assert_eq!(alone, together);
+}
+
+#[tokio::test]
+async fn dropping_the_engine_ends_what_runs() {
+    let engine = synthetic(BlockType::F16, 1);
+    let mut running = engine.generate(request("a", 400));
+    assert!(running.next().await.is_some());
+    drop(engine);
+    let answer = read(running).await;
+    assert!(answer.tokens.len() >= 399 || answer.failure.is_some_and(|message| message.contains("stopped")));
+}
+
+#[test]
+fn a_broken_file_is_a_typed_error() {
+    let whole = std::fs::read(folder("formats/gpt2.gguf")).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &whole[..whole.len() / 2]).unwrap();
+    let load = |path: &Path| LocalEngine::load(path, weighbridge_engine_local::LocalOptions::default());
+    assert!(matches!(load(file.path()), Err(ModelError::Broken { .. })));
+    assert!(matches!(load(Path::new("no/such/file.gguf")), Err(ModelError::Io { .. })));
+}
+
+#[tokio::test]
+async fn stamps_are_on_the_clock_of_the_request() {
+    let engine = load("gpt2");
+    let clock = Clock::start();
+    let before = clock.now();
+    let mut events = engine.generate(GenerateRequest { clock, ..request("the quick", 3) });
+    let mut last = before;
+    while let Some(event) = events.next().await {
+        assert!(event.at >= last && event.at <= clock.now());
+        last = event.at;
+    }
+}
