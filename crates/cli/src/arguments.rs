@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::exit::Exit;
+
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
 #[command(
     name = "weighbridge",
     version,
     max_term_width = 100,
-    after_help = "Start with `weighbridge bench`: it weighs the model inside this program and writes a report.\n\
-                  Exit codes: 0 passed, 1 a gate failed, 2 usage, 3 inconclusive, 4 invalid measurement, 70 a bug, \
-                  130 interrupted."
+    after_help = after_help()
 )]
 pub(crate) struct Arguments {
     /// What to do.
@@ -125,8 +125,12 @@ pub(crate) struct BenchArguments {
     /// Device of a model in this process
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: Device,
-    /// Continue a run that was stopped: its folder, or `latest`
-    #[arg(long, value_name = "RUN")]
+    /// Continue a run with its own settings: its folder, its name, or `latest`
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["quick", "full", "label", "runs", "seed", "requests", "concurrency", "lengths"]
+    )]
     pub(crate) resume: Option<String>,
     /// Print what would be done, and stop
     #[arg(long)]
@@ -298,4 +302,10 @@ pub(crate) struct ReferenceArguments {
     pub(crate) inconsistent: bool,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
+}
+
+fn after_help() -> String {
+    let start = "Start with `weighbridge bench`: it weighs the model inside this program and writes a report.";
+    let codes: Vec<String> = Exit::ALL.iter().map(|exit| format!("  {:>3}  {}", exit.code(), exit.meaning())).collect();
+    format!("{start}\n\nExit codes:\n{}", codes.join("\n"))
 }

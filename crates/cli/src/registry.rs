@@ -87,6 +87,14 @@ impl Registry {
         }
     }
 
+    /// Finds out whether there is such a model, without loading one: loading is measured later.
+    pub(crate) async fn check(&self, model: &ModelRef) -> Result<(), Failure> {
+        match model {
+            ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_) => Ok(()),
+            ModelRef::Endpoint(_) | ModelRef::Scripted(_) => self.load(model).await.map(drop),
+        }
+    }
+
     /// The subject of a campaign. Quantized forms are written into `scratch` first.
     pub(crate) async fn subject(
         &self,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Campaign, Gate, Identity, Previous, RecordCheck, Subject, Targets, gate};
 use weighbridge_report::{console, html};
-use weighbridge_store::{Index, Recorder, RunFolder, read_record};
+use weighbridge_store::{Index, Recorder, RunFolder};
 use weighbridge_telemetry::{SamplerSettings, SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::record::{Record, Status};
@@ -71,15 +71,14 @@ async fn weigh(
 ) -> Result<(Record, PathBuf), Failure> {
     // A model that is not there is found before anything is written.
     let scratch = tempfile::tempdir()?;
+    registry.check(&resolved.model).await?;
     let subject = registry.subject(&resolved.model, &resolved.variants, scratch.path()).await?;
-    drop(registry.load(&resolved.model).await?);
 
     let results = &arguments.results.output_dir;
-    let (folder, previous) = match &arguments.resume {
-        Some(run) => {
-            let folder = RunFolder::open(&runs::find(run, results)?)?;
-            let record = read_record(folder.path())?;
-            (folder, Some(Previous { record, rerun: resolved.rerun.clone() }))
+    let (folder, previous) = match &resolved.earlier {
+        Some(earlier) => {
+            let record = earlier.record.clone();
+            (RunFolder::open(&earlier.folder)?, Some(Previous { record, rerun: resolved.rerun.clone() }))
         }
         None => (RunFolder::create(results, "bench", &resolved.label, WallTime::now())?, None),
     };
@@ -87,7 +86,7 @@ async fn weigh(
     let root = SystemRoot::host();
     let identity = Identity {
         run_id: folder.run_id().to_owned(),
-        label: previous.as_ref().map_or_else(|| resolved.label.clone(), |previous| previous.record.label.clone()),
+        label: resolved.label.clone(),
         environment: fingerprint(&root, build(), results),
     };
     let mut sink = Readers {

@@ -142,7 +142,7 @@ fn a_run_killed_between_phases_goes_on_where_it_stopped() {
     let kept: Vec<_> = first.metrics_of(Phase::Latency).cloned().collect();
     assert!(!kept.is_empty());
 
-    let resumed = bench(folder.path(), &[script, "--quick", "--resume", "latest", "--concurrency", "1,2"]);
+    let resumed = bench(folder.path(), &["--resume", "latest"]);
     assert_eq!(resumed.run_id, first.run_id);
     assert_eq!(resumed.phase(Phase::Throughput).unwrap().status, Status::Complete);
     assert_eq!(resumed.metrics_of(Phase::Latency).cloned().collect::<Vec<_>>(), kept);
@@ -153,7 +153,7 @@ fn a_run_killed_between_phases_goes_on_where_it_stopped() {
 fn another_model_cannot_continue_a_run() {
     let folder = tempfile::tempdir().unwrap();
     bench(folder.path(), &["scripted:ttft=2ms,itl=1ms", "--quick", "--phases", "latency"]);
-    let ran = run(folder.path(), &["bench", "tiny", "--quick", "--resume", "latest"]);
+    let ran = run(folder.path(), &["bench", "tiny", "--resume", "latest"]);
     assert_eq!(ran.code, Some(2), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stderr.contains("continue run"), "{}", ran.stderr);
 }

@@ -1,11 +1,13 @@
 //! From arguments to settings: what the flags say, over the defaults of the mode.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use weighbridge_bench::{BenchSettings, Lengths, Mode, Targets};
+use weighbridge_store::read_record;
 use weighbridge_types::model_ref::ModelRef;
-use weighbridge_types::record::Phase;
+use weighbridge_types::record::{Phase, Record};
 
+use super::super::runs;
 use crate::arguments::BenchArguments;
 use crate::failure::Failure;
 use crate::registry::{self, Variants};
@@ -21,23 +23,63 @@ pub(super) struct Resolved {
     pub(super) targets: Option<Targets>,
     /// Phases to run again when a run is continued: those that were named.
     pub(super) rerun: Vec<Phase>,
+    /// The run to continue.
+    pub(super) earlier: Option<Earlier>,
+}
+
+/// A run that is to be continued.
+#[derive(Debug)]
+pub(super) struct Earlier {
+    pub(super) folder: PathBuf,
+    pub(super) record: Record,
 }
 
 impl Resolved {
     pub(super) fn from_arguments(arguments: &BenchArguments) -> Result<Self, Failure> {
-        let model: ModelRef = match arguments.model.as_ref().or(arguments.model_flag.as_ref()) {
-            Some(reference) => reference.parse()?,
-            None => ModelRef::Tiny,
-        };
         let named = arguments.phases.iter().map(|name| phase(name)).collect::<Result<Vec<_>, _>>()?;
+        let earlier = arguments.resume.as_deref().map(|run| Earlier::find(run, arguments)).transpose()?;
+        let recorded = earlier.as_ref().map(|earlier| earlier.record.engine.model_ref.as_str());
+        let reference = arguments.model.as_deref().or(arguments.model_flag.as_deref()).or(recorded);
+        let model: ModelRef = reference.map_or(Ok(ModelRef::Tiny), str::parse)?;
+        let (settings, label) = match &earlier {
+            Some(earlier) => (earlier.settings(&named)?, earlier.record.label.clone()),
+            None => {
+                let label = arguments.label.clone().unwrap_or_else(|| default_label(&model));
+                (settings(arguments, &named)?, label)
+            }
+        };
         Ok(Self {
             variants: variants(&arguments.variants)?,
-            label: arguments.label.clone().unwrap_or_else(|| default_label(&model)),
-            settings: settings(arguments, &named)?,
+            label,
+            settings,
             targets: arguments.targets.as_deref().map(targets).transpose()?,
             rerun: named,
+            earlier,
             model,
         })
+    }
+}
+
+impl Earlier {
+    fn find(run: &str, arguments: &BenchArguments) -> Result<Self, Failure> {
+        let folder = runs::find(run, &arguments.results.output_dir)?;
+        let record = read_record(&folder)?;
+        Ok(Self { folder, record })
+    }
+
+    /// The settings of that run. Phases that it left out, and that are named now, are added.
+    fn settings(&self, named: &[Phase]) -> Result<BenchSettings, Failure> {
+        let settings = serde_json::from_value::<BenchSettings>(self.record.settings.clone());
+        let mut settings = settings.map_err(|error| {
+            let what = format!("read the settings of run `{}`: {error}", self.record.run_id);
+            Failure::usage(what, "start a new run without `--resume`")
+        })?;
+        for phase in named {
+            if !settings.phases.contains(phase) {
+                settings.phases.push(*phase);
+            }
+        }
+        Ok(settings)
     }
 }
 
