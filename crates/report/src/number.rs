@@ -5,6 +5,9 @@ use weighbridge_types::metric::{Metric, MetricInterval};
 /// The confidence that intervals have unless they say otherwise.
 const USUAL_CONFIDENCE: f64 = 0.95;
 
+/// Stands for a number that overflows in the unit it would be shown in.
+const OFF_SCALE: &str = "off scale";
+
 /// Byte prefixes with their size.
 const BYTES: [(&str, f64); 5] =
     [("TiB", 1_099_511_627_776.0), ("GiB", 1_073_741_824.0), ("MiB", 1_048_576.0), ("KiB", 1024.0), ("B", 1.0)];
@@ -137,6 +140,9 @@ pub(crate) fn decimals_for(value: f64, digits: i32) -> usize {
 /// A number with so many significant digits; whole numbers stay whole.
 pub(crate) fn significant(value: f64, digits: i32) -> String {
     let size = value.abs();
+    if !size.is_finite() {
+        return OFF_SCALE.to_owned();
+    }
     if size != 0.0 && !(1e-6..1e15).contains(&size) {
         return format!("{value:.2e}");
     }
@@ -145,6 +151,9 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
 
 /// A number with so many decimals; from five digits on, thousands are set apart: `12,345`.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return OFF_SCALE.to_owned();
+    }
     if value.abs() >= 1e15 {
         return format!("{value:.2e}");
     }
@@ -223,6 +232,7 @@ mod tests {
         check(123_456.7, "123,457");
         check(-0.000_000_1, "-1.00e-7");
         check(1e18, "1.00e18");
+        check(f64::INFINITY, "off scale");
         check(-1234.5, "-1234");
     }
 

@@ -30,6 +30,7 @@ pub(crate) struct Axis {
 impl Axis {
     /// An even axis that holds `low` to `high`, widened to round numbers.
     pub(crate) fn linear(low: f64, high: f64, (from, to): (f64, f64), title: impl Into<String>) -> Self {
+        let (low, high) = (drawable(low), drawable(high));
         let size = low.abs().max(high.abs());
         let high = if high - low > 1e-9 * size.max(1e-12) { high } else { low + size.max(1.0) * 0.1 };
         let count = (to - from).abs() / 55.0;
@@ -42,13 +43,16 @@ impl Axis {
             ticks.push(Tick { value: index * step, label: number::fixed(index * step, decimals) });
             index += 1.0;
         }
+        if to > from {
+            thin(&mut ticks, (to - from) / (last - first).max(1.0));
+        }
         Self { min: first * step, max: last * step, is_log: false, from, to, ticks, title: title.into() }
     }
 
     /// An axis of equal factors that holds `low` to `high`, both above zero.
     pub(crate) fn log(low: f64, high: f64, (from, to): (f64, f64), title: impl Into<String>) -> Self {
-        let low = low.max(1e-9);
-        let high = high.max(low * 1.5);
+        let low = drawable(low).max(1e-9);
+        let high = drawable(high).max(low * 1.5);
         let mut ticks = Vec::new();
         let mut decade = 10_f64.powf(low.log10().floor());
         let factors: &[f64] = if high / low > 200.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
@@ -68,7 +72,7 @@ impl Axis {
 
     /// The coordinate of a value; values outside are moved to the edge.
     pub(crate) fn at(&self, value: f64) -> f64 {
-        let value = value.clamp(self.min, self.max);
+        let value = drawable(value).clamp(self.min, self.max);
         let share = if self.is_log {
             (value / self.min).ln() / (self.max / self.min).ln()
         } else {
@@ -80,6 +84,24 @@ impl Axis {
     /// The largest value on it.
     pub(crate) fn max(&self) -> f64 {
         self.max
+    }
+}
+
+/// The value itself, within a range whose differences and ratios stay finite.
+fn drawable(value: f64) -> f64 {
+    if value.is_nan() { 0.0 } else { value.clamp(-1e15, 1e15) }
+}
+
+/// Leaves out every other number of a horizontal axis until the rest have room, `spacing` units apart.
+fn thin(ticks: &mut Vec<Tick>, mut spacing: f64) {
+    let widest = ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0);
+    while ticks.len() > 2 && spacing < super::LETTER * widest as f64 + 8.0 {
+        let mut index = 0;
+        ticks.retain(|_| {
+            index += 1;
+            index % 2 == 1
+        });
+        spacing *= 2.0;
     }
 }
 
@@ -111,12 +133,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_a_narrow_axis_do_not_touch() {
+        assert_eq!(labels(&Axis::linear(680.0, 701.0, (0.0, 50.0), "")), ["680", "720"]);
+    }
+
+    #[test]
     fn values_stay_inside() {
         let axis = Axis::linear(0.0, 10.0, (100.0, 0.0), "");
         let check = |value, expected: f64| assert!((axis.at(value) - expected).abs() < 1e-9, "{value}");
         check(0.0, 100.0);
         check(5.0, 50.0);
         check(99.0, 0.0);
+        let wild = Axis::linear(f64::MIN, f64::MAX, (100.0, 0.0), "");
+        assert!(wild.at(f64::INFINITY).is_finite() && wild.at(f64::NAN).is_finite());
         let log = Axis::log(1.0, 100.0, (0.0, 10.0), "");
         assert!((log.at(10.0) - 5.0).abs() < 1e-9);
     }

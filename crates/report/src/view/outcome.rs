@@ -7,7 +7,7 @@ use super::{Column, Table, Text, Tone, cell_words, metric_title};
 use crate::number::{self, Scale};
 
 /// A number of more characters than this is shortened.
-const LONG_NUMBER: usize = 7;
+const LONG_NUMBER: usize = 5;
 
 /// A target with its verdict.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ fn readable(text: &str) -> String {
     let mut index = 0;
     while let Some(word) = words.get(index) {
         let value = word.parse::<f64>().ok().filter(|_| word.starts_with(|c: char| c.is_ascii_digit() || c == '-'));
+        let is_range = words.get(index + 1) == Some(&"to") && words.get(index + 3) == Some(&"bytes");
         let is_bytes = words.get(index + 1).is_some_and(|next| next.trim_end_matches([';', ',', '.']) == "bytes");
         match value {
             Some(value) if is_bytes => {
@@ -53,6 +54,10 @@ fn readable(text: &str) -> String {
                 let unit = words[index + 1].replace("bytes", &scale.unit);
                 out.push(format!("{} {unit}", number::significant(scale.apply(value), 3)));
                 index += 1;
+            }
+            Some(value) if is_range => {
+                let scale = Scale::of("bytes", value);
+                out.push(scale.label(&number::significant(scale.apply(value), 3)));
             }
             Some(value) if word.len() > LONG_NUMBER => out.push(number::significant(value, 3)),
             _ => out.push((*word).to_owned()),
@@ -173,6 +178,7 @@ mod tests {
         check("< 9.5367431640625 MiB/h", "< 9.54 MiB/h");
         check("> 30 tokens/s", "> 30 tokens/s");
         check("held 2048 bytes; 20260301T1 said", "held 2 KiB; 20260301T1 said");
+        check("101916672.0000 to 169861120.0000 bytes by factors", "97.2 MiB to 162 MiB by factors");
         check("", "");
     }
 }
