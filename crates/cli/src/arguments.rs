@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Weigh a model in five phases and write a record with a report
-    Bench(BenchArguments),
+    Bench(Box<BenchArguments>),
     /// Look into model files, make them, convert them
     Model {
         #[command(subcommand)]

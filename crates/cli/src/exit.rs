@@ -23,15 +23,8 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// Every outcome, for the help text.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Pass,
-        Self::GateFailed,
-        Self::Usage,
-        Self::Inconclusive,
-        Self::Invalid,
-        Self::Bug,
-        Self::Interrupted,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Pass, Self::GateFailed, Self::Usage, Self::Inconclusive, Self::Invalid, Self::Bug, Self::Interrupted];
 
     /// The number.
     pub(crate) const fn code(self) -> u8 {
@@ -50,7 +43,9 @@ impl Exit {
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
             Self::Pass => "done; every gate passed",
-            Self::GateFailed => "a gate failed: a target of `--targets` was missed, or `report check` found a contradiction",
+            Self::GateFailed => {
+                "a gate failed: a target of `--targets` was missed, or `report check` found a contradiction"
+            }
             Self::Usage => "the command line, a file or a setting is wrong",
             Self::Inconclusive => "a gate cannot be decided: the limit lies inside the interval",
             Self::Invalid => "no valid measurement: nothing succeeded, or the target cannot be reached",

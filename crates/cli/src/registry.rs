@@ -74,7 +74,8 @@ impl Registry {
         match model {
             ModelRef::Tiny => {
                 let options = self.local_options(model);
-                blocking(move || Ok(Arc::new(LocalEngine::from_bytes(embedded::tiny(), options)?) as Arc<dyn Engine>)).await
+                blocking(move || Ok(Arc::new(LocalEngine::from_bytes(embedded::tiny(), options)?) as Arc<dyn Engine>))
+                    .await
             }
             ModelRef::Gguf(path) | ModelRef::Safetensors(path) => {
                 let (path, options) = (path.clone(), self.local_options(model));
@@ -109,9 +110,7 @@ impl Registry {
                 std::fs::write(&file, embedded::tiny())?;
                 self.variants(model, &file, variants, scratch).await?
             }
-            ModelRef::Gguf(path) | ModelRef::Safetensors(path) => {
-                self.variants(model, path, variants, scratch).await?
-            }
+            ModelRef::Gguf(path) | ModelRef::Safetensors(path) => self.variants(model, path, variants, scratch).await?,
             ModelRef::Endpoint(_) | ModelRef::Scripted(_) => Vec::new(),
         };
         Ok(Subject { model_ref: model.to_string(), load, variants })
@@ -162,8 +161,7 @@ impl Registry {
             Variants::Usual => Vec::new(),
             Variants::Of(types) => types.iter().copied().filter(|to| *to != own).collect(),
         };
-        let itself =
-            Variant { name: own.to_string(), load: self.factory(model.clone()), file_bytes: Some(file_bytes) };
+        let itself = Variant { name: own.to_string(), load: self.factory(model.clone()), file_bytes: Some(file_bytes) };
         let mut all = vec![itself];
         for to in wanted {
             let (input, output) = (path.to_owned(), scratch.join(format!("{to}.gguf")));
@@ -208,9 +206,7 @@ pub(crate) fn block_type(text: &str) -> Result<BlockType, Failure> {
 }
 
 /// Runs work that takes long on a thread of its own.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.unwrap_or_else(|panic| {
         Err(Failure::new(crate::exit::Exit::Bug, format!("load the model: {panic}"), "report this as a bug"))

@@ -17,8 +17,13 @@ use crate::context::{Context, Output};
 use crate::driver::{Stop, Ticket};
 use crate::prompts::Prepared;
 
-/// Requests before the series, as a share of it: allocators and the engine's buffers find their size in them.
+/// Requests before the series, as a share of it: allocators, the engine's buffers and the recorder's find their size in
+/// them.
 const SETTLING: u32 = 5;
+
+/// Requests before the series, as far as half the phase's time allows. After fewer, the last buffers to fill were seen
+/// to look like growth of some 100 bytes per request.
+const LEAST_SETTLING: u32 = 100;
 
 /// Share of the memory limit that instances may fill; the rest is for the system.
 const USABLE: f64 = 0.9;
@@ -40,7 +45,7 @@ pub(crate) async fn run(context: &mut Context<'_>, output: &mut Output) -> Resul
         return Ok(());
     }
     let peak = PeakMeter::start(context.root);
-    let settling = settings.memory_requests.div_ceil(SETTLING);
+    let settling = settings.memory_requests.div_ceil(SETTLING).max(LEAST_SETTLING);
     let prompts = context.prompts(0);
     let requests = prompts.prepare(settings.memory_lengths, 0, settling + settings.memory_requests);
     if context.run == 1

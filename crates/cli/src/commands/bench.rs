@@ -89,10 +89,8 @@ async fn weigh(
         label: resolved.label.clone(),
         environment: fingerprint(&root, build(), results),
     };
-    let mut sink = Readers {
-        recorder: Some(Recorder::start(folder)?),
-        progress: Progress::new(std::io::stderr().is_terminal()),
-    };
+    let mut sink =
+        Readers { recorder: Some(Recorder::start(folder)?), progress: Progress::new(std::io::stderr().is_terminal()) };
     let campaign = campaign(resolved, subject, identity, root, cancel);
     let ended = campaign.run(previous, &mut sink).await;
     sink.progress.clear();

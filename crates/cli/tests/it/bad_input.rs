@@ -119,7 +119,12 @@ fn endpoints_that_are_none() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     // Port 9 of the loopback interface: nothing listens there.
-    check(folder, &["bench", "openai:http://127.0.0.1:9/v1#m"], 4, &["http://127.0.0.1:9", "hint: check that the server"]);
+    check(
+        folder,
+        &["bench", "openai:http://127.0.0.1:9/v1#m"],
+        4,
+        &["http://127.0.0.1:9", "hint: check that the server"],
+    );
     let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\n\r\n<html>hi</html>";
     let url = answering(page);
     check(folder, &["bench", &format!("openai:{url}/v1#m")], 4, &[&url, "hint:"]);

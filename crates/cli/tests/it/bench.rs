@@ -171,7 +171,9 @@ fn an_interrupt_keeps_a_valid_partial_record() {
         .unwrap();
     // The record appears when the run has begun.
     let results = folder.path().join("results");
-    while !(results.is_dir() && fs::read_dir(&results).unwrap().any(|run| run.unwrap().path().join("record.json").exists())) {
+    while !(results.is_dir()
+        && fs::read_dir(&results).unwrap().any(|run| run.unwrap().path().join("record.json").exists()))
+    {
         std::thread::yield_now();
     }
     let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

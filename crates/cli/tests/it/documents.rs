@@ -67,8 +67,7 @@ fn every_documented_command_does_what_it_says() {
             let line = command.line.replace(DOCUMENTED_ENDPOINT, &endpoint.url());
             let arguments = line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("weighbridge "));
             let arguments = arguments.unwrap_or_else(|| panic!("{}: `{line}` is not ours", document.display()));
-            let output =
-                weighbridge().current_dir(folder.path()).args(arguments.split_whitespace()).output().unwrap();
+            let output = weighbridge().current_dir(folder.path()).args(arguments.split_whitespace()).output().unwrap();
             assert_eq!(
                 output.status.code(),
                 Some(command.exit_code),

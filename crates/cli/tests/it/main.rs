@@ -1,5 +1,7 @@
 //! End to end through the real binary, and the rules of the repository.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
+
 mod bad_input;
 mod bench;
 mod browser;

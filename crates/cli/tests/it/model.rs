@@ -34,7 +34,8 @@ fn quantizing_says_what_it_saves_and_costs() {
     assert_eq!(bytes("output_bytes"), fs::metadata(folder.join("small.gguf")).unwrap().len());
     assert!(bytes("output_bytes") < bytes("input_bytes") * 6 / 10);
     assert!(outcome["report"]["error"]["rmse"].as_f64().unwrap() > 0.0);
-    let record = bench(folder, &["gguf:small.gguf", "--quick", "--phases", "latency", "--lengths", "32/8", "--requests", "3"]);
+    let record =
+        bench(folder, &["gguf:small.gguf", "--quick", "--phases", "latency", "--lengths", "32/8", "--requests", "3"]);
     assert_eq!(record.engine.quantization.as_deref(), Some("Q8_0"));
 }
 

@@ -127,9 +127,8 @@ fn targets(path: &Path) -> Result<Targets, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::usage(format!("read the targets file `{}`: {error}", path.display()), "name an existing file")
     })?;
-    Targets::from_text(&text).map_err(|error| {
-        Failure::usage(format!("use the targets file `{}`: {error}", path.display()), error.hint())
-    })
+    Targets::from_text(&text)
+        .map_err(|error| Failure::usage(format!("use the targets file `{}`: {error}", path.display()), error.hint()))
 }
 
 /// A label from the model's name, in the characters that a folder's name may have.
@@ -139,9 +138,7 @@ fn default_label(model: &ModelRef) -> String {
         ModelRef::Gguf(path) | ModelRef::Safetensors(path) => {
             path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
         }
-        ModelRef::Endpoint(endpoint) => {
-            endpoint.model.clone().unwrap_or_else(|| endpoint.preset.name().to_owned())
-        }
+        ModelRef::Endpoint(endpoint) => endpoint.model.clone().unwrap_or_else(|| endpoint.preset.name().to_owned()),
         ModelRef::Scripted(_) => "scripted".to_owned(),
     };
     let kept: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();

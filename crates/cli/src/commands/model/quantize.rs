@@ -101,11 +101,7 @@ fn text(outcome: &Outcome) -> String {
     let share = 100.0 * report.output_bytes as f64 / report.input_bytes.max(1) as f64;
     let mut lines = vec![
         format!("wrote         {}", outcome.output.display()),
-        format!(
-            "size          {} → {} ({share:.1} %)",
-            ByteSize(report.input_bytes),
-            ByteSize(report.output_bytes)
-        ),
+        format!("size          {} → {} ({share:.1} %)", ByteSize(report.input_bytes), ByteSize(report.output_bytes)),
         format!(
             "weight error  RMSE {:.3e}, {} of the weights' own RMS, largest {:.3e}",
             report.error.rmse,
@@ -126,9 +122,8 @@ fn pairs<'a>(metrics: &'a [Metric], name: &'a str) -> impl Iterator<Item = Strin
     };
     let is_shown = |metric: &&Metric| matches!(metric.statistic, Statistic::Value | Statistic::Mean);
     of("before").filter(is_shown).filter_map(move |before| {
-        let same = |after: &&Metric| {
-            after.statistic == before.statistic && after.cell.get("task") == before.cell.get("task")
-        };
+        let same =
+            |after: &&Metric| after.statistic == before.statistic && after.cell.get("task") == before.cell.get("task");
         let after = of("after").find(same)?;
         let task = before.cell.get("task").map_or_else(String::new, |task| format!(" {task}"));
         Some(format!("{:<13} {} → {}  {}", format!("{name}{task}"), figure(before), figure(after), before.unit))
