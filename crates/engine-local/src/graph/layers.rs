@@ -29,6 +29,7 @@ pub(super) struct Block {
 
 /// Where queries, keys and values come from.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per layer, and a box would only add a hop")]
 pub(super) enum Input {
     /// One matrix whose rows are those of queries, keys and values, one after the other.
     Fused(Linear),

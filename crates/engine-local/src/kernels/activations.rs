@@ -76,6 +76,7 @@ impl<'a> Activations<'a> {
 
 /// Rounds to the nearest code, ties to even.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the scale holds the codes within a byte")]
 fn quantize(values: &[f32; BLOCK]) -> QuantizedBlock {
     /// Adding it leaves a whole number in the low bits: above 2^23 floats have no fraction.
     const ROUND: f32 = 12_582_912.0;

@@ -189,7 +189,7 @@ mod tests {
         let x = [-20.0, -3.0, -0.5, 0.0, 0.1, 1.0, 2.0, 30.0_f32];
         let mut found = x;
         gelu(&mut found);
-        close(&found, &x.map(|v| 0.5 * v * (1.0 + (0.797_884_56 * (v + 0.044_715 * v.powi(3))).tanh())));
+        close(&found, &x.map(|v| 0.5 * v * (1.0 + (0.797_884_6 * (v + 0.044_715 * v.powi(3))).tanh())));
         let mut found = x;
         swiglu(&mut found, &[3.0; 8]);
         close(&found, &x.map(|v| v / (1.0 + (-v).exp()) * 3.0));

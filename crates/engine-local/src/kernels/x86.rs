@@ -145,10 +145,10 @@ fn float_tile<const R: usize, const M: usize>(
             for (m, values) in values.iter_mut().enumerate() {
                 *values = _mm256_loadu_ps(x.as_ptr().add(m * columns + at));
             }
-            for r in 0..R {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let weight = _mm256_loadu_ps(weights.as_ptr().add(r * columns + at));
-                for m in 0..M {
-                    sums[r][m] = _mm256_fmadd_ps(weight, values[m], sums[r][m]);
+                for (sum, &value) in sums.iter_mut().zip(&values) {
+                    *sum = _mm256_fmadd_ps(weight, value, *sum);
                 }
             }
         }
