@@ -43,10 +43,9 @@ pub(crate) fn draft(source: &mut Source, index: u64) -> Draft {
 
 /// Person → team, team → city: where is the person?
 fn two_facts(source: &mut Source, index: u64) -> Draft {
-    let (person, city) = source.own_pair(NAMES.len(), CITIES.len());
-    let people = with_others(source, NAMES, person, 2);
+    let people = three_of_the_split(source, NAMES);
+    let (city, team) = (source.position(CITIES.len()), source.position(TEAMS.len()));
     let cities = with_others(source, CITIES, city, 2);
-    let team = source.position(TEAMS.len());
     let teams = with_others(source, TEAMS, team, 2);
     let mut facts: Vec<String> = Vec::with_capacity(6);
     for place in 0..3 {
@@ -59,19 +58,26 @@ fn two_facts(source: &mut Source, index: u64) -> Draft {
     Draft::chosen(source, index, input, cities[0], &cities[1..], reason)
 }
 
-/// Three servers with different states; the first pair is the one that is asked for.
-fn server_states(source: &mut Source) -> Vec<(&'static str, &'static str)> {
-    let (server, state) = source.own_pair(SERVERS.len(), STATES.len());
-    let servers = with_others(source, SERVERS, server, 2);
-    let states = with_others(source, STATES, state, 2);
-    servers.into_iter().zip(states).collect()
+/// Three different entries. The pair of the first two decides the split, and nothing that could be an answer does: an
+/// answer that training never showed beside a question could be ruled out without reading.
+fn three_of_the_split(source: &mut Source, table: &'static [&'static str]) -> [&'static str; 3] {
+    loop {
+        let (first, second) = source.own_pair(table.len(), table.len());
+        if first != second {
+            let (first, second) = (table[first], table[second]);
+            return [first, second, source.others(table, &[first, second], 1)[0]];
+        }
+    }
 }
 
 /// The state of one server in a JSON object.
 fn json(source: &mut Source, index: u64) -> Draft {
-    let pairs = server_states(source);
-    let (server, right) = pairs[0];
-    let mut fields: Vec<String> = pairs.iter().map(|(server, state)| format!("\"{server}\": \"{state}\"")).collect();
+    let servers = three_of_the_split(source, SERVERS);
+    let first = source.position(STATES.len());
+    let states = with_others(source, STATES, first, 2);
+    let (server, right) = (servers[0], states[0]);
+    let mut fields: Vec<String> =
+        servers.iter().zip(&states).map(|(server, state)| format!("\"{server}\": \"{state}\"")).collect();
     source.shuffle(&mut fields);
     let wrong = source.others(STATES, &[right], 3);
     let input = format!("{{{}}} What is the state of {server}?", fields.join(", "));
