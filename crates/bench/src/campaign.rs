@@ -179,8 +179,9 @@ impl Campaign {
         replace(record, result.clone());
         self.conclude(record);
         touch(record);
-        sink.event(&RunEvent::PhaseFinished { result: Box::new(result), metrics })?;
+        // Kept first, told then: whoever hears that a phase is done may rely on it.
         sink.checkpoint(record)?;
+        sink.event(&RunEvent::PhaseFinished { result: Box::new(result), metrics })?;
         Ok(hopeless.is_some())
     }
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// What stands in the place of a key.
 const REDACTED: &str = "[key]";
 
+/// Characters of a key that tell something. Providers begin theirs with up to eight that all keys share, `sk-proj-`.
+const LEAST_TELLING: usize = 10;
+
 /// A key for a server. It prints as `[key]`, has no serialized form, and is taken out of what servers say.
 #[derive(Clone)]
 pub struct Secret(Arc<str>);
@@ -21,9 +24,11 @@ impl Secret {
         &self.0
     }
 
-    /// The text with the key taken out.
+    /// The text with the key taken out, also where the server cut it short.
     pub(crate) fn redact(&self, text: &str) -> String {
-        if self.0.is_empty() { text.to_owned() } else { text.replace(&*self.0, REDACTED) }
+        let shortest = LEAST_TELLING.min(self.0.len());
+        let ends = (shortest..=self.0.len()).rev().filter(|&end| end > 0 && self.0.is_char_boundary(end));
+        ends.fold(text.to_owned(), |text, end| text.replace(&self.0[..end], REDACTED))
     }
 }
 
@@ -48,6 +53,7 @@ mod tests {
         let key = Secret::new("sk-123\n");
         assert_eq!(format!("{key} {key:?}"), "[key] [key]");
         assert_eq!(key.redact("wrong key sk-123!"), "wrong key [key]!");
+        assert_eq!(Secret::new("sk-0123456789abcdef").redact("wrong key sk-0123456789ab"), "wrong key [key]");
         assert_eq!(Secret::new(" ").redact("as it was"), "as it was");
     }
 }

@@ -154,9 +154,14 @@ fn conclude(
     }
     output::talk(&format!("record  {}", folder.display()));
     output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+    let nothing_succeeded = record.phases.iter().all(|phase| phase.tally.succeeded == 0);
     Ok(match record.status {
         Status::Interrupted => Exit::Interrupted,
         Status::Failed => Exit::Invalid,
+        _ if nothing_succeeded => {
+            output::talk("no request succeeded: there is no measurement; the notes of the phases say why");
+            Exit::Invalid
+        }
         Status::Pending | Status::Running | Status::Complete | Status::Skipped => match gate(record) {
             Gate::Passed => Exit::Pass,
             Gate::Inconclusive => Exit::Inconclusive,

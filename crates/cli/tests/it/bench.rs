@@ -87,15 +87,19 @@ fn a_dead_engine_is_an_invalid_measurement_with_a_record() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_requests() {
-    let lengths = |seed: &str| {
+fn the_same_seed_gives_the_same_items_and_answers() {
+    let items = |seed: &str| {
         let folder = tempfile::tempdir().unwrap();
-        let arguments = ["tiny", "--quick", "--phases", "quality", "--variants", "none", "--seed", seed];
-        let record = bench(folder.path(), &arguments);
-        let accuracy = record.metrics.iter().filter(|metric| metric.name == "accuracy");
-        accuracy.map(|metric| (metric.cell.to_string(), metric.value.map(f64::to_bits), metric.n)).collect::<Vec<_>>()
+        bench(folder.path(), &["tiny", "--quick", "--phases", "quality", "--variants", "none", "--seed", seed]);
+        let log = weighbridge_store::read_log(&run_folder(folder.path())).unwrap();
+        log.items().map(|item| (item.item.clone(), item.expected.clone(), item.given.clone())).collect::<Vec<_>>()
     };
-    assert_eq!(lengths("7"), lengths("7"));
+    // How many items fit into the time differs; those that were asked do not.
+    let (first, second, other) = (items("7"), items("7"), items("8"));
+    let common = first.len().min(second.len());
+    assert!(common >= 10, "only {common} items were asked");
+    assert_eq!(first[..common], second[..common]);
+    assert_ne!(first[..common], other[..common.min(other.len())]);
 }
 
 #[test]

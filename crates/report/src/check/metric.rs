@@ -51,7 +51,9 @@ impl Checker<'_> {
                     "a value that is unavailable",
                     "where the value comes from",
                 );
-                let is_founded = metric.provenance != Provenance::Measured || metric.n > 0;
+                // A count of nothing rests on nothing.
+                let is_count_of_none = metric.unit == "requests" && metric.value.is_some_and(|value| value <= 0.0);
+                let is_founded = metric.provenance != Provenance::Measured || metric.n > 0 || is_count_of_none;
                 self.of_metric(is_founded, "count", metric, "measured with n = 0", "n of at least 1");
             }
             None => {
