@@ -23,7 +23,7 @@ const SETTLING: u32 = 5;
 
 /// Requests before the series, as far as half the phase's time allows. After fewer, the last buffers to fill were seen
 /// to look like growth of some 100 bytes per request.
-const LEAST_SETTLING: u32 = 100;
+const LEAST_SETTLING: u32 = 200;
 
 /// Share of the memory limit that instances may fill; the rest is for the system.
 const USABLE: f64 = 0.9;
