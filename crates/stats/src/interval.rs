@@ -46,6 +46,8 @@ pub enum Method {
     StudentT,
     /// Student's t on the means of non-overlapping batches of a dependent series.
     BatchMeans,
+    /// Student's t on as many values as a dependent series is worth.
+    EffectiveT,
     /// Percentiles of resamples made of fixed-length blocks.
     BlockBootstrap,
     /// Percentiles of resamples made of blocks with geometric lengths (Politis and Romano 1994).
@@ -72,9 +74,10 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::StudentT,
         Self::BatchMeans,
+        Self::EffectiveT,
         Self::BlockBootstrap,
         Self::StationaryBootstrap,
         Self::Bootstrap,
@@ -93,6 +96,7 @@ impl Method {
         match self {
             Self::StudentT => "student_t",
             Self::BatchMeans => "batch_means",
+            Self::EffectiveT => "student_t_effective_n",
             Self::BlockBootstrap => "block_bootstrap",
             Self::StationaryBootstrap => "stationary_bootstrap",
             Self::Bootstrap => "bootstrap",

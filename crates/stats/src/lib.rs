@@ -49,7 +49,7 @@ pub use bootstrap::{BlockScheme, Resampling};
 pub use dependence::Dependence;
 pub use error::StatsError;
 pub use interval::{Confidence, Estimate, Interval, Method};
-pub use mean::{MIN_BATCHES, batch_means, mean_interval, student_t_mean};
+pub use mean::{MIN_BATCHES, batch_means, effective_t_mean, mean_interval, student_t_mean};
 pub use quantile::{PERCENTS, Percentile, PercentileGrid, Sorted, quantile_sorted};
 pub use quantile_interval::{block_bootstrap_quantile, order_statistic_quantile, quantile_interval};
 pub use summary::Summary;

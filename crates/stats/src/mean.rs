@@ -8,6 +8,9 @@ use crate::{Confidence, Dependence, Estimate, Interval, Method, StatsError, Summ
 /// trusted, nor can one see that they are uncorrelated.
 pub const MIN_BATCHES: usize = 30;
 
+/// A series worth fewer independent values than this gives no interval: t on so few says nothing.
+const MIN_EFFECTIVE: usize = 5;
+
 /// More batches than about this add nothing to the t quantile; longer batches are less correlated.
 const USUAL_BATCHES: usize = 100;
 
@@ -57,6 +60,31 @@ pub fn batch_means(series: &[f64], confidence: Confidence) -> Result<Estimate, S
     let value = sample::mean(series);
     let interval = Interval::around(value, t_half_width(&means, confidence), confidence, Method::BatchMeans);
     Ok(Estimate { value, interval, n, n_effective: Some(n as f64 / time) })
+}
+
+/// Mean of a short dependent series with Student's t interval on its effective n, `mean ± t(n_eff − 1) · sd / √n_eff`
+/// with `n_eff = n / τ` (Law 2015, Simulation Modeling and Analysis, 4.4).
+///
+/// The correlation time τ of a short series is itself rough, so that this covers less than it says where memory is
+/// strong; [`batch_means`] is better wherever it answers.
+///
+/// # Errors
+/// [`StatsError::Insufficient`] when the series is worth fewer than five values.
+pub fn effective_t_mean(series: &[f64], confidence: Confidence) -> Result<Estimate, StatsError> {
+    sample::check_at_least(series, MIN_EFFECTIVE)?;
+    let n = series.len() as f64;
+    let time = correlation_time(series).max(1.0);
+    let worth = n / time;
+    if worth < MIN_EFFECTIVE as f64 {
+        let need = (MIN_EFFECTIVE as f64 * time).ceil() as usize;
+        return Err(StatsError::Insufficient { have: series.len(), need });
+    }
+    let value = sample::mean(series);
+    // The spread about the mean of a series with memory is too small by the share of the mean's own variance.
+    let variance = sample::variance(series, value) * (n - 1.0) / (n - time);
+    let half_width = student_t_quantile(1.0 - confidence.tail(), worth - 1.0) * (variance / worth).sqrt();
+    let interval = Interval::around(value, half_width, confidence, Method::EffectiveT);
+    Ok(Estimate { value, interval, n: series.len(), n_effective: Some(worth) })
 }
 
 /// `t(n − 1) · sd / √n` of two or more independent values.

@@ -3,8 +3,8 @@
 use weighbridge_stats::dependence::effective_n;
 use weighbridge_stats::tail::min_samples_for_percentile;
 use weighbridge_stats::{
-    Confidence, Dependence, Estimate, Interval, Sorted, StatsError, Summary, mean_interval, order_statistic_quantile,
-    student_t_mean,
+    Confidence, Dependence, Estimate, Interval, Sorted, StatsError, Summary, effective_t_mean, mean_interval,
+    order_statistic_quantile, student_t_mean,
 };
 use weighbridge_types::definition::Definition;
 use weighbridge_types::metric::{Cell, Flag, Metric, MetricInterval, Statistic};
@@ -177,9 +177,19 @@ pub(crate) fn within_run(values: &[f64], dependence: Dependence) -> Result<Estim
     if dependence == Dependence::Independent && values.len() >= MIN_TO_REMEMBER {
         let is_remembering = effective_n(values)? < REMEMBERED_SHARE * values.len() as f64;
         let dependence = if is_remembering { Dependence::Serial } else { Dependence::Independent };
-        return mean_interval(values, dependence, CONFIDENCE);
+        return interval_of_mean(values, dependence);
     }
-    mean_interval(values, dependence, CONFIDENCE)
+    interval_of_mean(values, dependence)
+}
+
+/// The interval that the dependence asks for; a series too short for batches takes the one on its effective n.
+fn interval_of_mean(values: &[f64], dependence: Dependence) -> Result<Estimate, StatsError> {
+    match mean_interval(values, dependence, CONFIDENCE) {
+        Err(insufficient) if insufficient.is_insufficient() && dependence == Dependence::Serial => {
+            effective_t_mean(values, CONFIDENCE).map_err(|_| insufficient)
+        }
+        answer => answer,
+    }
 }
 
 /// Puts an interval on a metric, widened to hold its value, or says why there is none.

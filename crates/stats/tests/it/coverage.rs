@@ -3,7 +3,8 @@
 use weighbridge_stats::hierarchical::{Center, Nest, ratio};
 use weighbridge_stats::special::normal_quantile;
 use weighbridge_stats::{
-    Confidence, Dependence, Estimate, Resampling, StatsError, mean_interval, quantile_interval, student_t_mean, trend,
+    Confidence, Dependence, Estimate, Resampling, StatsError, effective_t_mean, mean_interval, quantile_interval,
+    student_t_mean, trend,
 };
 
 /// A generator apart from the one under test: Park and Miller's minimal standard.
@@ -54,6 +55,13 @@ fn mean_of_a_dependent_series() {
         check(400, 0.0, 0.92..=0.98, |noise, _| {
             mean_interval(&noise.autoregressive(phi, 1_000), Dependence::Serial, Confidence::P95)
         });
+    }
+}
+
+#[test]
+fn mean_of_a_short_dependent_series() {
+    for (phi, expected) in [(0.0, 0.93..=0.99), (0.3, 0.90..=0.98), (0.6, 0.86..=0.97)] {
+        check(1_000, 0.0, expected, |noise, _| effective_t_mean(&noise.autoregressive(phi, 60), Confidence::P95));
     }
 }
 
