@@ -20,6 +20,10 @@ fn weight(block_type: BlockType) -> Tensor {
     Tensor::new("w", vec![ROWS, COLUMNS], block_type, Bytes::copy_from(&row.repeat(ROWS))).expect("the shapes fit")
 }
 
+fn name(isa: Isa) -> &'static str {
+    if isa == Isa::Portable { "portable" } else { "avx2" }
+}
+
 fn products(criterion: &mut Criterion) {
     for block_type in BlockType::ALL {
         let weight = weight(block_type);
@@ -30,7 +34,7 @@ fn products(criterion: &mut Criterion) {
                 let x: Vec<f32> = (0..positions * COLUMNS).map(|i| (i * 31 % 199) as f32 / 99.0 - 1.0).collect();
                 let (mut out, mut blocks) = (vec![0.0; positions * ROWS], Vec::new());
                 group.throughput(Throughput::Elements((positions * ROWS * COLUMNS) as u64));
-                group.bench_function(BenchmarkId::new(format!("{isa:?}"), positions), |bencher| {
+                group.bench_function(BenchmarkId::new(name(isa), positions), |bencher| {
                     bencher.iter(|| {
                         let mut x = Activations::new(&x, COLUMNS, &mut blocks);
                         compute.matmul(&weight, &mut x, &mut out);

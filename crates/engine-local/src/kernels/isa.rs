@@ -1,7 +1,7 @@
 //! Which instructions the kernels may use.
 
 #[cfg(target_arch = "x86_64")]
-use super::x86::X86;
+use super::x86::Avx2;
 
 /// An instruction set that this machine has. Made by [`Isa::detect`] or [`Isa::available`] only, so that holding one
 /// proves that its instructions exist.
@@ -9,9 +9,9 @@ use super::x86::X86;
 pub enum Isa {
     /// What every machine has.
     Portable,
-    /// AVX2, FMA and F16C, and more where found.
+    /// AVX2, FMA and F16C.
     #[cfg(target_arch = "x86_64")]
-    X86(X86),
+    Avx2(Avx2),
 }
 
 impl Isa {
@@ -27,7 +27,7 @@ impl Isa {
         #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "other machines have one"))]
         let mut found = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
-        found.extend(X86::available().into_iter().map(Self::X86));
+        found.extend(Avx2::detect().map(Self::Avx2));
         found
     }
 
@@ -38,7 +38,7 @@ impl Isa {
         match self {
             Self::Portable => work(),
             #[cfg(target_arch = "x86_64")]
-            Self::X86(x86) => x86.vectorize(work),
+            Self::Avx2(avx2) => avx2.vectorize(work),
         }
     }
 }

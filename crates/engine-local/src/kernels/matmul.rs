@@ -133,7 +133,7 @@ fn widen(isa: Isa, weight: &Tensor, start: usize, out: &mut [f32]) {
     let bytes = &weight.bytes()[start * weight.row_bytes()..(start + count) * weight.row_bytes()];
     match (isa, weight.block_type(), bytemuck::try_cast_slice(bytes)) {
         #[cfg(target_arch = "x86_64")]
-        (Isa::X86(x86), BlockType::F16, Ok(halves)) => x86.widen_f16(halves, out),
+        (Isa::Avx2(avx2), BlockType::F16, Ok(halves)) => avx2.widen_f16(halves, out),
         (_, BlockType::BF16, Ok(halves)) => isa.vectorize(
             #[inline(always)]
             || widen_bf16(halves, out),
@@ -154,7 +154,7 @@ fn float_panel(isa: Isa, weights: &[f32], x: &[f32], columns: usize, put: impl F
     match isa {
         Isa::Portable => portable::float_panel(weights, x, columns, put),
         #[cfg(target_arch = "x86_64")]
-        Isa::X86(x86) => x86.float_panel(weights, x, columns, put),
+        Isa::Avx2(avx2) => avx2.float_panel(weights, x, columns, put),
     }
 }
 
@@ -180,7 +180,7 @@ fn part_of<B: Blocks>(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], mut part:
         match isa {
             Isa::Portable => portable::block_panel::<B>(weights, x, groups, put),
             #[cfg(target_arch = "x86_64")]
-            Isa::X86(x86) => x86.block_panel::<B>(weights, x, groups, put),
+            Isa::Avx2(avx2) => avx2.block_panel::<B>(weights, x, groups, put),
         }
     }
 }

@@ -12,15 +12,15 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 
-/// Looks for a new job before a thread sleeps; some 50 µs, longer than any gap within a decode step.
+/// Looks for what a thread waits for before it sleeps: some 50 µs, longer than any gap within a decode step. Where
+/// more threads want to run than there are cores, sleeping lets the awaited one run.
 const LOOKS_BEFORE_SLEEP: u32 = 4000;
 
-/// Looks for a job's end before the caller lets other threads of the machine run.
-const LOOKS_BEFORE_YIELD: u32 = 4000;
-
-/// `state` counts the threads inside the job in its low half; these are its other parts.
+/// `state` holds the number of helpers inside the job, below this; whether the caller sleeps until they are out;
+/// whether helpers may enter; and the number of the job.
+const ASLEEP: u64 = 1 << 31;
 const OPEN: u64 = 1 << 32;
 const NUMBER: u64 = 1 << 33;
 
@@ -161,6 +161,8 @@ struct Shared {
     next: AtomicUsize,
     sleepers: AtomicUsize,
     stop: AtomicBool,
+    /// Who sleeps until the job is over.
+    caller: Mutex<Option<Thread>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -190,7 +192,16 @@ impl Shared {
             {
                 *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
             }
-            self.state.fetch_sub(1, Ordering::Release);
+            self.leave();
+        }
+    }
+
+    fn leave(&self) {
+        let before = self.state.fetch_sub(1, Ordering::AcqRel);
+        let is_last = before % ASLEEP == 1;
+        if is_last && before & ASLEEP != 0 {
+            let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).take();
+            caller.iter().for_each(Thread::unpark);
         }
     }
 
@@ -238,15 +249,18 @@ struct Closing<'a>(&'a Shared);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         let shared = self.0;
-        let mut state = shared.state.fetch_and(!OPEN, Ordering::Acquire);
-        let mut looks = 0;
-        while state & (OPEN - 1) != 0 {
-            looks += 1;
-            if looks > LOOKS_BEFORE_YIELD {
-                std::thread::yield_now();
+        shared.state.fetch_and(!OPEN, Ordering::Relaxed);
+        let is_empty = || shared.state.load(Ordering::Acquire) % ASLEEP == 0;
+        for _ in 0..LOOKS_BEFORE_SLEEP {
+            if is_empty() {
+                return;
             }
             std::hint::spin_loop();
-            state = shared.state.load(Ordering::Acquire);
+        }
+        *shared.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
+        shared.state.fetch_or(ASLEEP, Ordering::AcqRel);
+        while !is_empty() {
+            std::thread::park();
         }
     }
 }
