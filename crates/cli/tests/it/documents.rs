@@ -1,7 +1,8 @@
 //! Runs every command that the README and the guides show, in the order that they show it.
 //!
 //! A command stands in a `sh` block and begins with `weighbridge` or `cargo run --release --`. A comment
-//! `# exits with N` at its end states another exit code than 0. The endpoint of the guides is the scripted server.
+//! `# exits with N` at its end states another exit code than 0. A block `yaml NAME` is a file that lies there. The
+//! endpoint of the guides is the scripted server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,13 @@ fn commands(text: &str) -> Vec<Command> {
     commands
 }
 
+/// Files that a document shows, with their names: blocks that begin with three backquotes and `yaml NAME`.
+fn files(text: &str) -> Vec<(String, String)> {
+    let blocks = text.split("```yaml ").skip(1);
+    let parts = blocks.filter_map(|block| block.split_once("```")?.0.split_once('\n'));
+    parts.map(|(name, contents)| (name.to_owned(), contents.to_owned())).collect()
+}
+
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let guides = fs::read_dir(root.join("docs/guides")).unwrap().map(|entry| entry.unwrap().path());
@@ -60,7 +68,11 @@ fn every_documented_command_does_what_it_says() {
     let mut count = 0;
     for document in documents() {
         let folder = tempfile::tempdir().unwrap();
-        for command in commands(&fs::read_to_string(&document).unwrap()) {
+        let text = fs::read_to_string(&document).unwrap();
+        for (name, contents) in files(&text) {
+            fs::write(folder.path().join(name), contents).unwrap();
+        }
+        for command in commands(&text) {
             if NOT_RUN.contains(&command.line.as_str()) {
                 continue;
             }
