@@ -198,7 +198,7 @@ impl Shared {
 
     fn leave(&self) {
         let before = self.state.fetch_sub(1, Ordering::AcqRel);
-        let is_last = before % ASLEEP == 1;
+        let is_last = before & (ASLEEP - 1) == 1;
         if is_last && before & ASLEEP != 0 {
             let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner).take();
             caller.iter().for_each(Thread::unpark);
@@ -250,7 +250,7 @@ impl Drop for Closing<'_> {
     fn drop(&mut self) {
         let shared = self.0;
         shared.state.fetch_and(!OPEN, Ordering::Relaxed);
-        let is_empty = || shared.state.load(Ordering::Acquire) % ASLEEP == 0;
+        let is_empty = || shared.state.load(Ordering::Acquire) & (ASLEEP - 1) == 0;
         for _ in 0..LOOKS_BEFORE_SLEEP {
             if is_empty() {
                 return;
