@@ -76,7 +76,8 @@ pub fn effective_t_mean(series: &[f64], confidence: Confidence) -> Result<Estima
     let time = correlation_time(series).max(1.0);
     let worth = n / time;
     if worth < MIN_EFFECTIVE as f64 {
-        let need = (MIN_EFFECTIVE as f64 * time).ceil() as usize;
+        // Five correlation times, which a shortest block falls short of by four values.
+        let need = shortest_block(time) + MIN_EFFECTIVE - 1;
         return Err(StatsError::Insufficient { have: series.len(), need });
     }
     let value = sample::mean(series);
