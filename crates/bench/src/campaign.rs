@@ -260,7 +260,7 @@ impl Campaign {
             targets: Vec::new(),
             findings: Vec::new(),
         };
-        record.phases = Phase::ALL.map(|phase| not_run(phase, settings)).to_vec();
+        record.phases = Phase::WEIGH_IN.map(|phase| not_run(phase, settings)).to_vec();
         Ok(record)
     }
 
@@ -280,7 +280,7 @@ impl Campaign {
         if let Some((what, previous, now)) = other {
             return Err(BenchError::Mismatch { run: record.run_id, what, previous, now });
         }
-        let phases: Vec<Phase> = Phase::ALL
+        let phases: Vec<Phase> = Phase::WEIGH_IN
             .into_iter()
             .filter(|phase| earlier.phases.contains(phase) || settings.phases.contains(phase))
             .collect();

@@ -70,7 +70,7 @@ pub(crate) struct Surroundings<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(phase: Phase, around: &Surroundings<'a>, sink: &'a mut dyn Sink) -> Self {
-        let ordinal = Phase::ALL.iter().position(|other| *other == phase).unwrap_or_default() as u64;
+        let ordinal = Phase::WEIGH_IN.iter().position(|other| *other == phase).unwrap_or_default() as u64;
         Self {
             phase,
             settings: around.settings,

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use weighbridge_engine::{Collected, Collector, Engine, EventStream, GenerateRequest};
+use weighbridge_engine::{Collected, Collector, Engine, Follow, GenerateRequest};
 use weighbridge_types::event::{RunEvent, SinkError};
 use weighbridge_types::metric::Cell;
 use weighbridge_types::request::{Outcome, RequestRow};
-use weighbridge_types::time::{Clock, Stamp};
+use weighbridge_types::time::Stamp;
 
 use crate::context::Context;
 use crate::prompts::Prepared;
@@ -143,14 +141,10 @@ impl Context<'_> {
         async move {
             let Collected { timeline, usage, outcome, .. } = follow.until_end(events, collector, now).await;
             RequestRow {
-                id: ticket.id,
-                cell: ticket.cell,
                 warmup: ticket.is_warmup,
                 planned_input_tokens,
-                requested_output_tokens,
                 usage,
-                timeline,
-                outcome,
+                ..RequestRow::new(ticket.id, ticket.cell, requested_output_tokens, timeline, outcome)
             }
         }
     }
@@ -170,37 +164,4 @@ pub(crate) struct Ticket {
     pub(crate) id: u64,
     pub(crate) is_warmup: bool,
     pub(crate) cell: Cell,
-}
-
-/// Follows a generation until it ends, times out or is given up.
-pub(crate) struct Follow {
-    pub(crate) clock: Clock,
-    pub(crate) limit: Duration,
-    pub(crate) cancel: CancellationToken,
-}
-
-impl Follow {
-    pub(crate) async fn until_end(self, mut events: EventStream, mut collector: Collector, start: Stamp) -> Collected {
-        let deadline = tokio::time::sleep_until(self.clock.instant(start.after(self.limit)));
-        tokio::pin!(deadline);
-        loop {
-            // An event that is there counts, even if the user gives up at the same moment.
-            tokio::select! {
-                biased;
-                event = events.next() => match event {
-                    Some(event) => collector.push(event),
-                    None => break,
-                },
-                () = self.cancel.cancelled() => {
-                    collector.cancel(self.clock.now());
-                    break;
-                }
-                () = &mut deadline => {
-                    collector.time_out(self.clock.now(), self.limit);
-                    break;
-                }
-            }
-        }
-        collector.finish()
-    }
 }

@@ -77,6 +77,8 @@ impl Budgets {
             Phase::Memory => self.memory,
             Phase::Throughput => self.throughput,
             Phase::Quality => self.quality,
+            // No phase of a weigh-in.
+            Phase::Load => 0,
         }))
     }
 }
@@ -123,7 +125,7 @@ impl BenchSettings {
         let lengths = vec![Lengths::new(128, 64), Lengths::new(512, 128), Lengths::new(1024, 256)];
         let standard = Self {
             mode,
-            phases: Phase::ALL.to_vec(),
+            phases: Phase::WEIGH_IN.to_vec(),
             runs: 1,
             seed: 42,
             lengths,
@@ -198,7 +200,7 @@ impl BenchSettings {
         for level in &self.concurrency {
             count("concurrency", *level, 1..=1_024)?;
         }
-        for phase in Phase::ALL {
+        for phase in Phase::WEIGH_IN {
             let seconds = u32::try_from(self.budgets_s.of(phase).as_secs()).unwrap_or(u32::MAX);
             count("budgets_s", seconds, 1..=86_400)?;
         }
@@ -216,7 +218,7 @@ impl BenchSettings {
 
     /// The phases asked for, each once, in the order of a campaign.
     pub(crate) fn phases_in_order(&self) -> Vec<Phase> {
-        Phase::ALL.into_iter().filter(|phase| self.phases.contains(phase)).collect()
+        Phase::WEIGH_IN.into_iter().filter(|phase| self.phases.contains(phase)).collect()
     }
 
     /// Share of the latency phase's time for each length, by tokens: about as many requests of each then fit.
@@ -232,7 +234,7 @@ impl BenchSettings {
 
     /// The settings as far as they decide what is measured: a campaign may continue with other phases.
     pub(crate) fn same_measurement(&self) -> Self {
-        Self { phases: Phase::ALL.to_vec(), ..self.clone() }
+        Self { phases: Phase::WEIGH_IN.to_vec(), ..self.clone() }
     }
 }
 
@@ -280,7 +282,7 @@ mod tests {
         }
         let seconds = |mode| {
             let budgets = BenchSettings::for_mode(mode).budgets_s;
-            Phase::ALL.map(|phase| budgets.of(phase).as_secs()).iter().sum::<u64>()
+            Phase::WEIGH_IN.map(|phase| budgets.of(phase).as_secs()).iter().sum::<u64>()
         };
         assert!(seconds(Mode::Quick) < 30 && seconds(Mode::Standard) <= 120);
         assert_eq!(BenchSettings::for_mode(Mode::Full).memory_requests, 1000);

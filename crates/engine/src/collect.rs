@@ -1,7 +1,7 @@
 //! From the events of a generation to its timeline and outcome.
 
 use futures_util::StreamExt;
-use weighbridge_types::request::{FailureClass, FrameStamp, Outcome, Timeline, Usage};
+use weighbridge_types::request::{FailureClass, FrameStamp, Outcome, Receipt, Timeline, Usage};
 use weighbridge_types::time::Stamp;
 
 use crate::contract::EventStream;
@@ -15,6 +15,7 @@ const FRAMES_AT_FIRST: usize = 4096;
 pub struct Collector {
     timeline: Timeline,
     usage: Option<Usage>,
+    receipt: Option<Receipt>,
     outcome: Option<Outcome>,
     retry_after: Option<std::time::Duration>,
     text: Option<String>,
@@ -27,6 +28,8 @@ pub struct Collected {
     pub timeline: Timeline,
     /// Token counts that the other side reported.
     pub usage: Option<Usage>,
+    /// Which clock stamped the frames.
+    pub receipt: Option<Receipt>,
     /// How it ended.
     pub outcome: Outcome,
     /// How long the server asks to wait before another try.
@@ -43,6 +46,7 @@ impl Collector {
         Self {
             timeline: Timeline { planned, released, frames: Vec::with_capacity(room), ..Timeline::default() },
             usage: None,
+            receipt: None,
             outcome: None,
             retry_after: None,
             text: None,
@@ -74,12 +78,25 @@ impl Collector {
                 }
             }
             EventKind::Usage(usage) => self.usage = Some(usage),
+            EventKind::Receipt(receipt) => self.receipt = Some(receipt),
             EventKind::Finished { reason } => self.end(event.at, Outcome::Succeeded { finish: reason }),
             EventKind::Failed(failure) => {
                 self.retry_after = failure.retry_after;
                 self.end(event.at, Outcome::Failed { class: failure.class, message: failure.message });
             }
         }
+    }
+
+    /// Frames so far.
+    #[must_use]
+    pub fn frame_count(&self) -> usize {
+        self.timeline.frames.len()
+    }
+
+    /// Whether the generation has ended.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.outcome.is_some()
     }
 
     fn end(&mut self, at: Stamp, outcome: Outcome) {
@@ -112,6 +129,7 @@ impl Collector {
         Collected {
             timeline: self.timeline,
             usage: self.usage,
+            receipt: self.receipt,
             outcome,
             retry_after: self.retry_after,
             text: self.text,

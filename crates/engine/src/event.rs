@@ -1,6 +1,6 @@
 //! What an engine reports while it generates.
 
-use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
+use weighbridge_types::request::{Channel, FailureClass, FinishReason, Receipt, Usage};
 use weighbridge_types::time::Stamp;
 
 /// Something that happened to a request, and when.
@@ -30,6 +30,8 @@ pub enum EventKind {
     Frame(Frame),
     /// Token counts came. A later report replaces an earlier one.
     Usage(Usage),
+    /// Which clock stamped the frames, and how long they lay in the kernel. Sent once, before the end.
+    Receipt(Receipt),
     /// The generation ended as it should. The stream ends after it.
     Finished {
         /// Why it ended.

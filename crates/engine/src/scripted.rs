@@ -290,14 +290,8 @@ mod tests {
         let got = play("tokens=3", 8).await;
         assert_eq!(got.outcome, Outcome::Succeeded { finish: FinishReason::Stop });
         let row = RequestRow {
-            id: 0,
-            cell: weighbridge_types::metric::Cell::default(),
-            warmup: false,
-            planned_input_tokens: None,
-            requested_output_tokens: 8,
             usage: got.usage,
-            timeline: got.timeline,
-            outcome: got.outcome,
+            ..RequestRow::new(0, weighbridge_types::metric::Cell::default(), 8, got.timeline, got.outcome)
         };
         assert_eq!((row.output_tokens(), row.input_tokens()), (3, Some(3)));
     }

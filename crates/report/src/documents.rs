@@ -20,7 +20,7 @@ use crate::{html, json};
 pub fn documents(record: &Record, rows: Option<&Rows>) -> Vec<(String, String)> {
     let names = Names::of(record);
     let mut files: Vec<(String, String)> = Vec::new();
-    for (index, phase) in Phase::ALL.into_iter().enumerate() {
+    for (index, phase) in Phase::WEIGH_IN.into_iter().enumerate() {
         let name = format!("benchmark_phase_{}_{}_{}.md", index + 1, view::phase_topic(phase), names.date);
         files.push((name, phase_report(record, phase)));
     }
@@ -83,7 +83,7 @@ fn progress(record: &Record) -> String {
     let mut document = Document::new(&format!("Progress: {}", record.engine.model));
     document.paragraph(&format!("Run {}, {}.", record.run_id, view::status_word(record.status)));
     document.heading("Phases");
-    for phase in Phase::ALL {
+    for phase in Phase::WEIGH_IN {
         let result = record.phase(phase);
         let status = result.map_or(Status::Pending, |result| result.status);
         let took = result.and_then(|result| result.duration_s).map(|s| format!(", {}", number::duration(s)));

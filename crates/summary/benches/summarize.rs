@@ -16,20 +16,21 @@ fn request(id: u64) -> RequestRow {
     let at = |index: u32| Stamp::from_nanos(start + 20_000_000 + u64::from(index) * (3_000_000 + id * 7_919 % 100_000));
     let frames = (0..TOKENS).map(|index| FrameStamp { at: at(index), tokens: 1, channel: Channel::Answer }).collect();
     RequestRow {
-        id,
-        cell: Cell::of(Phase::Throughput).with("concurrency", 1 << (id / 2_500)),
-        warmup: false,
         planned_input_tokens: Some(128),
-        requested_output_tokens: TOKENS,
         usage: Some(Usage { input_tokens: 128, output_tokens: TOKENS, ..Usage::default() }),
-        timeline: Timeline {
-            planned: Stamp::from_nanos(start),
-            released: Stamp::from_nanos(start),
-            frames,
-            ended: Some(at(TOKENS)),
-            ..Timeline::default()
-        },
-        outcome: Outcome::Succeeded { finish: FinishReason::Length },
+        ..RequestRow::new(
+            id,
+            Cell::of(Phase::Throughput).with("concurrency", 1 << (id / 2_500)),
+            TOKENS,
+            Timeline {
+                planned: Stamp::from_nanos(start),
+                released: Stamp::from_nanos(start),
+                frames,
+                ended: Some(at(TOKENS)),
+                ..Timeline::default()
+            },
+            Outcome::Succeeded { finish: FinishReason::Length },
+        )
     }
 }
 

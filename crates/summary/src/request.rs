@@ -127,20 +127,21 @@ pub(crate) mod tests {
         let arrival = |index: u32| at(start + ttft + itl * u64::from(index));
         let frames = (0..tokens).map(|i| FrameStamp { at: arrival(i), tokens: 1, channel: Channel::Answer }).collect();
         RequestRow {
-            id,
-            cell: Cell::of(Phase::Latency),
-            warmup: false,
             planned_input_tokens: Some(100),
-            requested_output_tokens: tokens,
             usage: Some(Usage { input_tokens: 100, output_tokens: tokens, ..Usage::default() }),
-            timeline: Timeline {
-                planned: at(start),
-                released: at(start),
-                frames,
-                ended: Some(arrival(tokens - 1)),
-                ..Timeline::default()
-            },
-            outcome: Outcome::Succeeded { finish: FinishReason::Length },
+            ..RequestRow::new(
+                id,
+                Cell::of(Phase::Latency),
+                tokens,
+                Timeline {
+                    planned: at(start),
+                    released: at(start),
+                    frames,
+                    ended: Some(arrival(tokens - 1)),
+                    ..Timeline::default()
+                },
+                Outcome::Succeeded { finish: FinishReason::Length },
+            )
         }
     }
 

@@ -75,7 +75,7 @@ impl RecordError {
     }
 }
 
-/// The phases of a weigh-in, in order.
+/// The parts of a run: the five phases of a weigh-in, in order, and the load that every run of the load laboratory makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -85,11 +85,16 @@ pub enum Phase {
     Memory,
     Throughput,
     Quality,
+    Load,
 }
 
 impl Phase {
-    /// Every phase, in order.
-    pub const ALL: [Self; 5] = [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality];
+    /// The phases of a weigh-in, in order.
+    pub const WEIGH_IN: [Self; 5] = [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality];
+
+    /// Every phase of any kind of run.
+    pub const ALL: [Self; 6] =
+        [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality, Self::Load];
 
     /// Name in flags and files.
     #[must_use]
@@ -100,6 +105,7 @@ impl Phase {
             Self::Memory => "memory",
             Self::Throughput => "throughput",
             Self::Quality => "quality",
+            Self::Load => "load",
         }
     }
 }

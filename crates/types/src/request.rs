@@ -23,8 +23,7 @@ pub enum Channel {
 }
 
 /// The arrival of generated tokens. Role-only, empty, keep-alive and usage-only frames are never recorded as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "FrameWire", into = "FrameWire")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameStamp {
     /// When the bytes of the frame were received, before they were parsed.
     pub at: Stamp,
@@ -32,22 +31,6 @@ pub struct FrameStamp {
     pub tokens: u32,
     /// What the frame carries.
     pub channel: Channel,
-}
-
-/// A frame as stored: `[nanoseconds, tokens, channel]`, short because a run holds millions.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct FrameWire(u64, u32, Channel);
-
-impl From<FrameWire> for FrameStamp {
-    fn from(wire: FrameWire) -> Self {
-        Self { at: Stamp::from_nanos(wire.0), tokens: wire.1, channel: wire.2 }
-    }
-}
-
-impl From<FrameStamp> for FrameWire {
-    fn from(frame: FrameStamp) -> Self {
-        Self(frame.at.as_nanos(), frame.tokens, frame.channel)
-    }
 }
 
 /// The stamps of one request.
@@ -72,6 +55,8 @@ pub struct Timeline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<Stamp>,
     /// Every arrival of tokens, in order.
+    #[serde(with = "crate::frame_code")]
+    #[schemars(with = "Vec<crate::frame_code::FrameCode>")]
     pub frames: Vec<FrameStamp>,
     /// When the terminator, or the failure, was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -274,6 +259,52 @@ pub struct Usage {
     pub reasoning_tokens: Option<u32>,
 }
 
+/// Which clock stamped the bytes of an answer, and how long they lay in the kernel before they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Receipt {
+    /// The clock of the frames' stamps.
+    pub clock: ReceiveClock,
+    /// Mean time from the kernel's receipt to the read, nanoseconds; `None` where the kernel does not stamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_mean_ns: Option<u64>,
+    /// The longest such time, nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_max_ns: Option<u64>,
+}
+
+/// The clock that stamps arrivals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiveClock {
+    /// The kernel, when the packet came in.
+    Kernel,
+    /// This program, when it had read the bytes.
+    User,
+}
+
+/// Why a request's figures are in doubt: the client, not the server, was slow while it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientFault {
+    /// The request was released later than the limit after its planned start.
+    ScheduleLag,
+    /// The client's event loop did not run for longer than the limit.
+    ReactorLag,
+    /// The client's own processor time was used up.
+    CpuSaturated,
+    /// The hypervisor took processor time away.
+    Steal,
+}
+
+/// A request's place in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Turn {
+    /// Number of the session within the run, from 0.
+    pub session: u64,
+    /// Number of the turn within the session, from 0.
+    pub turn: u32,
+}
+
 /// One request as recorded: a line of the event log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRow {
@@ -295,9 +326,49 @@ pub struct RequestRow {
     pub timeline: Timeline,
     /// What became of it.
     pub outcome: Outcome,
+    /// Its place in a conversation of several turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
+    /// Tries before the one that the stamps after `released` tell of; latencies from the planned start include them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u32,
+    /// Which clock stamped the answer; `None` in process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// What was wrong with the client while the request ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_faults: Vec<ClientFault>,
+    /// The generated text, where the run keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl RequestRow {
+    /// A row without any of the optional facts.
+    #[must_use]
+    pub fn new(id: u64, cell: Cell, requested_output_tokens: u32, timeline: Timeline, outcome: Outcome) -> Self {
+        Self {
+            id,
+            cell,
+            warmup: false,
+            planned_input_tokens: None,
+            requested_output_tokens,
+            usage: None,
+            timeline,
+            outcome,
+            turn: None,
+            retries: 0,
+            receipt: None,
+            client_faults: Vec::new(),
+            text: None,
+        }
+    }
+
     /// Generated tokens: as reported by the other side, else summed over the frames.
     #[must_use]
     pub fn output_tokens(&self) -> u64 {
@@ -357,28 +428,21 @@ mod tests {
     }
 
     fn row() -> RequestRow {
-        RequestRow {
-            id: 0,
-            cell: Cell::default(),
-            warmup: false,
-            planned_input_tokens: Some(50),
-            requested_output_tokens: 8,
-            usage: None,
-            timeline: Timeline {
-                planned: millis(90),
-                released: millis(95),
-                first_byte_written: Some(millis(100)),
-                frames: vec![
-                    frame(200, 1, Channel::Reasoning),
-                    frame(220, 1, Channel::Reasoning),
-                    frame(300, 2, Channel::Answer),
-                    frame(700, 1, Channel::Answer),
-                ],
-                ended: Some(millis(710)),
-                ..Timeline::default()
-            },
-            outcome: Outcome::Succeeded { finish: FinishReason::Stop },
-        }
+        let timeline = Timeline {
+            planned: millis(90),
+            released: millis(95),
+            first_byte_written: Some(millis(100)),
+            frames: vec![
+                frame(200, 1, Channel::Reasoning),
+                frame(220, 1, Channel::Reasoning),
+                frame(300, 2, Channel::Answer),
+                frame(700, 1, Channel::Answer),
+            ],
+            ended: Some(millis(710)),
+            ..Timeline::default()
+        };
+        let outcome = Outcome::Succeeded { finish: FinishReason::Stop };
+        RequestRow { planned_input_tokens: Some(50), ..RequestRow::new(0, Cell::default(), 8, timeline, outcome) }
     }
 
     #[test]
@@ -432,7 +496,10 @@ mod tests {
     fn rows_read_back_as_written() {
         let row = row();
         let text = serde_json::to_string(&row).unwrap();
-        assert!(text.contains("[200000000,1,\"reasoning\"]"), "{text}");
+        assert!(
+            text.contains(r#"[[200000000,1,"reasoning"],[20000000,1,"reasoning"],[80000000,2],400000000]"#),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<RequestRow>(&text).unwrap(), row);
     }
 }

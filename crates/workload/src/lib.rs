@@ -6,6 +6,7 @@
 //! - [`exact_prompt`]: event text of an exact number of tokens, for any tokenizer; [`prompt_of_words`] and
 //!   [`prompt_of_bytes`] where none is known.
 //! - [`read_prompts`]: prompts from JSONL and CSV files.
+//! - [`Traffic`]: sessions of requests for a load, generated or read from traces.
 //! - [`Task`] and [`TaskSet`]: ten tasks with closed answers, in a training and a held-out split.
 //!
 //! One choice runs through all of it: item `i` is a function of `(seed, task, split, i)` and of
@@ -18,6 +19,7 @@ mod prompts;
 mod security;
 mod source;
 mod task;
+mod traffic;
 mod training;
 
 pub use prompt_reader::{
@@ -27,4 +29,5 @@ pub use prompts::{
     BYTES_PER_TOKEN_GUESS, GeneratedPrompt, PromptError, PromptSettings, exact_prompt, prompt_of_bytes, prompt_of_words,
 };
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
+pub use traffic::{PlannedTurn, Session, Traffic, TurnPrompt};
 pub use training::{TrainingText, training_texts};

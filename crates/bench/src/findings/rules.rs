@@ -53,10 +53,10 @@ fn setting<'a>(metric: &'a Metric, key: &str) -> &'a str {
 
 /// Requests that failed anywhere.
 fn reliability(reader: &Reader) -> Vec<Finding> {
-    let all: Vec<&Metric> = Phase::ALL.iter().flat_map(|phase| reader.all(*phase, "reliability")).collect();
+    let all: Vec<&Metric> = Phase::WEIGH_IN.iter().flat_map(|phase| reader.all(*phase, "reliability")).collect();
     let Some(worst) = all.iter().min_by(|a, b| value(a).total_cmp(&value(b))).copied() else { return Vec::new() };
     let requests: u64 = all.iter().map(|metric| metric.n).sum();
-    let failed: f64 = Phase::ALL.iter().flat_map(|phase| reader.all(*phase, "failed")).map(value).sum();
+    let failed: f64 = Phase::WEIGH_IN.iter().flat_map(|phase| reader.all(*phase, "failed")).map(value).sum();
     if value(worst) >= 100.0 {
         let text = format!("all {requests} measured requests succeeded");
         return vec![finding(Strength, "all-requests-succeeded", &[worst], text)];
@@ -336,7 +336,7 @@ fn runs(reader: &Reader) -> Vec<Finding> {
 
 /// A host that was busy with others.
 fn host(reader: &Reader) -> Vec<Finding> {
-    let steal: Vec<&Metric> = Phase::ALL.iter().flat_map(|phase| reader.all(*phase, "steal")).collect();
+    let steal: Vec<&Metric> = Phase::WEIGH_IN.iter().flat_map(|phase| reader.all(*phase, "steal")).collect();
     let disturbed = steal.iter().filter(|metric| metric.flags.contains(&Flag::Disturbed));
     let Some(worst) = disturbed.max_by(|a, b| value(a).total_cmp(&value(b))) else { return Vec::new() };
     let phase = setting(worst, "phase");

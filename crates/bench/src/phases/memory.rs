@@ -112,14 +112,14 @@ impl Ledger {
     fn new(room: usize, cell: &Cell) -> Self {
         let never = Stamp::from_nanos(u64::MAX);
         let row = RequestRow {
-            id: u64::MAX,
-            cell: cell.clone(),
             warmup: true,
-            planned_input_tokens: None,
-            requested_output_tokens: 0,
-            usage: None,
-            timeline: Timeline { planned: never, released: never, ..Timeline::default() },
-            outcome: Outcome::Succeeded { finish: FinishReason::Other },
+            ..RequestRow::new(
+                u64::MAX,
+                cell.clone(),
+                0,
+                Timeline { planned: never, released: never, ..Timeline::default() },
+                Outcome::Succeeded { finish: FinishReason::Other },
+            )
         };
         let sample = ResourceSample { at: never, ..ResourceSample::default() };
         Self { rows: vec![row; room], samples: vec![(Phase::Memory, sample); room], used: 0 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weighbridge_engine::{Collector, Engine, GenerateRequest, Prompt, ScoreRequest};
+use weighbridge_engine::{Collector, Engine, Follow, GenerateRequest, Prompt, ScoreRequest};
 use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::event::{RunEvent, SinkError};
 use weighbridge_types::metric::{Cell, Metric, MetricInterval, Statistic};
@@ -12,7 +12,7 @@ use weighbridge_types::time::Stamp;
 use weighbridge_workload::{Task, TaskItem, TaskSettings};
 
 use crate::context::{Context, Output};
-use crate::driver::{Follow, Load, Stop};
+use crate::driver::{Load, Stop};
 use crate::load::Loaded;
 use crate::settings::Lengths;
 use crate::subject::Variant;

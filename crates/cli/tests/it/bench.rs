@@ -165,7 +165,7 @@ fn another_model_cannot_continue_a_run() {
 #[cfg(unix)]
 fn an_interrupt_keeps_a_valid_partial_record() {
     let folder = tempfile::tempdir().unwrap();
-    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("weighbridge"))
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("weighbridge"))
         .current_dir(folder.path())
         .args(["bench", "scripted:ttft=200ms,itl=20ms", "--phases", "latency", "--output-dir", "results"])
         .stdout(std::process::Stdio::piped())
@@ -177,6 +177,7 @@ fn an_interrupt_keeps_a_valid_partial_record() {
     while !(results.is_dir()
         && fs::read_dir(&results).unwrap().any(|run| run.unwrap().path().join("record.json").exists()))
     {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it had written its record");
         std::thread::yield_now();
     }
     let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -189,6 +189,7 @@ async fn events_come_in_order() {
             EventKind::Headers { status: 200 } => "headers",
             EventKind::Headers { .. } => "refused",
             EventKind::Frame(_) => "frame",
+            EventKind::Receipt(_) => "receipt",
             EventKind::Usage(_) => "usage",
             EventKind::Finished { reason: FinishReason::Stop } => "stop",
             EventKind::Finished { .. } => "finished",

@@ -62,7 +62,7 @@ pub fn render(record: &Record, rows: Option<&Rows>) -> String {
 
 fn phase(section: &Section<'_>, record: &Record, rows: Option<&Rows>) -> Markup {
     let charts: Vec<Chart> = match section.phase {
-        Phase::Validate => Vec::new(),
+        Phase::Validate | Phase::Load => Vec::new(),
         Phase::Latency => chart::distributions(record, rows),
         Phase::Memory => chart::memory_charts(record, rows),
         Phase::Throughput => chart::load_charts(record),

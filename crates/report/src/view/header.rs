@@ -157,8 +157,10 @@ pub(crate) const fn status_word(status: Status) -> &'static str {
 
 /// Number of a phase in the campaign, from 1, and its name: `2 latency`.
 pub(crate) fn phase_title(phase: Phase) -> String {
-    let number = Phase::ALL.iter().position(|known| *known == phase).map_or(0, |index| index + 1);
-    format!("{number} {}", phase.name())
+    match Phase::WEIGH_IN.iter().position(|known| *known == phase) {
+        Some(index) => format!("{} {}", index + 1, phase.name()),
+        None => phase.name().to_owned(),
+    }
 }
 
 /// The subject of a phase, as document names write it.
@@ -169,5 +171,6 @@ pub(crate) const fn phase_topic(phase: Phase) -> &'static str {
         Phase::Memory => "memory",
         Phase::Throughput => "throughput",
         Phase::Quality => "quality",
+        Phase::Load => "load",
     }
 }

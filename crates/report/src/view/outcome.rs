@@ -135,7 +135,7 @@ pub(crate) struct Step {
 pub(crate) fn next_steps(record: &Record) -> Vec<Step> {
     let step = |is_done, horizon, text: String| Step { is_done, horizon, text };
     let mut steps: Vec<Step> = Vec::new();
-    for phase in Phase::ALL {
+    for phase in Phase::WEIGH_IN {
         let status = record.phase(phase).map_or(Status::Pending, |result| result.status);
         let text = match status {
             Status::Complete => format!("phase {phase}"),

@@ -103,7 +103,7 @@ const VARIANT: &[(&d::Definition, &str)] = &[
 pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     let result = record.phase(phase)?;
     let mut tables = match phase {
-        Phase::Validate => Vec::new(),
+        Phase::Validate | Phase::Load => Vec::new(),
         Phase::Latency => latency(record),
         Phase::Memory => memory(record),
         Phase::Throughput => throughput(record),

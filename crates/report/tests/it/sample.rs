@@ -73,20 +73,21 @@ impl Recipe<'_> {
         }
         let ended = frames.last().map(|frame| frame.at.as_nanos() + 20_000).unwrap();
         RequestRow {
-            id,
-            cell: self.cell.clone(),
-            warmup: false,
             planned_input_tokens: Some(self.input),
-            requested_output_tokens: self.output,
             usage: Some(Usage { input_tokens: self.input, output_tokens: self.output, ..Usage::default() }),
-            timeline: Timeline {
-                planned: Stamp::from_nanos(nanos(start_ms)),
-                released: Stamp::from_nanos(nanos(start_ms) + 4_000),
-                frames,
-                ended: Some(Stamp::from_nanos(ended)),
-                ..Timeline::default()
-            },
-            outcome: Outcome::Succeeded { finish: FinishReason::Length },
+            ..RequestRow::new(
+                id,
+                self.cell.clone(),
+                self.output,
+                Timeline {
+                    planned: Stamp::from_nanos(nanos(start_ms)),
+                    released: Stamp::from_nanos(nanos(start_ms) + 4_000),
+                    frames,
+                    ended: Some(Stamp::from_nanos(ended)),
+                    ..Timeline::default()
+                },
+                Outcome::Succeeded { finish: FinishReason::Length },
+            )
         }
     }
 }

@@ -23,20 +23,20 @@ pub(crate) fn request(phase: Phase, id: u64, tokens: u64) -> RunEvent {
         channel: Channel::Answer,
     };
     RunEvent::Request(Box::new(RequestRow {
-        id,
-        cell: Cell::of(phase).with("input_tokens", 128).with("concurrency", 4),
-        warmup: false,
         planned_input_tokens: Some(128),
-        requested_output_tokens: u32::try_from(tokens).unwrap(),
-        usage: None,
-        timeline: Timeline {
-            planned: Stamp::from_nanos(released - 1000),
-            released: Stamp::from_nanos(released),
-            frames: (0..tokens).map(frame).collect(),
-            ended: Some(frame(tokens).at),
-            ..Timeline::default()
-        },
-        outcome: Outcome::Succeeded { finish: FinishReason::Length },
+        ..RequestRow::new(
+            id,
+            Cell::of(phase).with("input_tokens", 128).with("concurrency", 4),
+            u32::try_from(tokens).unwrap(),
+            Timeline {
+                planned: Stamp::from_nanos(released - 1000),
+                released: Stamp::from_nanos(released),
+                frames: (0..tokens).map(frame).collect(),
+                ended: Some(frame(tokens).at),
+                ..Timeline::default()
+            },
+            Outcome::Succeeded { finish: FinishReason::Length },
+        )
     }))
 }
 

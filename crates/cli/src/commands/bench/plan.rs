@@ -11,7 +11,7 @@ pub(super) fn describe(resolved: &Resolved) -> String {
     let settings = &resolved.settings;
     let list = |items: Vec<String>| items.join(", ");
     let mut text = format!("would weigh `{}`, seed {}, runs {}\n", resolved.model, settings.seed, settings.runs);
-    for phase in Phase::ALL.into_iter().filter(|phase| settings.phases.contains(phase)) {
+    for phase in Phase::WEIGH_IN.into_iter().filter(|phase| settings.phases.contains(phase)) {
         let what = match phase {
             Phase::Validate => "seven checks, each with its evidence".to_owned(),
             Phase::Latency => format!(
@@ -26,6 +26,7 @@ pub(super) fn describe(resolved: &Resolved) -> String {
                 settings.throughput_lengths,
                 settings.throughput_requests
             ),
+            Phase::Load => continue,
             Phase::Quality => format!("up to {} items per task and variant", settings.quality_items),
         };
         let seconds = settings.budgets_s.of(phase).as_secs();

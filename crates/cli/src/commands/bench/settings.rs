@@ -108,9 +108,9 @@ fn settings(arguments: &BenchArguments, named: &[Phase]) -> Result<BenchSettings
 }
 
 fn phase(name: &str) -> Result<Phase, Failure> {
-    let known = Phase::ALL.into_iter().find(|phase| phase.name() == name.trim());
+    let known = Phase::WEIGH_IN.into_iter().find(|phase| phase.name() == name.trim());
     known.ok_or_else(|| {
-        let names = Phase::ALL.map(Phase::name).join(", ");
+        let names = Phase::WEIGH_IN.map(Phase::name).join(", ");
         Failure::usage(format!("accept `{name}` as a phase: there is no such phase"), format!("take from {names}"))
     })
 }
