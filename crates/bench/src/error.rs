@@ -3,7 +3,7 @@
 use weighbridge_types::event::SinkError;
 
 use crate::settings::SettingsError;
-use crate::subject::SubjectError;
+use weighbridge_engine::SubjectError;
 
 /// A campaign that could not be run, or not to its end. Requests that fail are rows, not errors.
 #[derive(Debug, thiserror::Error)]

@@ -30,6 +30,6 @@ mod targets_file;
 pub use campaign::{Campaign, Identity, Previous, RecordCheck};
 pub use error::BenchError;
 pub use settings::{BenchSettings, Budgets, Lengths, Mode, SettingsError};
-pub use subject::{EngineFactory, Subject, SubjectError, Variant};
+pub use subject::{Subject, Variant};
 pub use targets::{Bound, Gate, Limit, Target, Targets, gate};
 pub use targets_file::TargetsError;

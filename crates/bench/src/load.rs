@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weighbridge_engine::{Capabilities, Collector, Engine, GenerateRequest, Prompt, collect};
+use weighbridge_engine::{
+    Capabilities, Collector, Engine, EngineFactory, GenerateRequest, Prompt, SubjectError, collect,
+};
 use weighbridge_telemetry::{SystemRoot, sample_now};
 use weighbridge_types::record::EngineDescription;
 use weighbridge_types::request::Outcome;
 use weighbridge_types::time::Clock;
-
-use crate::subject::{EngineFactory, SubjectError};
 
 /// The first prompt of an engine: short, so that the time to its token is that of starting and not of reading.
 const FIRST_PROMPT: &str = "Hello";

@@ -1,22 +1,8 @@
 //! What is weighed, and how to get it.
 
 use std::fmt;
-use std::sync::Arc;
 
-use weighbridge_engine::{BoxFuture, Engine};
-
-/// Loads an engine. Called once per campaign for the subject, and once per run for each variant.
-pub type EngineFactory = Arc<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Engine>, SubjectError>> + Send + Sync>;
-
-/// Something that could not be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
-pub struct SubjectError {
-    /// What failed, with the reference.
-    pub problem: String,
-    /// What to do about it.
-    pub hint: String,
-}
+use weighbridge_engine::EngineFactory;
 
 /// The model or endpoint under test.
 #[derive(Clone)]

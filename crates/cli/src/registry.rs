@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use weighbridge_bench::{EngineFactory, Subject, SubjectError, Variant};
-use weighbridge_engine::Engine;
+use weighbridge_bench::{Subject, Variant};
 use weighbridge_engine::scripted::{Script, ScriptedEngine};
+use weighbridge_engine::{Engine, EngineFactory, SubjectError};
 use weighbridge_engine_http::{HttpEngine, HttpOptions, Secret};
 use weighbridge_engine_local::engine::{LocalEngine, LocalOptions};
 use weighbridge_engine_local::graph::Model;

@@ -17,6 +17,7 @@ mod index;
 mod log;
 mod record;
 mod recorder;
+mod replay;
 mod writer;
 
 pub use error::StoreError;
@@ -25,3 +26,4 @@ pub use index::{Filter, Headline, Index, Refresh, RunEntry};
 pub use log::{PhaseLog, RunLog, read_log, read_log_from};
 pub use record::read_record;
 pub use recorder::{Recorder, RecorderReport};
+pub use replay::replay;

@@ -99,10 +99,22 @@ impl Recorder {
     }
 
     /// Waits until every line so far is durable, so that a record never tells of lines that the log lacks.
-    fn sync(&mut self) -> Result<(), SinkError> {
+    fn sync(&mut self) -> Result<u64, SinkError> {
         let (done, answer) = sync_channel(1);
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job::Sync(done)).is_ok());
-        if sent && answer.recv().is_ok() { Ok(()) } else { Err(self.why_stopped()) }
+        match answer.recv() {
+            Ok(end) if sent => Ok(end),
+            _ => Err(self.why_stopped()),
+        }
+    }
+
+    /// Waits until every line so far is durable, and says where the log ends: [`replay`](crate::replay) can begin
+    /// there.
+    ///
+    /// # Errors
+    /// When anything could not be written.
+    pub fn mark(&mut self) -> Result<u64, SinkError> {
+        self.sync()
     }
 
     fn why_stopped(&mut self) -> SinkError {

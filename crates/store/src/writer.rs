@@ -23,8 +23,8 @@ const COMPRESSION_LEVEL: i32 = 3;
 pub(crate) enum Job {
     /// Keep a line.
     Line(LogLine),
-    /// Close the frame, make everything durable, and answer.
-    Sync(SyncSender<()>),
+    /// Close the frame, make everything durable, and answer where the log ends.
+    Sync(SyncSender<u64>),
 }
 
 /// What was written.
@@ -72,7 +72,7 @@ impl Writer {
                 Ok(Job::Sync(done)) => {
                     self.sync()?;
                     // The asker may have given up; the data are safe all the same.
-                    let _ = done.send(());
+                    let _ = done.send(self.end);
                 }
                 Err(RecvTimeoutError::Timeout) => self.close_frame()?,
                 Err(RecvTimeoutError::Disconnected) => {

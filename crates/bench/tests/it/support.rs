@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use weighbridge_bench::{BenchSettings, Campaign, EngineFactory, Identity, Lengths, Mode, Subject, Targets};
+use weighbridge_bench::{BenchSettings, Campaign, Identity, Lengths, Mode, Subject, Targets};
 use weighbridge_engine::scripted::ScriptedEngine;
 use weighbridge_engine::{
     BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, Prompt, ScoreRequest,

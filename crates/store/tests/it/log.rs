@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use weighbridge_store::{Recorder, RunFolder, RunLog, StoreError, read_log, read_log_from};
+use weighbridge_store::{Recorder, RunFolder, RunLog, StoreError, read_log, read_log_from, replay};
 use weighbridge_types::event::{RunEvent, Sink};
 use weighbridge_types::record::Phase;
 use weighbridge_types::resource::ResourceSample;
@@ -160,4 +160,30 @@ proptest! {
             prop_assert!(begins(&part, &whole), "byte {position} changed by {change}");
         }
     }
+}
+
+#[test]
+fn a_log_is_replayed_from_a_mark() {
+    let results = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(results.path(), "load", "log", NOON).unwrap();
+    let path = folder.path().to_owned();
+    let mut recorder = Recorder::start(folder).unwrap();
+    recorder.event(&started(Phase::Latency, 1)).unwrap();
+    recorder.event(&request(Phase::Latency, 0, 4)).unwrap();
+    let mark = recorder.mark().unwrap();
+    for id in 1..4 {
+        recorder.event(&request(Phase::Latency, id, 4)).unwrap();
+    }
+    recorder.close().unwrap();
+    let ids = |from| {
+        let mut ids = Vec::new();
+        replay(&path, from, |line| match line {
+            weighbridge_types::record::LogLine::Request(row) => ids.push(row.id),
+            _ => ids.push(u64::MAX),
+        })
+        .unwrap();
+        ids
+    };
+    assert_eq!(ids(0), [u64::MAX, 0, 1, 2, 3]);
+    assert_eq!(ids(mark), [1, 2, 3]);
 }

@@ -1,0 +1,344 @@
+//! Driving a load: sessions released on reactors until a limit, then the drain.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use weighbridge_engine::{Engine, Follow, Sampling};
+use weighbridge_types::metric::Cell;
+use weighbridge_types::request::RequestRow;
+use weighbridge_types::time::{Clock, Stamp};
+use weighbridge_workload::Traffic;
+
+use crate::outbox::Outbox;
+use crate::pacer::{Due, Pacer, Pacing, Starts};
+use crate::retry::RetryPolicy;
+use crate::session::{Counts, Lane, Plan};
+use crate::supply::Supply;
+
+/// Sessions kept ready beyond those in flight.
+const AHEAD: usize = 256;
+
+/// Due sessions that may wait for a reactor.
+const DUE_QUEUE: usize = 4096;
+
+/// When sessions start.
+pub enum Pace {
+    /// So many sessions at a time, each followed by the next.
+    Closed {
+        /// Sessions in flight.
+        concurrency: usize,
+    },
+    /// Sessions start at planned instants, whatever is in flight: those that the traffic names, else these.
+    Open {
+        /// Offsets from the start of the load, never falling.
+        starts: Starts,
+        /// Most sessions in flight; others wait, and are late. `None` sets no bound.
+        most: Option<usize>,
+    },
+}
+
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed { concurrency } => f.debug_struct("Closed").field("concurrency", concurrency).finish(),
+            Self::Open { most, .. } => f.debug_struct("Open").field("most", most).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// When a load ends, and what becomes of single requests.
+#[derive(Clone, Copy, Debug)]
+pub struct DriveLimits {
+    /// Sessions at most; `None` leaves it to the traffic and the duration.
+    pub sessions: Option<u64>,
+    /// No session is released that starts later than this; `None` leaves it to the count.
+    pub duration: Option<Duration>,
+    /// Longest time of one request.
+    pub request_timeout: Duration,
+    /// Longest time that requests in flight get to end after the last release; then they are cancelled.
+    pub drain: Duration,
+    /// A release later than this after its plan marks the request as disturbed by the client.
+    pub lag_limit: Duration,
+    /// A request later than this is dropped; `None` sends it late.
+    pub drop_after: Option<Duration>,
+}
+
+impl Default for DriveLimits {
+    fn default() -> Self {
+        Self {
+            sessions: None,
+            duration: None,
+            request_timeout: Duration::from_secs(600),
+            drain: Duration::from_secs(60),
+            lag_limit: Duration::from_millis(5),
+            drop_after: None,
+        }
+    }
+}
+
+/// A load, ready to be driven.
+#[derive(Debug)]
+pub struct Drive {
+    /// Where the rows belong.
+    pub cell: Cell,
+    /// What is asked.
+    pub traffic: Arc<dyn Traffic>,
+    /// Number of the first session.
+    pub first: u64,
+    /// Sessions at the start that are warm-up.
+    pub warmup_sessions: u64,
+    /// When sessions start.
+    pub pace: Pace,
+    /// When it ends.
+    pub limits: DriveLimits,
+    /// When a failed request is tried again.
+    pub retry: RetryPolicy,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Whether engines that can go on after an end-of-sequence token are asked to.
+    pub ignore_eos: bool,
+    /// Whether rows keep the generated text.
+    pub keep_text: bool,
+    /// How planned instants are met.
+    pub pacing: Pacing,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Ends the load at once; requests in flight become cancelled rows.
+    pub cancel: CancellationToken,
+}
+
+/// Why a load released no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriveEnd {
+    /// The duration, the count or the traffic was used up.
+    Done,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// What is known of a load besides its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DriveReport {
+    /// Why it ended.
+    pub end: DriveEnd,
+    /// When it began.
+    pub begin: Stamp,
+    /// When nothing was in flight any more.
+    pub over: Stamp,
+    /// Requests released.
+    pub released: u64,
+    /// Rows that had to wait because their keeper was behind.
+    pub row_waits: u64,
+    /// Sessions that were not ready when they were due.
+    pub starved: u64,
+    /// Number of the first session that was not released.
+    pub next: u64,
+}
+
+/// A load under way.
+#[derive(Debug)]
+pub struct Driving {
+    clock: Clock,
+    begin: Stamp,
+    counts: Arc<Counts>,
+    outbox: Arc<Outbox>,
+    supply: Arc<Supply>,
+    tracker: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl Drive {
+    /// Starts the load on reactors, one engine for each.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    ///
+    /// # Panics
+    /// Without an engine, or with another number of engines than of reactors.
+    pub fn start(self, engines: &[Arc<dyn Engine>], reactors: &[Handle]) -> std::io::Result<Driving> {
+        assert!(!engines.is_empty() && engines.len() == reactors.len(), "each reactor needs an engine of its own");
+        let depth = match &self.pace {
+            Pace::Closed { concurrency } => (*concurrency).min(1 << 14) + AHEAD,
+            Pace::Open { .. } => 4 * AHEAD,
+        };
+        let end = self.limits.sessions.map(|count| self.first + count);
+        let supply = Arc::new(Supply::start(Arc::clone(&self.traffic), self.first, end, depth)?);
+        let begin = self.clock.now();
+        let until = self.limits.duration.map(|duration| begin.after(duration));
+        let plan = Arc::new(self.plan(engines, until));
+        let (counts, outbox) = (Arc::new(Counts::default()), Arc::new(Outbox::default()));
+        let lanes: Vec<Arc<Lane>> = engines
+            .iter()
+            .map(|engine| Lane {
+                engine: Arc::clone(engine),
+                plan: Arc::clone(&plan),
+                counts: Arc::clone(&counts),
+                outbox: Arc::clone(&outbox),
+            })
+            .map(Arc::new)
+            .collect();
+        let tracker = TaskTracker::new();
+        let cancel = self.cancel.clone();
+        let driving =
+            Driving { clock: self.clock, begin, counts, outbox, supply: Arc::clone(&supply), tracker, cancel };
+        let limits = self.limits;
+        self.release(&driving, &lanes, reactors, until)?;
+        driving.tracker.close();
+        driving.watch_drain(limits, until, plan.follow.cancel.clone(), &reactors[0]);
+        Ok(driving)
+    }
+
+    fn plan(&self, engines: &[Arc<dyn Engine>], until: Option<Stamp>) -> Plan {
+        Plan {
+            clock: self.clock,
+            cell: self.cell.clone(),
+            follow: Follow { clock: self.clock, limit: self.limits.request_timeout, cancel: self.cancel.child_token() },
+            retry: self.retry,
+            sampling: self.sampling.clone(),
+            ignore_eos: self.ignore_eos && engines.iter().all(|engine| engine.capabilities().ignore_eos),
+            keep_text: self.keep_text,
+            measured_from: self.first + self.warmup_sessions,
+            until,
+            lag_limit: self.limits.lag_limit,
+            drop_after: self.limits.drop_after,
+        }
+    }
+
+    fn release(
+        self,
+        driving: &Driving,
+        lanes: &[Arc<Lane>],
+        reactors: &[Handle],
+        until: Option<Stamp>,
+    ) -> std::io::Result<()> {
+        let (starts, most) = match self.pace {
+            Pace::Closed { concurrency } => {
+                for place in 0..concurrency {
+                    let reactor = place % lanes.len();
+                    let (lane, supply) = (Arc::clone(&lanes[reactor]), Arc::clone(&driving.supply));
+                    driving.tracker.spawn_on(closed_place(lane, supply, self.clock, until), &reactors[reactor]);
+                }
+                return Ok(());
+            }
+            Pace::Open { starts, most } => (starts, most),
+        };
+        let permits = most.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+        let mut queues = Vec::new();
+        for (lane, reactor) in lanes.iter().zip(reactors) {
+            let (queue, due) = channel(DUE_QUEUE);
+            queues.push(queue);
+            let place = open_lane(Arc::clone(lane), due, permits.clone(), driving.tracker.clone());
+            driving.tracker.spawn_on(place, reactor);
+        }
+        let pacer = Pacer {
+            clock: self.clock,
+            begin: driving.begin,
+            until,
+            supply: Arc::clone(&driving.supply),
+            starts,
+            reactors: queues,
+            cancel: self.cancel.clone(),
+        };
+        match self.pacing {
+            Pacing::Thread => {
+                std::thread::Builder::new().name("pacer".to_owned()).spawn(move || pacer.run_thread())?;
+            }
+            Pacing::Timer => drop(driving.tracker.spawn_on(pacer.run_timer(), &reactors[0])),
+        }
+        Ok(())
+    }
+}
+
+/// One place of a closed loop: a session after the other.
+async fn closed_place(lane: Arc<Lane>, supply: Arc<Supply>, clock: Clock, until: Option<Stamp>) {
+    while !lane.plan.follow.cancel.is_cancelled() {
+        let now = clock.now();
+        if until.is_some_and(|until| now >= until) {
+            break;
+        }
+        let Some(session) = supply.next() else { break };
+        // In closed loop the plan is to release when a place is free, which is now.
+        lane.play(clock.now(), session).await;
+    }
+}
+
+/// Takes due sessions and plays each in a task of its own.
+async fn open_lane(lane: Arc<Lane>, mut due: Receiver<Due>, permits: Option<Arc<Semaphore>>, tracker: TaskTracker) {
+    while let Some(Due { planned, session }) = due.recv().await {
+        let permit = match &permits {
+            // Never closed; and if it were, there would be no bound to keep.
+            Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
+            None => None,
+        };
+        let lane = Arc::clone(&lane);
+        tracker.spawn(async move {
+            lane.play(planned, session).await;
+            drop(permit);
+        });
+    }
+}
+
+impl Driving {
+    /// Cancels what is in flight when the drain has lasted too long.
+    fn watch_drain(&self, limits: DriveLimits, until: Option<Stamp>, requests: CancellationToken, on: &Handle) {
+        let (clock, tracker) = (self.clock, self.tracker.clone());
+        let Some(until) = until else { return };
+        on.spawn(async move {
+            let deadline = tokio::time::sleep_until(clock.instant(until.after(limits.drain)));
+            tokio::select! {
+                () = tracker.wait() => {}
+                () = deadline => requests.cancel(),
+            }
+        });
+    }
+
+    /// When the load began.
+    #[must_use]
+    pub fn begin(&self) -> Stamp {
+        self.begin
+    }
+
+    /// Requests released so far.
+    #[must_use]
+    pub fn released(&self) -> u64 {
+        self.counts.released.load(Ordering::Relaxed)
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.counts.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Rows of requests that have ended, in the order of their end; `room` is used for those to come.
+    #[must_use]
+    pub fn take_rows(&self, room: Vec<RequestRow>) -> Vec<RequestRow> {
+        self.outbox.take(room)
+    }
+
+    /// Waits until nothing is in flight and nothing more will be released.
+    pub async fn wait(&self) {
+        self.tracker.wait().await;
+    }
+
+    /// What is known now that it is over.
+    #[must_use]
+    pub fn report(&self) -> DriveReport {
+        DriveReport {
+            end: if self.cancel.is_cancelled() { DriveEnd::Cancelled } else { DriveEnd::Done },
+            begin: self.begin,
+            over: self.clock.now(),
+            released: self.released(),
+            row_waits: self.outbox.waits(),
+            starved: self.supply.starved(),
+            next: self.supply.position(),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The load laboratory: how fast is a server at a load, how much does it carry within an objective, and can that be
+//! believed?
+//!
+//! A [`Drive`] releases the sessions of a [`Traffic`](weighbridge_workload::Traffic) on one or several reactors, each a
+//! thread with an event loop of its own, and hands over one row per request. Schedules are absolute: a start that was
+//! missed is late, never moved. Nothing but stamps is taken while a request runs.
+//!
+//! It does not know what an endpoint's protocol looks like, nor how figures are computed or shown.
+
+mod drive;
+mod outbox;
+mod pacer;
+mod reactor;
+mod retry;
+mod session;
+mod supply;
+
+pub use drive::{Drive, DriveEnd, DriveLimits, DriveReport, Driving, Pace};
+pub use pacer::{Pacing, Starts};
+pub use reactor::{Reactor, Reactors};
+pub use retry::RetryPolicy;

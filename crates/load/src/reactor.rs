@@ -1,0 +1,73 @@
+//! Reactors: threads that each run one event loop, on which requests are sent and read.
+
+use std::io;
+use std::thread::JoinHandle;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+/// One event loop on a thread of its own.
+#[derive(Debug)]
+pub struct Reactor {
+    handle: Handle,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The reactors of a run. Dropping them ends what still runs on them.
+#[derive(Debug)]
+pub struct Reactors(Vec<Reactor>);
+
+impl Reactor {
+    fn start(number: usize) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (handle, stop) = (runtime.handle().clone(), CancellationToken::new());
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new().name(format!("reactor-{number}")).spawn(move || {
+            runtime.block_on(stopped.cancelled());
+            // Work that a cancelled request left behind does not hold the run up.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { handle, stop, thread: Some(thread) })
+    }
+
+    /// Where tasks are spawned.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Reactors {
+    /// Starts reactors, at least one.
+    ///
+    /// # Errors
+    /// When the system refuses a thread or an event queue.
+    pub fn start(count: usize) -> io::Result<Self> {
+        (0..count.max(1)).map(Reactor::start).collect::<io::Result<Vec<_>>>().map(Self)
+    }
+
+    /// As many as pay: one event loop carries tens of thousands of streams, and on a small host the server, or the
+    /// model in process, needs the other cores.
+    #[must_use]
+    pub fn usual_count() -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        (cores / 4).clamp(1, 8)
+    }
+
+    /// The handles, in order.
+    #[must_use]
+    pub fn handles(&self) -> Vec<Handle> {
+        self.0.iter().map(|reactor| reactor.handle.clone()).collect()
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The driver against the scripted engine, whose timeline is known.
+
+mod drive;
+mod support;
