@@ -1,10 +1,14 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
+mod load;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
+
+pub(crate) use load::{LoadArguments, ScriptedServerArguments, TargetArguments};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -24,6 +28,10 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     /// Weigh a model in five phases and write a record with a report
     Bench(Box<BenchArguments>),
+    /// Load an endpoint or engine: rates, concurrency, traces, and what it carries within an objective
+    Load(Box<LoadArguments>),
+    /// Answer with a known timeline on 127.0.0.1, to test clients against
+    ScriptedServer(ScriptedServerArguments),
     /// Look into model files, make them, convert them
     Model {
         #[command(subcommand)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use weighbridge_bench::BenchError;
 use weighbridge_engine_http::HttpError;
+use weighbridge_load::LoadError;
 
 use crate::exit::Exit;
 
@@ -100,6 +101,17 @@ impl From<BenchError> for Failure {
             BenchError::Settings(_) | BenchError::Mismatch { .. } | BenchError::Sink(_) => Exit::Usage,
             BenchError::Subject(_) => Exit::Invalid,
             BenchError::Serialize(_) => Exit::Bug,
+        };
+        Self::from_error(exit, &error, error.hint())
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let exit = match error {
+            LoadError::Setting { .. } | LoadError::Traffic { .. } | LoadError::Sink(_) => Exit::Usage,
+            LoadError::Subject(_) | LoadError::System(_) => Exit::Invalid,
+            LoadError::Settings(_) => Exit::Bug,
         };
         Self::from_error(exit, &error, error.hint())
     }

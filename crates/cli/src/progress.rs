@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::event::{Pulse, RunEvent, Sink, SinkError};
 use weighbridge_types::record::{Record, Status};
 
 /// Shows where a run stands, on stderr. Without a terminal it writes one line per phase instead.
@@ -31,6 +31,21 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
+    fn pulse(&self, pulse: &Pulse) {
+        let (done, total) = match (pulse.until, pulse.sessions) {
+            (Some(until), _) => ((pulse.at - pulse.begin).as_millis(), (until - pulse.begin).as_millis()),
+            (None, Some(sessions)) => (u128::from(pulse.released), u128::from(sessions)),
+            (None, None) => (0, 1),
+        };
+        let short = |count: u128| u64::try_from(count).unwrap_or(u64::MAX);
+        self.bar.set_length(short(total));
+        self.bar.set_position(short(done.min(total)));
+        let load = format!("{} of {}", pulse.number, pulse.count);
+        let message =
+            format!("load {load}: {}, {} released, {} in flight", pulse.what, pulse.released, pulse.in_flight);
+        self.bar.set_message(message);
+    }
+
     fn say(&self, line: &str) {
         if self.plain {
             crate::output::talk(line);
@@ -54,6 +69,7 @@ impl Sink for Progress {
                 self.bar.set_position(*done);
                 self.bar.set_message(what.clone());
             }
+            RunEvent::Pulse(pulse) => self.pulse(pulse),
             RunEvent::PhaseFinished { result, .. } => {
                 let state = match result.status {
                     Status::Complete => "done",

@@ -127,7 +127,7 @@ impl Registry {
         Subject { model_ref: second.1.to_string(), load, variants: vec![variant(first), variant(second)] }
     }
 
-    fn factory(&self, model: ModelRef) -> EngineFactory {
+    pub(crate) fn factory(&self, model: ModelRef) -> EngineFactory {
         let registry = self.clone();
         Arc::new(move || {
             let (registry, model) = (registry.clone(), model.clone());

@@ -57,7 +57,9 @@ impl Follow {
             _ => Duration::MAX,
         };
         let deadline = tokio::time::sleep_until(self.clock.instant(start.after(self.limit.min(patience))));
-        tokio::pin!(deadline);
+        // Made once: they are polled only when no event is there.
+        let cancelled = self.cancel.cancelled();
+        tokio::pin!(deadline, cancelled);
         loop {
             // An event that is there counts, even if the user gives up at the same moment.
             tokio::select! {
@@ -66,7 +68,7 @@ impl Follow {
                     Some(event) => collector.push(event),
                     None => break,
                 },
-                () = self.cancel.cancelled() => {
+                () = &mut cancelled => {
                     collector.cancel(self.clock.now());
                     break;
                 }

@@ -8,14 +8,23 @@
 //! It does not know what an endpoint's protocol looks like, nor how figures are computed or shown.
 
 mod drive;
+mod error;
+mod figures;
+mod journal;
 mod outbox;
 mod pacer;
 mod reactor;
 mod retry;
+mod run;
 mod session;
+mod settings;
 mod supply;
 
 pub use drive::{Drive, DriveEnd, DriveLimits, DriveReport, Driving, Pace};
+pub use error::LoadError;
+pub use journal::Journal;
 pub use pacer::{Pacing, Starts};
 pub use reactor::{Reactor, Reactors};
 pub use retry::RetryPolicy;
+pub use run::{Identity, LoadRun, Target, TrafficFactory};
+pub use settings::{LoadSettings, Shape, Warmup};

@@ -161,7 +161,7 @@ fn line_of(event: &RunEvent) -> Option<LogLine> {
         RunEvent::Request(row) => Some(LogLine::Request(row.clone())),
         RunEvent::Resource { phase, sample } => Some(LogLine::Resource { phase: *phase, sample: *sample }),
         RunEvent::Item(row) => Some(LogLine::Item(row.clone())),
-        RunEvent::Progress { .. } | RunEvent::PhaseFinished { .. } => None,
+        RunEvent::Progress { .. } | RunEvent::Pulse(_) | RunEvent::PhaseFinished { .. } => None,
     }
 }
 

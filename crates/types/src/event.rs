@@ -5,6 +5,7 @@ use crate::metric::Metric;
 use crate::record::{ItemRow, Phase, PhaseResult, Record};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
+use crate::time::Stamp;
 
 /// An event of a run.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub enum RunEvent {
         /// Units in all.
         total: u64,
     },
+    /// A load as it stands; told several times a second.
+    Pulse(Pulse),
     /// A request ended.
     Request(Box<RequestRow>),
     /// Process and host were sampled.
@@ -45,6 +48,29 @@ pub enum RunEvent {
         /// Its figures; they replace those of an earlier attempt.
         metrics: Vec<Metric>,
     },
+}
+
+/// A load as it stands, for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// What the load is, for people: `8 in flight`, `poisson:20`.
+    pub what: String,
+    /// Which load of the run, from 1.
+    pub number: u32,
+    /// How many loads the run has as far as is known.
+    pub count: u32,
+    /// When it began.
+    pub begin: Stamp,
+    /// Now.
+    pub at: Stamp,
+    /// When its releases end; `None` when a count ends them.
+    pub until: Option<Stamp>,
+    /// Sessions at most; `None` when the time ends them.
+    pub sessions: Option<u64>,
+    /// Requests released.
+    pub released: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
 }
 
 /// A reader of a run's events: the recorder, a progress bar, a dashboard.

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
 }
 
 /// The first Ctrl-C ends the run in order, the second one at once.
-async fn cancel_on_interrupt(cancel: CancellationToken) {
+pub(super) async fn cancel_on_interrupt(cancel: CancellationToken) {
     if tokio::signal::ctrl_c().await.is_ok() {
         output::talk("interrupted: cancelling what is in flight, keeping what was measured (again to stop at once)");
         cancel.cancel();

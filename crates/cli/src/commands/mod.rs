@@ -2,11 +2,13 @@
 
 mod bench;
 mod history;
+mod load;
 mod model;
 mod reference;
 mod report;
 mod runs;
 mod schema;
+mod scripted_server;
 
 use crate::arguments::{Arguments, Verb};
 use crate::environment::Environment;
@@ -22,6 +24,8 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exit, Failure> {
     match arguments.verb {
         Verb::Bench(bench) => bench::run(&bench, environment),
+        Verb::Load(load) => load::run(&load, environment),
+        Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Report { verb } => report::run(verb, environment),
         Verb::History(history) => history::run(&history),

@@ -1,0 +1,248 @@
+//! The settings of a load, as resolved and as recorded.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::drive::DriveLimits;
+use crate::error::LoadError;
+use crate::retry::RetryPolicy;
+
+/// Most requests in flight that a client can be asked for: ports of one address end before.
+const MOST_IN_FLIGHT: u32 = 60_000;
+
+/// One load that a run puts on its target; a run makes one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Closed loop: so many sessions at a time.
+    Concurrency(u32),
+    /// Open loop: sessions start as these arrivals say, whatever is in flight.
+    Arrivals(String),
+    /// Open loop: sessions start when the trace says.
+    Trace,
+}
+
+impl Shape {
+    /// The setting that tells this load from the others of its run, for the cell of its figures.
+    #[must_use]
+    pub fn setting(&self) -> (&'static str, String) {
+        match self {
+            Self::Concurrency(level) => ("concurrency", level.to_string()),
+            Self::Arrivals(arrivals) => match arrivals.split_once(':') {
+                Some((_, rate)) if rate.parse::<f64>().is_ok() => ("rate", rate.to_owned()),
+                _ => ("arrivals", arrivals.clone()),
+            },
+            Self::Trace => ("arrivals", "trace".to_owned()),
+        }
+    }
+
+    /// Whether sessions start whatever is in flight.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        !matches!(self, Self::Concurrency(_))
+    }
+}
+
+/// What is left out at the start of a load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Warmup {
+    /// What the steady-state rule finds.
+    #[default]
+    Auto,
+    /// So many sessions.
+    Sessions(u64),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+/// Settings of a load run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadSettings {
+    /// The loads, in order.
+    pub shapes: Vec<Shape>,
+    /// What is asked, in words: the data set or the generator with its lengths.
+    pub data: String,
+    /// Sessions of each load at most; null leaves it to the duration or the trace.
+    pub sessions: Option<u64>,
+    /// Seconds of each load; null leaves it to the count or the trace.
+    pub duration_s: Option<f64>,
+    /// What is left out at the start.
+    pub warmup: Warmup,
+    /// Longest time of one request, seconds.
+    pub request_timeout_s: f64,
+    /// Longest time that requests in flight get to end after the last release, seconds.
+    pub drain_s: f64,
+    /// Most sessions in flight in open loop; null sets no bound.
+    pub most_in_flight: Option<u32>,
+    /// A request released later than this after its planned start is marked as disturbed by the client, ms.
+    pub lag_limit_ms: f64,
+    /// A request later than this is dropped instead of sent, ms; null sends it late.
+    pub drop_after_ms: Option<f64>,
+    /// Share of disturbed requests above which the whole run is no measurement.
+    pub disturbed_limit: f64,
+    /// Tries after a failed one.
+    pub retries: u32,
+    /// Whether engines that can are asked to go on after an end-of-sequence token.
+    pub ignore_eos: bool,
+    /// Sampling temperature.
+    pub temperature: f32,
+    /// Whether rows keep the generated text.
+    pub keep_text: bool,
+    /// Service-level objective, as `p99.ttft<200ms,error<1%`; null judges nothing.
+    pub slo: Option<String>,
+    /// Event loops of the client.
+    pub reactors: u32,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Default for LoadSettings {
+    fn default() -> Self {
+        Self {
+            shapes: vec![Shape::Concurrency(1)],
+            data: String::new(),
+            sessions: None,
+            duration_s: None,
+            warmup: Warmup::Auto,
+            request_timeout_s: 600.0,
+            drain_s: 60.0,
+            most_in_flight: None,
+            lag_limit_ms: 5.0,
+            drop_after_ms: None,
+            disturbed_limit: 0.05,
+            retries: 0,
+            ignore_eos: true,
+            temperature: 0.0,
+            keep_text: false,
+            slo: None,
+            reactors: u32::try_from(crate::reactor::Reactors::usual_count()).unwrap_or(1),
+            seed: 42,
+        }
+    }
+}
+
+impl LoadSettings {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// Names the first setting that is out of range.
+    pub fn checked(self) -> Result<Self, LoadError> {
+        if self.shapes.is_empty() {
+            return Err(setting("concurrency", "nothing", "at least one load is needed"));
+        }
+        for shape in &self.shapes {
+            if let Shape::Concurrency(level) = shape
+                && !(1..=MOST_IN_FLIGHT).contains(level)
+            {
+                return Err(setting("concurrency", level, "it must be 1 to 60000"));
+            }
+        }
+        let is_endless = self.sessions.is_none() && self.duration_s.is_none();
+        if is_endless && self.shapes.iter().any(|shape| *shape != Shape::Trace) {
+            return Err(setting("duration", "nothing", "a load needs `--requests` or `--duration`"));
+        }
+        if self.sessions == Some(0) {
+            return Err(setting("requests", 0, "it must be 1 or more"));
+        }
+        if self.most_in_flight == Some(0) {
+            return Err(setting("max-in-flight", 0, "it must be 1 or more"));
+        }
+        if !(1..=64).contains(&self.reactors) {
+            return Err(setting("client-threads", self.reactors, "it must be 1 to 64"));
+        }
+        let year = 366.0 * 86_400.0;
+        let seconds = [
+            ("duration", self.duration_s.unwrap_or(1.0), 1e-3),
+            ("timeout", self.request_timeout_s, 1e-3),
+            ("drain", self.drain_s, 0.0),
+            ("lag-limit", self.lag_limit_ms / 1e3, 0.0),
+            ("drop-after", self.drop_after_ms.unwrap_or(1.0) / 1e3, 0.0),
+        ];
+        for (name, value, least) in seconds {
+            if !(least..=year).contains(&value) {
+                return Err(setting(name, format!("{value} s"), "it must be a positive time of at most a year"));
+            }
+        }
+        if let Warmup::Seconds(value) = self.warmup
+            && !(0.0..=year).contains(&value)
+        {
+            return Err(setting("warmup", value, "it must be a positive time of at most a year"));
+        }
+        if !(0.0..=1.0).contains(&self.disturbed_limit) {
+            return Err(setting("disturbed-limit", self.disturbed_limit, "it must be a share, 0 to 1"));
+        }
+        if !(0.0..=100.0).contains(&self.temperature) {
+            return Err(setting("temperature", self.temperature, "it must be 0 to 100"));
+        }
+        Ok(self)
+    }
+
+    /// When one of the loads ends.
+    #[must_use]
+    pub fn limits(&self) -> DriveLimits {
+        DriveLimits {
+            sessions: self.sessions,
+            duration: self.duration_s.map(Duration::from_secs_f64),
+            request_timeout: Duration::from_secs_f64(self.request_timeout_s),
+            drain: Duration::from_secs_f64(self.drain_s),
+            lag_limit: Duration::from_secs_f64(self.lag_limit_ms / 1e3),
+            drop_after: self.drop_after_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
+        }
+    }
+
+    /// When a failed request is tried again.
+    #[must_use]
+    pub fn retry(&self) -> RetryPolicy {
+        RetryPolicy { most: self.retries, ..RetryPolicy::default() }
+    }
+}
+
+fn setting(setting: &'static str, value: impl ToString, problem: &str) -> LoadError {
+    LoadError::Setting { setting, value: value.to_string(), problem: problem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> LoadSettings {
+        LoadSettings { duration_s: Some(1.0), ..LoadSettings::default() }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        let check = |change: fn(&mut LoadSettings), part: &str| {
+            let mut settings = sound();
+            change(&mut settings);
+            let error = settings.checked().unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        check(|s| s.shapes.clear(), "at least one load");
+        check(|s| s.shapes = vec![Shape::Concurrency(0)], "accept `0` as concurrency");
+        check(|s| s.shapes = vec![Shape::Concurrency(70_000)], "`70000`");
+        check(|s| s.duration_s = None, "--duration");
+        check(|s| s.duration_s = Some(-1.0), "duration");
+        check(|s| s.duration_s = Some(f64::NAN), "NaN");
+        check(|s| s.sessions = Some(0), "requests");
+        check(|s| s.request_timeout_s = 0.0, "timeout");
+        check(|s| s.warmup = Warmup::Seconds(-1.0), "warmup");
+        check(|s| s.disturbed_limit = 1.5, "disturbed-limit");
+        check(|s| s.temperature = f32::NAN, "temperature");
+        check(|s| s.reactors = 0, "client-threads");
+        assert_eq!(sound().checked().unwrap(), sound());
+    }
+
+    #[test]
+    fn a_load_is_known_by_what_is_varied() {
+        let check = |shape: Shape, expected: (&str, &str)| {
+            assert_eq!(shape.setting(), (expected.0, expected.1.to_owned()));
+        };
+        check(Shape::Concurrency(8), ("concurrency", "8"));
+        check(Shape::Arrivals("poisson:12.5".to_owned()), ("rate", "12.5"));
+        check(Shape::Arrivals("ramp:1..5,60s".to_owned()), ("arrivals", "ramp:1..5,60s"));
+        check(Shape::Trace, ("arrivals", "trace"));
+    }
+}
