@@ -28,6 +28,9 @@ const AHEAD: usize = 256;
 /// Due sessions that may wait for a reactor.
 const DUE_QUEUE: usize = 4096;
 
+/// How often rows are taken where they are gathered in memory, so that none has to wait.
+const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
 /// When sessions start.
 pub enum Pace {
     /// So many sessions at a time, each followed by the next.
@@ -326,6 +329,18 @@ impl Driving {
     /// Waits until nothing is in flight and nothing more will be released.
     pub async fn wait(&self) {
         self.tracker.wait().await;
+    }
+
+    /// Waits for the end and gathers every row in memory: for loads that are short.
+    pub async fn gather(&self) -> Vec<RequestRow> {
+        let mut rows = Vec::new();
+        loop {
+            let is_over = tokio::time::timeout(GATHER_INTERVAL, self.wait()).await.is_ok();
+            rows.append(&mut self.take_rows(Vec::new()));
+            if is_over {
+                return rows;
+            }
+        }
     }
 
     /// What is known now that it is over.

@@ -7,12 +7,14 @@
 //!
 //! It does not know what an endpoint's protocol looks like, nor how figures are computed or shown.
 
+mod calibrate;
 mod drive;
 mod error;
 mod figures;
 mod journal;
 mod outbox;
 mod pacer;
+mod profile;
 mod reactor;
 mod retry;
 mod run;
@@ -21,10 +23,12 @@ mod session;
 mod settings;
 mod supply;
 
+pub use calibrate::{CalibrationSettings, ReactorCpu, calibrate};
 pub use drive::{Drive, DriveEnd, DriveLimits, DriveReport, Driving, Pace};
 pub use error::LoadError;
 pub use journal::Journal;
 pub use pacer::{Pacing, Starts};
+pub use profile::{Cost, ErrorFigures, Grade, HostProfile, Lag, ProfileError, Truth, newest_profile, write_profile};
 pub use reactor::{Reactor, Reactors};
 pub use retry::RetryPolicy;
 pub use run::{Identity, LoadRun, Target, TrafficFactory};

@@ -19,7 +19,7 @@ use crate::drive::{Drive, DriveReport, Driving, Pace};
 use crate::error::LoadError;
 use crate::figures;
 use crate::journal::Journal;
-use crate::pacer::Pacing;
+use crate::pacer::{Pacing, Starts};
 use crate::reactor::Reactors;
 use crate::settings::{LoadSettings, Shape, Warmup};
 
@@ -295,12 +295,14 @@ fn pace(shape: &Shape, settings: &LoadSettings) -> Result<Pace, LoadError> {
     Ok(match shape {
         Shape::Concurrency(concurrency) => Pace::Closed { concurrency: *concurrency as usize },
         Shape::Trace => Pace::Open { starts: Box::new(std::iter::empty()), most },
-        Shape::Arrivals(arrivals) => {
-            let rate: f64 = arrivals.rsplit(':').next().and_then(|rate| rate.parse().ok()).unwrap_or(1.0);
-            let starts = (0_u64..).map(move |number| Duration::from_secs_f64(number as f64 / rate));
-            Pace::Open { starts: Box::new(starts), most }
-        }
+        Shape::Arrivals(arrivals) => Pace::Open { starts: starts(arrivals, settings.seed)?, most },
     })
+}
+
+/// The starts that arrivals in words ask for.
+pub(crate) fn starts(arrivals: &str, _seed: u64) -> Result<Starts, LoadError> {
+    let rate: f64 = arrivals.rsplit(':').next().and_then(|rate| rate.parse().ok()).unwrap_or(1.0);
+    Ok(Box::new((0_u64..).map(move |number| Duration::from_secs_f64(number as f64 / rate))))
 }
 
 fn conclude_early(record: &mut Record, stop: &Stop) {
