@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 
-pub(crate) use load::{LoadArguments, ScriptedServerArguments, TargetArguments};
+pub(crate) use load::{CalibrateArguments, LoadArguments, ScriptedServerArguments, TargetArguments};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub(crate) enum Verb {
     Bench(Box<BenchArguments>),
     /// Load an endpoint or engine: rates, concurrency, traces, and what it carries within an objective
     Load(Box<LoadArguments>),
+    /// Weigh this client on this host against a server with a known timeline, for later runs to rest on
+    Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against
     ScriptedServer(ScriptedServerArguments),
     /// Look into model files, make them, convert them

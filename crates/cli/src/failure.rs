@@ -78,6 +78,7 @@ failures! {
     weighbridge_store::StoreError => Usage;
     weighbridge_bench::SettingsError => Usage;
     weighbridge_telemetry::TelemetryError => Invalid;
+    weighbridge_load::ProfileError => Usage;
 }
 
 impl From<HttpError> for Failure {

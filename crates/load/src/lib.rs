@@ -23,7 +23,7 @@ mod session;
 mod settings;
 mod supply;
 
-pub use calibrate::{CalibrationSettings, ReactorCpu, calibrate};
+pub use calibrate::{CalibrationSettings, calibrate};
 pub use drive::{Drive, DriveEnd, DriveLimits, DriveReport, Driving, Pace};
 pub use error::LoadError;
 pub use journal::Journal;

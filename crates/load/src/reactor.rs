@@ -1,7 +1,9 @@
 //! Reactors: threads that each run one event loop, on which requests are sent and read.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub struct Reactor {
     handle: Handle,
+    /// Where the system tells of the thread, below `/proc`; empty where it does not.
+    place: PathBuf,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -23,12 +27,22 @@ impl Reactor {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (handle, stop) = (runtime.handle().clone(), CancellationToken::new());
         let stopped = stop.clone();
+        let (place, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name(format!("reactor-{number}")).spawn(move || {
+            // The receiver waits for exactly this.
+            let _ = place.send(std::fs::read_link("/proc/thread-self").unwrap_or_default());
             runtime.block_on(stopped.cancelled());
             // Work that a cancelled request left behind does not hold the run up.
             runtime.shutdown_background();
         })?;
-        Ok(Self { handle, stop, thread: Some(thread) })
+        let place = told.recv().unwrap_or_default();
+        Ok(Self { handle, place, stop, thread: Some(thread) })
+    }
+
+    /// CPU time of the thread since it started, as the scheduler counts it; `None` where the system does not tell.
+    fn cpu(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string(Path::new("/proc").join(&self.place).join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
     }
 
     /// Where tasks are spawned.
@@ -53,6 +67,12 @@ impl Reactors {
     pub fn usual_count() -> usize {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         (cores / 4).clamp(1, 8)
+    }
+
+    /// CPU time of all reactors since they started; `None` where the system does not tell it per thread.
+    #[must_use]
+    pub fn cpu(&self) -> Option<Duration> {
+        self.0.iter().map(Reactor::cpu).sum()
     }
 
     /// The handles, in order.

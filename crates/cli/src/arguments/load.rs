@@ -67,6 +67,26 @@ pub(crate) struct LoadArguments {
     pub(crate) output: OutputArguments,
 }
 
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CalibrateArguments {
+    /// About ten seconds instead of half a minute, with fewer streams
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Numbers of streams at which errors are measured, separated by commas
+    #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
+    pub(crate) streams: Vec<u32>,
+    /// Event loops of the client [default: one for every four cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) client_threads: Option<u32>,
+    /// Seed of the arrivals
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
 /// A server with a known timeline.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScriptedServerArguments {

@@ -1,6 +1,7 @@
 //! One file per verb. Each resolves its settings, calls one library function and turns the outcome into an exit code.
 
 mod bench;
+mod calibrate;
 mod history;
 mod load;
 mod model;
@@ -25,6 +26,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
     match arguments.verb {
         Verb::Bench(bench) => bench::run(&bench, environment),
         Verb::Load(load) => load::run(&load, environment),
+        Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Report { verb } => report::run(verb, environment),
