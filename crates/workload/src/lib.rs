@@ -13,21 +13,28 @@
 //! nothing else. The price is one key set-up of ChaCha per item; in return any part of a set
 //! can be made alone, in any order, on any number of threads.
 
+mod arrivals;
+mod distributions;
 mod domains;
+mod draws;
 mod prompt_reader;
 mod prompts;
 mod security;
 mod source;
+mod spec;
 mod task;
 mod traffic;
 mod training;
 
+pub use arrivals::{ArrivalTimes, Arrivals, Curve, Process, Stage};
+pub use distributions::{LengthDistribution, TOKENS_MAX, TimeDistribution};
 pub use prompt_reader::{
     PromptFileError, PromptFileProblem, PromptFormat, PromptRecord, read_prompts, read_prompts_from,
 };
 pub use prompts::{
     BYTES_PER_TOKEN_GUESS, GeneratedPrompt, PromptError, PromptSettings, exact_prompt, prompt_of_bytes, prompt_of_words,
 };
+pub use spec::{SpecError, SpecKind, SpecProblem};
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
 pub use traffic::{PlannedTurn, Session, Traffic, TurnPrompt};
 pub use training::{TrainingText, training_texts};

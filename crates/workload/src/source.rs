@@ -158,8 +158,8 @@ impl Source {
     }
 }
 
-/// FNV-1a, 64 bit (Fowler, Noll, Vo): tells task names apart, nothing more.
-fn fnv1a(text: &str) -> u64 {
+/// FNV-1a, 64 bit (Fowler, Noll, Vo): tells names apart, nothing more.
+pub(crate) fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
