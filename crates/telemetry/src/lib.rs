@@ -17,6 +17,7 @@ mod mounts;
 mod peak;
 mod probe;
 mod process;
+pub mod prometheus;
 mod root;
 mod sampler;
 mod virtualization;

@@ -17,5 +17,6 @@ pub mod model_ref;
 pub mod record;
 pub mod request;
 pub mod resource;
+pub mod server;
 pub mod time;
 pub mod units;
