@@ -9,15 +9,21 @@ use crate::root::SystemRoot;
 /// The graphics processors, or why there are none. NVML is loaded here, at run time; other makers' devices are not
 /// read. It asks the driver of the machine itself, hence only for the host's own root.
 pub(crate) fn gpus(root: &SystemRoot) -> Result<Vec<Gpu>, String> {
-    if !root.is_host() {
-        return Err("devices are not read for another root".to_owned());
-    }
-    let found = Nvml::init().and_then(|nvml| read(&nvml));
-    match found {
-        Ok(gpus) if gpus.is_empty() => Err("the NVIDIA driver reports no device".to_owned()),
+    match read(&open(root)?) {
+        Ok(gpus) if gpus.is_empty() => Err(NO_DEVICE.to_owned()),
         Ok(gpus) => Ok(gpus),
         Err(error) => Err(reason(&error)),
     }
+}
+
+pub(crate) const NO_DEVICE: &str = "the NVIDIA driver reports no device";
+
+/// Loads NVML, or says why not.
+pub(crate) fn open(root: &SystemRoot) -> Result<Nvml, String> {
+    if !root.is_host() {
+        return Err("devices are not read for another root".to_owned());
+    }
+    Nvml::init().map_err(|error| reason(&error))
 }
 
 fn read(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
@@ -30,7 +36,7 @@ fn read(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
     (0..nvml.device_count()?).map(gpu).collect()
 }
 
-fn reason(error: &NvmlError) -> String {
+pub(crate) fn reason(error: &NvmlError) -> String {
     match error {
         NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound => {
             "no NVIDIA driver: its management library is not installed".to_owned()

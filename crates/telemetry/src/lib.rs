@@ -13,6 +13,8 @@ mod cgroup;
 mod cpu;
 mod fingerprint;
 mod gpu;
+mod gpu_device;
+mod gpu_sampler;
 mod mounts;
 mod peak;
 mod probe;
@@ -20,14 +22,19 @@ mod process;
 pub mod prometheus;
 mod root;
 mod sampler;
+pub mod server;
+mod ticker;
 mod virtualization;
 
 pub use calibration::{Calibration, calibration_kernel};
 pub use fingerprint::fingerprint;
+pub use gpu_device::{GpuSource, NvmlSource};
+pub use gpu_sampler::{GpuReport, GpuSampler, GpuSettings};
 pub use peak::{PeakMeter, PeakScope, peak_rss};
 pub use probe::{Probe, Pss, sample_now};
 pub use root::SystemRoot;
-pub use sampler::{Sampler, SamplerCost, SamplerReport, SamplerSettings};
+pub use sampler::{Sampler, SamplerReport, SamplerSettings};
+pub use ticker::SamplerCost;
 
 /// Telemetry that could not be started.
 #[derive(Debug, thiserror::Error)]

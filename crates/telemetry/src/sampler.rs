@@ -1,9 +1,5 @@
-//! A series of samples at a fixed rate, taken by a thread of its own.
+//! A series of samples of this process and its host at a fixed rate, taken by a thread of its own.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use weighbridge_types::resource::ResourceSample;
@@ -11,8 +7,8 @@ use weighbridge_types::time::{Clock, Stamp};
 
 use crate::TelemetryError;
 use crate::probe::{Probe, Pss};
-use crate::process::parse_stat;
 use crate::root::SystemRoot;
+use crate::ticker::{Rhythm, SamplerCost, Tick, Ticker};
 
 /// How often to sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,24 +29,6 @@ impl Default for SamplerSettings {
     }
 }
 
-/// What sampling cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SamplerCost {
-    /// CPU time of the sampling thread; `None` where the system does not tell it per thread.
-    pub cpu: Option<Duration>,
-    /// Time sampled.
-    pub wall: Duration,
-}
-
-impl SamplerCost {
-    /// `100 × CPU seconds of the sampler / wall seconds sampled` (metric `sampler_cost`).
-    #[must_use]
-    pub fn percent(&self) -> Option<f64> {
-        let wall = self.wall.as_secs_f64();
-        self.cpu.filter(|_| wall > 0.0).map(|cpu| 100.0 * cpu.as_secs_f64() / wall)
-    }
-}
-
 /// What a sampler leaves when it is stopped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SamplerReport {
@@ -65,17 +43,7 @@ pub struct SamplerReport {
 /// Samples this process and its host until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Sampler {
-    shared: Arc<Mutex<Shared>>,
-    stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    samples: VecDeque<ResourceSample>,
-    capacity: usize,
-    dropped: u64,
-    cost: SamplerCost,
+    ticker: Ticker<ResourceSample>,
 }
 
 impl Sampler {
@@ -84,115 +52,55 @@ impl Sampler {
     /// # Errors
     /// When the system refuses a thread.
     pub fn start(root: &SystemRoot, clock: Clock, settings: SamplerSettings) -> Result<Self, TelemetryError> {
-        let shared = Arc::new(Mutex::new(Shared {
-            samples: VecDeque::with_capacity(settings.capacity),
-            capacity: settings.capacity,
-            dropped: 0,
-            cost: SamplerCost::default(),
-        }));
-        let (stop, stopped) = sync_channel(1);
-        let worker = Worker { root: root.clone(), clock, settings, shared: Arc::clone(&shared) };
-        let thread = thread::Builder::new().name("sampler".to_owned()).spawn(move || worker.run(&stopped));
-        let thread = thread.map_err(|source| TelemetryError { what: "sampler", source })?;
-        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
+        let rhythm = Rhythm { name: "sampler", interval: settings.interval, capacity: settings.capacity };
+        let mut probe = Probe::new(root);
+        let mut pss = PssPace::new(settings.pss_interval);
+        let ticker = Ticker::start(root, clock, rhythm, move |tick| Some(probe.sample(tick.at, pss.choose(tick))))?;
+        Ok(Self { ticker })
     }
 
     /// Takes the samples gathered since the last call, in order of time.
     #[must_use]
     pub fn drain(&self) -> Vec<ResourceSample> {
-        lock(&self.shared).samples.drain(..).collect()
+        self.ticker.drain()
     }
 
     /// What sampling has cost so far.
     #[must_use]
     pub fn cost(&self) -> SamplerCost {
-        lock(&self.shared).cost
+        self.ticker.cost()
     }
 
     /// Takes a last sample, stops, and hands over what is left.
     #[must_use]
-    pub fn stop(mut self) -> SamplerReport {
-        self.join();
-        let mut shared = lock(&self.shared);
-        SamplerReport { samples: shared.samples.drain(..).collect(), dropped: shared.dropped, cost: shared.cost }
-    }
-
-    fn join(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been printed by its hook; the samples so far are valid.
-            let _ = thread.join();
-        }
+    pub fn stop(self) -> SamplerReport {
+        let left = self.ticker.stop();
+        SamplerReport { samples: left.kept, dropped: left.dropped, cost: left.cost }
     }
 }
 
-impl Drop for Sampler {
-    fn drop(&mut self) {
-        self.join();
+/// When the proportional set size is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PssPace {
+    interval: Option<Duration>,
+    due: Stamp,
+}
+
+impl PssPace {
+    pub(crate) fn new(interval: Option<Duration>) -> Self {
+        Self { interval, due: Stamp::default() }
     }
-}
 
-/// A panic while the lock was held leaves whole samples only, so a poisoned lock is as good as any.
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Worker {
-    root: SystemRoot,
-    clock: Clock,
-    settings: SamplerSettings,
-    shared: Arc<Mutex<Shared>>,
-}
-
-impl Worker {
-    fn run(&self, stopped: &Receiver<()>) {
-        let mut probe = Probe::new(&self.root);
-        let start = self.clock.now();
-        let mut next = start;
-        let mut next_pss = self.settings.pss_interval.map(|_| start);
-        loop {
-            let now = self.clock.now();
-            let pss = if next_pss.is_some_and(|due| now >= due) { Pss::Read } else { Pss::Skip };
-            if pss == Pss::Read {
-                next_pss = self.settings.pss_interval.map(|interval| now.after(interval));
+    /// The last sample skips it: whoever stops a sampler waits for it.
+    pub(crate) fn choose(&mut self, tick: Tick) -> Pss {
+        match self.interval {
+            Some(interval) if tick.at >= self.due && !tick.is_last => {
+                self.due = tick.at.after(interval);
+                Pss::Read
             }
-            self.keep(probe.sample(now, pss), start);
-            next = next_tick(next, self.clock.now(), self.settings.interval);
-            if stopped.recv_timeout(next - self.clock.now()) != Err(RecvTimeoutError::Timeout) {
-                break;
-            }
-        }
-        let last = self.clock.now();
-        self.keep(probe.sample(last, Pss::Skip), start);
-    }
-
-    fn keep(&self, sample: ResourceSample, start: Stamp) {
-        let cost = SamplerCost { cpu: thread_cpu(&self.root), wall: self.clock.now() - start };
-        let mut shared = lock(&self.shared);
-        shared.cost = cost;
-        if shared.samples.len() < shared.capacity {
-            shared.samples.push_back(sample);
-        } else {
-            shared.dropped += 1;
+            _ => Pss::Skip,
         }
     }
-}
-
-/// The next tick on the grid after `now`: missed ticks are left out, so that a stall is not followed by a burst.
-fn next_tick(last: Stamp, now: Stamp, interval: Duration) -> Stamp {
-    let step = interval.as_nanos().max(1);
-    let missed = (now - last).as_nanos() / step;
-    let ahead = u64::try_from((missed + 1) * step).unwrap_or(u64::MAX);
-    last.after(Duration::from_nanos(ahead))
-}
-
-/// CPU time of the calling thread: nanoseconds from `schedstat` where the kernel keeps it, else ticks of 10 ms.
-fn thread_cpu(root: &SystemRoot) -> Option<Duration> {
-    let exact = root.read("/proc/thread-self/schedstat");
-    if let Some(nanos) = exact.and_then(|text| text.split_whitespace().next()?.parse().ok()) {
-        return Some(Duration::from_nanos(nanos));
-    }
-    Some(Duration::from_secs_f64(parse_stat(&root.read("/proc/thread-self/stat")?)?.cpu_seconds))
 }
 
 #[cfg(test)]
@@ -230,26 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn missed_ticks_are_left_out() {
-        let check = |last, now, expected| {
-            let next = next_tick(Stamp::from_nanos(last), Stamp::from_nanos(now), Duration::from_nanos(100));
-            assert_eq!(next, Stamp::from_nanos(expected));
+    fn the_dear_figure_comes_at_its_own_rate() {
+        let mut pace = PssPace::new(Some(Duration::from_nanos(100)));
+        let mut check = |at, is_last, expected| {
+            assert_eq!(pace.choose(Tick { at: Stamp::from_nanos(at), is_last }), expected, "{at}");
         };
-        check(0, 10, 100);
-        check(0, 100, 200);
-        check(100, 555, 600);
-    }
-
-    #[test]
-    fn the_cost_is_a_share_of_the_wall_time() {
-        let cost = SamplerCost { cpu: Some(Duration::from_millis(2)), wall: Duration::from_secs(1) };
-        assert!((cost.percent().unwrap() - 0.2).abs() < 1e-12);
-        assert_eq!(SamplerCost { cpu: Some(Duration::ZERO), wall: Duration::ZERO }.percent(), None);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_host_tells_the_threads_own_time() {
-        assert!(thread_cpu(&SystemRoot::host()).is_some());
+        check(0, false, Pss::Read);
+        check(99, false, Pss::Skip);
+        check(130, false, Pss::Read);
+        check(229, false, Pss::Skip);
+        check(230, true, Pss::Skip);
+        assert_eq!(PssPace::new(None).choose(Tick { at: Stamp::default(), is_last: false }), Pss::Skip);
     }
 }

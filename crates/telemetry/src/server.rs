@@ -1,0 +1,11 @@
+//! What a model server tells of itself: the names it uses, a scraper beside a run, and figures over a window.
+
+mod dcgm;
+mod names;
+mod reading;
+mod scraper;
+
+pub use dcgm::{DcgmError, read_dcgm};
+pub use names::{NAMES, NameRow, Part, Target};
+pub use reading::{ServerError, ServerReading, read_server};
+pub use scraper::{Answer, Fetch, ScrapeCost, ScrapeReport, ScrapeSettings, Scraper, dcgm_reader, server_reader};
