@@ -8,30 +8,42 @@
 //! readers are a few lines each instead of a crate that knows one root; the price is that only Linux is read. A file
 //! that is absent or odd gives `None`, never a guess and never a panic.
 
+mod bounded;
 mod calibration;
 mod cgroup;
+mod cost;
 mod cpu;
+pub mod definitions;
+mod energy;
+mod figures;
 mod fingerprint;
 mod gpu;
 mod gpu_device;
 mod gpu_sampler;
+mod gpu_summary;
 mod mounts;
 mod peak;
 mod probe;
 mod process;
 pub mod prometheus;
+mod rapl;
 mod root;
 mod sampler;
 pub mod server;
 mod ticker;
 mod virtualization;
 
+pub use bounded::{Bounded, BoundsError, Window};
 pub use calibration::{Calibration, calibration_kernel};
+pub use cost::{Price, Tokens, cost_metrics};
+pub use energy::{Energy, EnergyScope, energy_metrics, gpu_energy, host_energy, integral};
 pub use fingerprint::fingerprint;
 pub use gpu_device::{GpuSource, NvmlSource};
 pub use gpu_sampler::{GpuReport, GpuSampler, GpuSettings};
+pub use gpu_summary::gpu_metrics;
 pub use peak::{PeakMeter, PeakScope, peak_rss};
 pub use probe::{Probe, Pss, sample_now};
+pub use rapl::{HostEnergyMeter, HostEnergySampler};
 pub use root::SystemRoot;
 pub use sampler::{Sampler, SamplerReport, SamplerSettings};
 pub use ticker::SamplerCost;

@@ -4,8 +4,10 @@ mod dcgm;
 mod names;
 mod reading;
 mod scraper;
+mod summary;
 
 pub use dcgm::{DcgmError, read_dcgm};
 pub use names::{NAMES, NameRow, Part, Target};
 pub use reading::{ServerError, ServerReading, read_server};
 pub use scraper::{Answer, Fetch, ScrapeCost, ScrapeReport, ScrapeSettings, Scraper, dcgm_reader, server_reader};
+pub use summary::{scrape_metrics, server_metrics};
