@@ -70,13 +70,15 @@ pub(crate) fn cores_online(root: &SystemRoot) -> Option<u32> {
 
 /// Logical processors that this process may use: its affinity, cut by the group's CPU limit rounded down, at least 1.
 pub(crate) fn cores_usable(root: &SystemRoot) -> Option<u32> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the number of processors")]
+    Some(core_time(root)?.floor().max(1.0) as u32)
+}
+
+/// Seconds of processor time that this process may use in a second: its affinity, cut by the group's CPU limit.
+pub(crate) fn core_time(root: &SystemRoot) -> Option<f64> {
     let status = root.read("/proc/self/status")?;
-    let allowed = count_list(field(&status, "Cpus_allowed_list")?)?;
-    let Some(limit) = cgroup::cpu_limit(root) else {
-        return Some(allowed);
-    };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the range of allowed")]
-    Some(limit.floor().clamp(1.0, f64::from(allowed)) as u32)
+    let allowed = f64::from(count_list(field(&status, "Cpus_allowed_list")?)?);
+    Some(cgroup::cpu_limit(root).map_or(allowed, |limit| limit.min(allowed)))
 }
 
 /// The frequency governor; several, where processors differ, separated by commas.

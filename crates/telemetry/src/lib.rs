@@ -21,6 +21,7 @@ mod gpu;
 mod gpu_device;
 mod gpu_sampler;
 mod gpu_summary;
+pub mod health;
 mod mounts;
 mod peak;
 mod probe;

@@ -145,16 +145,20 @@ impl<T> Worker<T> {
         let start = self.clock.now();
         let mut next = start;
         loop {
-            self.keep(tick(Tick { at: self.clock.now(), is_last: false }), start);
+            let results: Vec<T> = tick(Tick { at: self.clock.now(), is_last: false }).into_iter().collect();
+            // Reading the cost costs as much as a small tick, so that a tick without a result leaves it out.
+            if !results.is_empty() {
+                self.keep(results, start);
+            }
             next = next_tick(next, self.clock.now(), self.interval);
             if stopped.recv_timeout(next - self.clock.now()) != Err(RecvTimeoutError::Timeout) {
                 break;
             }
         }
-        self.keep(tick(Tick { at: self.clock.now(), is_last: true }), start);
+        self.keep(tick(Tick { at: self.clock.now(), is_last: true }).into_iter().collect(), start);
     }
 
-    fn keep(&self, results: impl IntoIterator<Item = T>, start: Stamp) {
+    fn keep(&self, results: Vec<T>, start: Stamp) {
         let cost = SamplerCost { cpu: thread_cpu(&self.root), wall: self.clock.now() - start };
         let mut shared = lock(&self.shared);
         shared.cost = cost;

@@ -12,6 +12,7 @@ pub mod definition;
 pub mod environment;
 pub mod event;
 mod frame_code;
+pub mod health;
 pub mod metric;
 pub mod model_ref;
 pub mod record;
