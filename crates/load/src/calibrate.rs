@@ -28,7 +28,7 @@ use crate::error::LoadError;
 use crate::pacer::Pacing;
 use crate::profile::{Cost, ErrorFigures, HostProfile, Lag, Truth, judge};
 use crate::retry::RetryPolicy;
-use crate::run::{Bench, Target};
+use crate::setup::{Setup, Target};
 
 /// The timeline of the accuracy loads: that of the published comparisons of load generators.
 const TTFT: Duration = Duration::from_millis(200);
@@ -161,11 +161,11 @@ async fn cost(settings: &CalibrationSettings, cancel: &CancellationToken) -> Res
     let rig = Rig::set_up(script, settings.reactors, clock).await?;
     let pace = Pace::Closed { concurrency: settings.cost_streams as usize };
     let limits = DriveLimits { duration: Some(settings.cost_time), ..DriveLimits::default() };
-    let before = rig.bench.reactors.cpu();
+    let before = rig.setup.reactors.cpu();
     let begin = clock.now();
     let rows = rig.drive(Arc::new(Endless), pace, limits, cancel).await?;
     let wall = (clock.now() - begin).as_secs_f64();
-    let spent = rig.bench.reactors.cpu().zip(before).map(|(after, before)| (after - before).as_secs_f64());
+    let spent = rig.setup.reactors.cpu().zip(before).map(|(after, before)| (after - before).as_secs_f64());
     let done: Vec<&RequestRow> = rows.iter().filter(|row| row.outcome.is_success()).collect();
     let frames: usize = done.iter().map(|row| row.timeline.frames.len()).sum();
     let per = |count: usize, scale: f64| spent.filter(|_| count > 0).map(|spent| spent / count as f64 * scale);
@@ -197,7 +197,7 @@ async fn lag(settings: &CalibrationSettings, cancel: &CancellationToken) -> Resu
 /// A scripted server, and the client under calibration on its reactors.
 struct Rig {
     server: ScriptedServer,
-    bench: Bench,
+    setup: Setup,
     clock: Clock,
 }
 
@@ -216,8 +216,8 @@ impl Rig {
                 Ok(Arc::new(engine.map_err(failed)?) as Arc<dyn Engine>)
             })
         });
-        let bench = Bench::set_up(&Target { model_ref: "calibration".to_owned(), load }, reactors).await?;
-        Ok(Self { server, bench, clock })
+        let setup = Setup::new(&Target { model_ref: "calibration".to_owned(), load }, reactors).await?;
+        Ok(Self { server, setup, clock })
     }
 
     async fn drive(
@@ -242,7 +242,7 @@ impl Rig {
             clock: self.clock,
             cancel: cancel.clone(),
         };
-        let driving = drive.start(&self.bench.engines, &self.bench.reactors.handles())?;
+        let driving = drive.start(&self.setup.engines, &self.setup.reactors.handles())?;
         let rows = driving.gather().await;
         if cancel.is_cancelled() {
             let (problem, hint) = ("calibrate: interrupted".to_owned(), "run it again".to_owned());
@@ -334,7 +334,7 @@ mod tests {
             seed: 1,
         };
         let mut told = Vec::new();
-        let profile = calibrate(&settings, Environment::default(), &NoCpu, &CancellationToken::new(), &mut |what| {
+        let profile = calibrate(&settings, Environment::default(), &CancellationToken::new(), &mut |what| {
             told.push(what.to_owned())
         })
         .await

@@ -2,6 +2,7 @@
 
 use weighbridge_engine::SubjectError;
 use weighbridge_types::event::SinkError;
+use weighbridge_workload::SpecError;
 
 /// An error of the load laboratory. A request that fails is a row, not an error.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum LoadError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Arrivals, lengths or data that describe no load.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// The traffic could not be made.
     #[error("{problem}")]
     Traffic {
@@ -45,6 +49,7 @@ impl LoadError {
         match self {
             Self::Subject(error) => error.hint.clone(),
             Self::Sink(error) => error.hint.clone(),
+            Self::Spec(error) => error.hint().to_owned(),
             Self::Traffic { hint, .. } => hint.clone(),
             Self::Setting { .. } => {
                 "correct the value; `weighbridge load --help` lists the flags with their defaults".to_owned()

@@ -1,39 +1,35 @@
-//! A load run: the loads of its settings one after the other, each with its figures.
+//! A load run: its loads one after the other, each with its figures, and what follows from them.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use weighbridge_engine::{Engine, EngineFactory, Sampling, SubjectError};
+use weighbridge_engine::{Engine, Sampling};
 use weighbridge_telemetry::{Sampler, SamplerSettings, SystemRoot};
 use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{Pulse, RunEvent};
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{EngineDescription, Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally};
-use weighbridge_types::request::{Outcome, RequestRow};
 use weighbridge_types::time::{Clock, Stamp, WallTime};
-use weighbridge_workload::Traffic;
+use weighbridge_workload::{Arrivals, Traffic};
 
 use crate::drive::{Drive, DriveReport, Driving, Pace};
 use crate::error::LoadError;
 use crate::figures;
+use crate::health::Health;
 use crate::journal::Journal;
+use crate::keeper::Keeper;
 use crate::pacer::{Pacing, Starts};
-use crate::reactor::Reactors;
 use crate::settings::{LoadSettings, Shape, Warmup};
+use crate::setup::{Setup, Target};
+use crate::validity;
 
 /// Makes the traffic for an engine, whose tokenizer it may need. Called once per run.
 pub type TrafficFactory = Arc<dyn Fn(&Arc<dyn Engine>) -> Result<Arc<dyn Traffic>, LoadError> + Send + Sync>;
 
 /// How often rows are taken from the reactors. Short enough that few wait, long enough that it costs nothing.
 const TAKE_INTERVAL: Duration = Duration::from_millis(20);
-
-/// How often watchers are told.
-const PULSE_INTERVAL: Duration = Duration::from_millis(200);
-
-/// So many failures in a row, and no success before them, show that the target cannot be measured.
-const HOPELESS: u64 = 20;
 
 /// What names a run, from whoever makes its folder.
 #[derive(Clone, Debug, Default)]
@@ -46,49 +42,6 @@ pub struct Identity {
     pub label: String,
     /// What it is measured on.
     pub environment: Environment,
-}
-
-/// What is loaded.
-#[derive(Clone)]
-pub struct Target {
-    /// The reference as the user wrote it, without secrets.
-    pub model_ref: String,
-    /// Loads it.
-    pub load: EngineFactory,
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").field("model_ref", &self.model_ref).finish_non_exhaustive()
-    }
-}
-
-/// A target on its reactors, ready for loads.
-pub(crate) struct Bench {
-    pub(crate) reactors: Reactors,
-    pub(crate) engines: Vec<Arc<dyn Engine>>,
-    pub(crate) description: EngineDescription,
-}
-
-impl Bench {
-    /// Makes the target's engine on each reactor; a model in this process is made once and shared.
-    pub(crate) async fn set_up(target: &Target, reactor_count: u32) -> Result<Self, LoadError> {
-        let reactors = Reactors::start(reactor_count as usize)?;
-        let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
-        for handle in reactors.handles() {
-            let shared = engines.first().filter(|engine| engine.capabilities().in_process).cloned();
-            let engine = match shared {
-                Some(engine) => engine,
-                None => handle.spawn((target.load)()).await.unwrap_or_else(|error| {
-                    let problem = format!("load the target: {error}");
-                    Err(SubjectError { problem, hint: "report this as a bug".to_owned() })
-                })?,
-            };
-            engines.push(engine);
-        }
-        let description = EngineDescription { model_ref: target.model_ref.clone(), ..engines[0].describe() };
-        Ok(Self { reactors, engines, description })
-    }
 }
 
 /// One load run, ready to start.
@@ -131,11 +84,32 @@ pub(crate) enum Stop {
 /// What one load left, besides the lines of the log.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    pub(crate) shape: Shape,
+    pub(crate) cell: Cell,
     pub(crate) report: DriveReport,
     pub(crate) tally: Tally,
+    /// Measured requests that the client disturbed.
+    pub(crate) disturbed: u64,
     /// Where its lines begin in the log.
     pub(crate) from: u64,
     pub(crate) stop: Option<Stop>,
+}
+
+/// A run under way.
+struct Runner<'a> {
+    run: &'a LoadRun,
+    settings: LoadSettings,
+    setup: Setup,
+    traffic: Arc<dyn Traffic>,
+    health: Health,
+    /// Number of the next session, so that no load asks what another has asked.
+    next: u64,
+    /// Loads made so far.
+    made: u32,
+    /// Measured requests that the client disturbed.
+    disturbed: u64,
+    journal: &'a mut dyn Journal,
+    record: Record,
 }
 
 impl LoadRun {
@@ -148,97 +122,22 @@ impl LoadRun {
     /// When a setting is out of range, the target cannot be loaded, or the journal fails.
     pub async fn run(self, journal: &mut dyn Journal) -> Result<Record, LoadError> {
         let settings = self.settings.clone().checked()?;
-        let bench = Bench::set_up(&self.target, settings.reactors).await?;
-        let traffic = (self.traffic)(&bench.engines[0])?;
-        let mut record = self.fresh(&settings, &bench.description)?;
+        let setup = Setup::new(&self.target, settings.reactors).await?;
+        let traffic = (self.traffic)(&setup.engines[0])?;
+        let record = self.fresh(&settings, &setup.description)?;
         journal.checkpoint(&record)?;
         journal.event(&RunEvent::PhaseStarted { phase: Phase::Load, attempt: 1 })?;
-        let start = self.clock.now();
-        let sampler = Sampler::start(&self.root, self.clock, SamplerSettings::default());
-        let mut next = 0;
-        let count = settings.shapes.len();
-        for (index, shape) in settings.shapes.iter().enumerate() {
-            let place = (u32::try_from(index + 1).unwrap_or(u32::MAX), u32::try_from(count).unwrap_or(u32::MAX));
-            let (key, value) = shape.setting();
-            let cell = Cell::of(Phase::Load).with(key, value);
-            let loaded = self.load(&settings, &bench, &traffic, shape, &cell, next, place, journal).await?;
-            next = loaded.report.next;
-            let metrics = figures::of_load(journal, &loaded, &settings, &bench.description)?;
-            record.metrics.extend(metrics);
-            add(&mut record.phases[0].tally, loaded.tally);
-            journal.checkpoint(&record)?;
-            if let Some(stop) = loaded.stop {
-                conclude_early(&mut record, &stop);
-                break;
-            }
-        }
+        let health = Health::start(&setup, &self.root, self.clock);
+        let (start, sampler) = (self.clock.now(), Sampler::start(&self.root, self.clock, SamplerSettings::default()));
+        let mut runner =
+            Runner { run: &self, settings, setup, traffic, health, next: 0, made: 0, disturbed: 0, journal, record };
+        runner.make_loads().await?;
         if let Ok(sampler) = sampler {
             for sample in sampler.stop().samples {
-                journal.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
+                runner.journal.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
             }
         }
-        self.conclude(&mut record, start);
-        journal.checkpoint(&record)?;
-        let (result, metrics) = (Box::new(record.phases[0].clone()), record.metrics.clone());
-        journal.event(&RunEvent::PhaseFinished { result, metrics })?;
-        Ok(record)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "to be grouped with the search's needs")]
-    async fn load(
-        &self,
-        settings: &LoadSettings,
-        bench: &Bench,
-        traffic: &Arc<dyn Traffic>,
-        shape: &Shape,
-        cell: &Cell,
-        first: u64,
-        place: (u32, u32),
-        journal: &mut dyn Journal,
-    ) -> Result<Loaded, LoadError> {
-        let from = journal.mark()?;
-        let cancel = self.cancel.child_token();
-        let drive = Drive {
-            cell: cell.clone(),
-            traffic: Arc::clone(traffic),
-            first,
-            warmup_sessions: match settings.warmup {
-                Warmup::Sessions(count) => count,
-                Warmup::Auto | Warmup::Seconds(_) => 0,
-            },
-            pace: pace(shape, settings)?,
-            limits: settings.limits(),
-            retry: settings.retry(),
-            sampling: Sampling { temperature: settings.temperature, seed: settings.seed, ..Sampling::default() },
-            ignore_eos: settings.ignore_eos,
-            keep_text: settings.keep_text,
-            pacing: Pacing::Thread,
-            clock: self.clock,
-            cancel: cancel.clone(),
-        };
-        let driving = drive.start(&bench.engines, &bench.reactors.handles())?;
-        let mut keeper = Keeper::new(shape, settings, &driving, place);
-        let mut take = tokio::time::interval(TAKE_INTERVAL);
-        take.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            let is_over = tokio::select! {
-                () = driving.wait() => true,
-                _ = take.tick() => false,
-            };
-            keeper.keep(&driving, self.clock.now(), journal)?;
-            if keeper.is_hopeless() {
-                cancel.cancel();
-            }
-            if is_over {
-                break;
-            }
-        }
-        let stop = match (&keeper.hopeless, self.cancel.is_cancelled()) {
-            (_, true) => Some(Stop::Interrupted),
-            (Some(why), _) => Some(Stop::Hopeless(why.clone())),
-            (None, false) => None,
-        };
-        Ok(Loaded { report: driving.report(), tally: keeper.tally, from, stop })
+        runner.conclude(start)
     }
 
     fn fresh(&self, settings: &LoadSettings, engine: &EngineDescription) -> Result<Record, LoadError> {
@@ -275,17 +174,126 @@ impl LoadRun {
             findings: Vec::new(),
         })
     }
+}
 
-    fn conclude(&self, record: &mut Record, start: Stamp) {
-        let seconds = (self.clock.now() - start).as_secs_f64();
-        record.duration_s = seconds;
-        record.updated_at = WallTime::now().to_string();
-        let load = &mut record.phases[0];
+impl Runner<'_> {
+    async fn make_loads(&mut self) -> Result<(), LoadError> {
+        let shapes = self.settings.shapes.clone();
+        let count = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
+        for shape in shapes {
+            if self.make(shape, count).await?.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a load with its figures; why the run cannot go on comes back.
+    async fn make(&mut self, shape: Shape, count: u32) -> Result<Option<Stop>, LoadError> {
+        let loaded = self.load(shape, count).await?;
+        self.next = loaded.report.next;
+        let metrics = figures::of_load(self.journal, &loaded, &self.settings, &self.setup.description)?;
+        self.record.metrics.extend(metrics);
+        self.disturbed += loaded.disturbed;
+        add(&mut self.record.phases[0].tally, loaded.tally);
+        if let Some(stop) = &loaded.stop {
+            end_early(&mut self.record.phases[0], stop);
+        }
+        self.journal.checkpoint(&self.record)?;
+        Ok(loaded.stop)
+    }
+
+    /// Puts one load on the target and keeps its rows.
+    async fn load(&mut self, shape: Shape, count: u32) -> Result<Loaded, LoadError> {
+        self.made += 1;
+        let from = self.journal.mark()?;
+        let cancel = self.run.cancel.child_token();
+        let (key, value) = shape.setting();
+        let cell = Cell::of(Phase::Load).with(key, value);
+        let drive = self.drive(&shape, &cell, cancel.clone())?;
+        let driving = drive.start(&self.setup.engines, &self.setup.reactors.handles())?;
+        let mut keeper = Keeper::new(self.pulse(&shape, &driving, count));
+        let mut take = tokio::time::interval(TAKE_INTERVAL);
+        take.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = driving.wait() => break,
+                _ = take.tick() => {}
+            }
+            keeper.keep(&driving, self.run.clock.now(), &mut self.health, self.journal)?;
+            if keeper.hopeless().is_some() {
+                cancel.cancel();
+            }
+        }
+        self.health.settle(self.run.clock.now()).await;
+        keeper.keep_all(&driving, &mut self.health, self.journal)?;
+        let stop = match (keeper.hopeless(), self.run.cancel.is_cancelled()) {
+            (_, true) => Some(Stop::Interrupted),
+            (Some(why), _) => Some(Stop::Hopeless(why.to_owned())),
+            (None, false) => None,
+        };
+        let (report, tally, disturbed) = (driving.report(), keeper.tally, keeper.disturbed);
+        Ok(Loaded { shape, cell, report, tally, disturbed, from, stop })
+    }
+
+    fn drive(&self, shape: &Shape, cell: &Cell, cancel: CancellationToken) -> Result<Drive, LoadError> {
+        let settings = &self.settings;
+        let warmup_sessions = match settings.warmup {
+            Warmup::Sessions(count) => count,
+            Warmup::Auto | Warmup::Seconds(_) => 0,
+        };
+        Ok(Drive {
+            cell: cell.clone(),
+            traffic: Arc::clone(&self.traffic),
+            first: self.next,
+            warmup_sessions,
+            pace: pace(shape, settings)?,
+            limits: settings.limits(),
+            retry: settings.retry(),
+            sampling: Sampling { temperature: settings.temperature, seed: settings.seed, ..Sampling::default() },
+            ignore_eos: settings.ignore_eos,
+            keep_text: settings.keep_text,
+            pacing: Pacing::Thread,
+            clock: self.run.clock,
+            cancel,
+        })
+    }
+
+    fn pulse(&self, shape: &Shape, driving: &Driving, count: u32) -> Pulse {
+        let (key, value) = shape.setting();
+        let begin = driving.begin();
+        Pulse {
+            what: format!("{key} {value}"),
+            number: self.made,
+            count: count.max(self.made),
+            begin,
+            at: begin,
+            until: self.settings.duration_s.map(|seconds| begin.after(Duration::from_secs_f64(seconds))),
+            sessions: self.settings.sessions,
+            released: 0,
+            in_flight: 0,
+        }
+    }
+
+    fn conclude(mut self, start: Stamp) -> Result<Record, LoadError> {
+        let seconds = (self.run.clock.now() - start).as_secs_f64();
+        self.record.duration_s = seconds;
+        self.record.updated_at = WallTime::now().to_string();
+        let report = self.health.stop();
+        let check =
+            validity::check(&self.health, &report, &self.record.phases[0].tally, self.disturbed, &self.settings);
+        self.record.phases[0].checks.push(check);
+        self.record.phases[0].notes.extend(validity::notes(&self.health, &report));
+        let load = &mut self.record.phases[0];
         load.duration_s = Some(seconds);
         if load.status == Status::Running {
             load.status = Status::Complete;
         }
-        record.status = load.status;
+        self.record.status = load.status;
+        self.journal.checkpoint(&self.record)?;
+        let (result, metrics) = (Box::new(self.record.phases[0].clone()), self.record.metrics.clone());
+        self.journal.event(&RunEvent::PhaseFinished { result, metrics })?;
+        Ok(self.record)
     }
 }
 
@@ -300,13 +308,12 @@ fn pace(shape: &Shape, settings: &LoadSettings) -> Result<Pace, LoadError> {
 }
 
 /// The starts that arrivals in words ask for.
-pub(crate) fn starts(arrivals: &str, _seed: u64) -> Result<Starts, LoadError> {
-    let rate: f64 = arrivals.rsplit(':').next().and_then(|rate| rate.parse().ok()).unwrap_or(1.0);
-    Ok(Box::new((0_u64..).map(move |number| Duration::from_secs_f64(number as f64 / rate))))
+pub(crate) fn starts(arrivals: &str, seed: u64) -> Result<Starts, LoadError> {
+    let arrivals: Arrivals = arrivals.parse()?;
+    Ok(Box::new(arrivals.times(seed)))
 }
 
-fn conclude_early(record: &mut Record, stop: &Stop) {
-    let load = &mut record.phases[0];
+fn end_early(load: &mut PhaseResult, stop: &Stop) {
     match stop {
         Stop::Interrupted => load.status = Status::Interrupted,
         Stop::Hopeless(why) => {
@@ -322,85 +329,4 @@ fn add(sum: &mut Tally, tally: Tally) {
     sum.failed += tally.failed;
     sum.cancelled += tally.cancelled;
     sum.dropped += tally.dropped;
-}
-
-/// Takes rows from the reactors and keeps them, between two ticks and never while one is timed.
-struct Keeper {
-    pulse: Pulse,
-    last_pulse: Option<Stamp>,
-    room: Vec<RequestRow>,
-    tally: Tally,
-    ended: u64,
-    any_success: bool,
-    hopeless: Option<String>,
-}
-
-impl Keeper {
-    fn new(shape: &Shape, settings: &LoadSettings, driving: &Driving, (number, count): (u32, u32)) -> Self {
-        let (key, value) = shape.setting();
-        let begin = driving.begin();
-        let pulse = Pulse {
-            what: format!("{key} {value}"),
-            number,
-            count,
-            begin,
-            at: begin,
-            until: settings.duration_s.map(|seconds| begin.after(Duration::from_secs_f64(seconds))),
-            sessions: settings.sessions,
-            released: 0,
-            in_flight: 0,
-        };
-        Self {
-            pulse,
-            last_pulse: None,
-            room: Vec::new(),
-            tally: Tally::default(),
-            ended: 0,
-            any_success: false,
-            hopeless: None,
-        }
-    }
-
-    fn keep(&mut self, driving: &Driving, now: Stamp, journal: &mut dyn Journal) -> Result<(), LoadError> {
-        let rows = driving.take_rows(std::mem::take(&mut self.room));
-        for row in &rows {
-            self.count(row);
-            journal.event(&RunEvent::Request(Box::new(row.clone())))?;
-        }
-        self.room = rows;
-        self.room.clear();
-        if self.last_pulse.is_none_or(|last| now - last >= PULSE_INTERVAL) {
-            self.last_pulse = Some(now);
-            self.pulse.at = now;
-            self.pulse.released = driving.released();
-            self.pulse.in_flight = driving.in_flight() as u64;
-            journal.event(&RunEvent::Pulse(self.pulse.clone()))?;
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, row: &RequestRow) {
-        self.ended += 1;
-        self.any_success |= row.outcome.is_success();
-        if !self.any_success
-            && self.ended >= HOPELESS
-            && let Outcome::Failed { message, .. } = &row.outcome
-        {
-            self.hopeless.get_or_insert_with(|| message.clone());
-        }
-        if row.warmup {
-            return;
-        }
-        self.tally.scheduled += 1;
-        match row.outcome {
-            Outcome::Succeeded { .. } => self.tally.succeeded += 1,
-            Outcome::Failed { .. } => self.tally.failed += 1,
-            Outcome::Cancelled => self.tally.cancelled += 1,
-            Outcome::Dropped => self.tally.dropped += 1,
-        }
-    }
-
-    fn is_hopeless(&self) -> bool {
-        self.hopeless.is_some() && !self.any_success
-    }
 }

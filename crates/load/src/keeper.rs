@@ -1,0 +1,129 @@
+//! Takes rows from the reactors, marks those that the client disturbed, and keeps them; never while one is timed.
+
+use std::time::Duration;
+
+use weighbridge_telemetry::health::BreachIndex;
+use weighbridge_types::event::{Pulse, RunEvent};
+use weighbridge_types::record::Tally;
+use weighbridge_types::request::{Outcome, RequestRow};
+use weighbridge_types::time::Stamp;
+
+use crate::drive::Driving;
+use crate::error::LoadError;
+use crate::health::Health;
+use crate::journal::Journal;
+
+/// How often watchers are told.
+const PULSE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// So many failures in a row, and no success before them, show that the target cannot be measured.
+const HOPELESS: u64 = 20;
+
+/// Keeps the rows of one load.
+pub(crate) struct Keeper {
+    pulse: Pulse,
+    last_pulse: Option<Stamp>,
+    /// Rows whose faults are not settled yet, in the order of their end.
+    held: Vec<RequestRow>,
+    pub(crate) tally: Tally,
+    /// Measured requests that the client disturbed.
+    pub(crate) disturbed: u64,
+    ended: u64,
+    any_success: bool,
+    last_failure: String,
+}
+
+impl Keeper {
+    /// Starts to keep; `pulse` says what watchers are told of this load.
+    pub(crate) fn new(pulse: Pulse) -> Self {
+        Self {
+            pulse,
+            last_pulse: None,
+            held: Vec::new(),
+            tally: Tally::default(),
+            disturbed: 0,
+            ended: 0,
+            any_success: false,
+            last_failure: String::new(),
+        }
+    }
+
+    /// Takes what has ended since the last call, and keeps what is settled.
+    pub(crate) fn keep(
+        &mut self,
+        driving: &Driving,
+        now: Stamp,
+        health: &mut Health,
+        journal: &mut dyn Journal,
+    ) -> Result<(), LoadError> {
+        self.take(driving);
+        let settled = health.settled();
+        let is_settled = |row: &RequestRow| row.timeline.ended.is_none_or(|ended| ended < settled);
+        // Rows come nearly in the order of their end; one that came early waits for those before it.
+        let count = self.held.iter().take_while(|row| is_settled(row)).count();
+        self.keep_first(count, health.index(), journal)?;
+        if self.last_pulse.is_none_or(|last| now - last >= PULSE_INTERVAL) {
+            self.last_pulse = Some(now);
+            self.pulse.at = now;
+            self.pulse.released = driving.released();
+            self.pulse.in_flight = driving.in_flight() as u64;
+            journal.event(&RunEvent::Pulse(self.pulse.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps all that is left, once the load is over and its faults are known.
+    pub(crate) fn keep_all(
+        &mut self,
+        driving: &Driving,
+        health: &mut Health,
+        journal: &mut dyn Journal,
+    ) -> Result<(), LoadError> {
+        self.take(driving);
+        health.settled();
+        self.keep_first(self.held.len(), health.index(), journal)
+    }
+
+    fn take(&mut self, driving: &Driving) {
+        let mut rows = driving.take_rows(Vec::new());
+        rows.iter().for_each(|row| self.count(row));
+        self.held.append(&mut rows);
+    }
+
+    fn keep_first(&mut self, count: usize, breaches: &BreachIndex, journal: &mut dyn Journal) -> Result<(), LoadError> {
+        for mut row in self.held.drain(..count) {
+            let end = row.timeline.ended.unwrap_or(row.timeline.released);
+            row.client_faults.extend(breaches.faults(row.timeline.planned, end));
+            row.client_faults.sort_unstable();
+            row.client_faults.dedup();
+            if !row.warmup && !row.client_faults.is_empty() {
+                self.disturbed += 1;
+            }
+            journal.event(&RunEvent::Request(Box::new(row)))?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, row: &RequestRow) {
+        self.ended += 1;
+        self.any_success |= row.outcome.is_success();
+        if let (false, Outcome::Failed { message, .. }) = (self.any_success, &row.outcome) {
+            self.last_failure.clone_from(message);
+        }
+        if row.warmup {
+            return;
+        }
+        self.tally.scheduled += 1;
+        match row.outcome {
+            Outcome::Succeeded { .. } => self.tally.succeeded += 1,
+            Outcome::Failed { .. } => self.tally.failed += 1,
+            Outcome::Cancelled => self.tally.cancelled += 1,
+            Outcome::Dropped => self.tally.dropped += 1,
+        }
+    }
+
+    /// Why there is no hope of a success, if there is none.
+    pub(crate) fn hopeless(&self) -> Option<&str> {
+        (self.ended >= HOPELESS && !self.any_success).then_some(&self.last_failure)
+    }
+}

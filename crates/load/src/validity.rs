@@ -1,0 +1,91 @@
+//! Whether a run is a measurement of its target, or of its client.
+
+use std::collections::BTreeMap;
+
+use weighbridge_telemetry::health::HealthReport;
+use weighbridge_types::health::HealthAlarmKind;
+use weighbridge_types::record::{Check, Record, Tally};
+use weighbridge_types::request::ClientFault;
+
+use crate::health::Health;
+use crate::settings::LoadSettings;
+
+/// Name of the check that decides.
+const FIT: &str = "client fit to measure";
+
+/// The check: the share of measured requests that the client disturbed, against the limit.
+pub(crate) fn check(
+    health: &Health,
+    report: &HealthReport,
+    tally: &Tally,
+    disturbed: u64,
+    settings: &LoadSettings,
+) -> Check {
+    let share = if tally.scheduled > 0 { disturbed as f64 / tally.scheduled as f64 } else { 0.0 };
+    let mut evidence = format!(
+        "{disturbed} of {} requests ran while the client was late or short of processor time ({:.1} %, limit {:.1} %)",
+        tally.scheduled,
+        100.0 * share,
+        100.0 * settings.disturbed_limit
+    );
+    let mut worst: BTreeMap<ClientFault, (u64, f64, f64)> = BTreeMap::new();
+    for breach in health.breaches() {
+        let entry = worst.entry(breach.fault).or_insert((0, breach.value, breach.limit));
+        *entry = (entry.0 + 1, entry.1.max(breach.value), breach.limit);
+    }
+    for (fault, (count, value, limit)) in worst {
+        let (name, unit) = match fault {
+            ClientFault::ScheduleLag => ("schedule lag", "ms"),
+            ClientFault::ReactorLag => ("event loop held up", "ms"),
+            ClientFault::CpuSaturated => ("client processor saturated", "share"),
+            ClientFault::Steal => ("processor time stolen", "share"),
+        };
+        evidence.push_str(&format!("; {name} {count} times, worst {value:.2} {unit}, limit {limit:.2}"));
+    }
+    if let Some(lag) = report.lag_max {
+        evidence.push_str(&format!("; longest lag of an event loop {:.2} ms", lag.length().as_secs_f64() * 1e3));
+    }
+    let passed = match &health.blind {
+        Some(why) => {
+            evidence = format!("nobody watched the client: {why}");
+            None
+        }
+        None => Some(share <= settings.disturbed_limit),
+    };
+    Check { name: FIT.to_owned(), passed, evidence }
+}
+
+/// What a reader should know of the client besides.
+pub(crate) fn notes(health: &Health, report: &HealthReport) -> Vec<String> {
+    let mut worst: BTreeMap<HealthAlarmKind, (u64, f64, f64)> = BTreeMap::new();
+    for alarm in &health.alarms {
+        let entry = worst.entry(alarm.kind).or_insert((0, alarm.value, alarm.limit));
+        *entry = (entry.0 + 1, if alarm.value.abs() > entry.1.abs() { alarm.value } else { entry.1 }, alarm.limit);
+    }
+    let mut notes: Vec<String> = worst
+        .into_iter()
+        .map(|(kind, (count, value, limit))| {
+            let what = match kind {
+                HealthAlarmKind::ClockStep => "the wall clock was set (ms)",
+                HealthAlarmKind::OpenFiles => "open files near the limit (share)",
+                HealthAlarmKind::Retransmits => "TCP segments sent again (share)",
+                HealthAlarmKind::MajorFaults => "waits for pages from storage (per second)",
+            };
+            format!("{what}: {count} times, worst {value:.2}, limit {limit:.2}")
+        })
+        .collect();
+    if report.dropped > 0 {
+        notes.push(format!("{} events of the client's health were lost to a full buffer", report.dropped));
+    }
+    notes
+}
+
+/// Why a record is no valid measurement of its target, if the client was the bottleneck.
+#[must_use]
+pub fn invalid_reason(record: &Record) -> Option<&str> {
+    let checks = record.phases.iter().flat_map(|phase| &phase.checks);
+    checks
+        .into_iter()
+        .find(|check| check.name == FIT && check.passed == Some(false))
+        .map(|check| check.evidence.as_str())
+}
