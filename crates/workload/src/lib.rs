@@ -22,6 +22,7 @@ mod prompts;
 mod security;
 mod source;
 mod spec;
+mod synthetic;
 mod task;
 mod traffic;
 mod training;
@@ -35,6 +36,10 @@ pub use prompts::{
     BYTES_PER_TOKEN_GUESS, GeneratedPrompt, PromptError, PromptSettings, exact_prompt, prompt_of_bytes, prompt_of_words,
 };
 pub use spec::{SpecError, SpecKind, SpecProblem};
+pub use synthetic::{
+    CancelWhen, Cancellation, Merged, MergedPart, Part, Prefixes, PromptShape, SessionShape, SlowReaders, Synthetic,
+    SyntheticSettings, TextPool,
+};
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
 pub use traffic::{PlannedTurn, Session, Traffic, TurnPrompt};
 pub use training::{TrainingText, training_texts};

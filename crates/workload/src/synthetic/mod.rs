@@ -1,0 +1,19 @@
+//! Generated loads: prompts of given lengths, conversations, agents, and what disturbs a server.
+
+mod grammar;
+mod merged;
+mod part;
+mod pool;
+mod sessions;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use merged::{Merged, MergedPart};
+pub use part::{CancelWhen, Cancellation, Part, Prefixes, PromptShape, SessionShape, SlowReaders};
+pub use pool::TextPool;
+pub use sessions::{Synthetic, SyntheticSettings};
+
+pub(crate) use grammar::KeyValues;
+pub(crate) use grammar::read_parts;
