@@ -9,6 +9,7 @@
 //! that is absent or odd gives `None`, never a guess and never a panic.
 
 mod bounded;
+pub mod cache;
 mod calibration;
 mod cgroup;
 mod cost;
@@ -32,6 +33,7 @@ mod root;
 mod sampler;
 pub mod server;
 mod ticker;
+mod tree;
 mod virtualization;
 
 pub use bounded::{Bounded, BoundsError, Window};
@@ -48,6 +50,7 @@ pub use rapl::{HostEnergyMeter, HostEnergySampler};
 pub use root::SystemRoot;
 pub use sampler::{Sampler, SamplerReport, SamplerSettings};
 pub use ticker::SamplerCost;
+pub use tree::{TreeProbe, TreeReport, TreeSampler, TreeTarget, tree_metrics};
 
 /// Telemetry that could not be started.
 #[derive(Debug, thiserror::Error)]
