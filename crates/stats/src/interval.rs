@@ -70,11 +70,15 @@ pub enum Method {
     SenRank,
     /// Student's t around a least-squares coefficient.
     LeastSquares,
+    /// Student's t around a least-squares coefficient of batch means.
+    BatchSlope,
+    /// Student's t around the mean step of a series that walks.
+    MeanStep,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::StudentT,
         Self::BatchMeans,
         Self::EffectiveT,
@@ -89,6 +93,8 @@ impl Method {
         Self::Welch,
         Self::SenRank,
         Self::LeastSquares,
+        Self::BatchSlope,
+        Self::MeanStep,
     ];
 
     /// The name in records. Names are stored and never change.
@@ -108,6 +114,8 @@ impl Method {
             Self::Welch => "welch",
             Self::SenRank => "sen_rank",
             Self::LeastSquares => "least_squares",
+            Self::BatchSlope => "batch_least_squares",
+            Self::MeanStep => "mean_step",
         }
     }
 

@@ -7,6 +7,8 @@
 //! - [`mean_interval`] and [`quantile_interval`] choose a valid method, or say how many values are missing.
 //! - [`tail`] bounds a percentile the way MLPerf does; [`proportion`] bounds a share.
 //! - [`trend`] finds growth; [`fit`] finds scaling; [`compare`] and [`hierarchical`] weigh one side against another.
+//! - [`steady`] finds where a series settles; [`slope`] whether a queue grows; [`kolmogorov`] compares distributions.
+//! - [`histogram`] and [`stream`] describe series that are too long to keep.
 //! - [`classify`] scores labels.
 //!
 //! Every interval carries the name of its [`Method`]. Too little data is [`StatsError::Insufficient`], with the count
@@ -30,8 +32,13 @@ pub mod compare;
 pub mod dependence;
 pub mod fit;
 pub mod hierarchical;
+pub mod histogram;
+pub mod kolmogorov;
 pub mod proportion;
+pub mod slope;
 pub mod special;
+pub mod steady;
+pub mod stream;
 pub mod tail;
 pub mod trend;
 
@@ -51,5 +58,7 @@ pub use error::StatsError;
 pub use interval::{Confidence, Estimate, Interval, Method};
 pub use mean::{MIN_BATCHES, batch_means, effective_t_mean, mean_interval, student_t_mean};
 pub use quantile::{PERCENTS, Percentile, PercentileGrid, Sorted, quantile_sorted};
-pub use quantile_interval::{block_bootstrap_quantile, order_statistic_quantile, quantile_interval};
+pub use quantile_interval::{
+    block_bootstrap_quantile, order_statistic_quantile, order_statistic_ranks, quantile_interval,
+};
 pub use summary::Summary;

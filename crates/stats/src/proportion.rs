@@ -9,14 +9,43 @@ use crate::{Confidence, Estimate, Interval, Method, StatsError};
 /// [`StatsError::Empty`] without trials, [`StatsError::OutOfRange`] when successes exceed trials.
 pub fn wilson(successes: usize, trials: usize, confidence: Confidence) -> Result<Estimate, StatsError> {
     let share = share(successes, trials)?;
-    let n = trials as f64;
+    let mut interval = wilson_of(share, trials as f64, confidence);
+    if successes == 0 {
+        interval.low = 0.0;
+    }
+    if successes == trials {
+        interval.high = 1.0;
+    }
+    Ok(estimate(share, trials, interval))
+}
+
+/// Wilson's interval of a share of trials that depend on each other and are worth `n_effective` independent ones:
+/// requests under load fail together.
+///
+/// # Errors
+/// As [`wilson`]; [`StatsError::OutOfRange`] when the worth is not above 0 and at most the number of trials.
+pub fn wilson_effective(
+    successes: usize,
+    trials: usize,
+    n_effective: f64,
+    confidence: Confidence,
+) -> Result<Estimate, StatsError> {
+    let whole = wilson(successes, trials, confidence)?;
+    if !(n_effective > 0.0 && n_effective <= trials as f64) {
+        let (what, expected) = ("an effective number of trials", "above 0 and at most the number of trials");
+        return Err(StatsError::OutOfRange { what, value: n_effective, expected });
+    }
+    let interval = wilson_of(whole.value, n_effective, confidence).holding(whole.value);
+    Ok(Estimate { interval, n_effective: Some(n_effective), ..whole })
+}
+
+fn wilson_of(share: f64, n: f64, confidence: Confidence) -> Interval {
     let z = normal_quantile(1.0 - confidence.tail());
     let shrink = 1.0 + z * z / n;
     let center = (share + z * z / (2.0 * n)) / shrink;
     let half_width = z / shrink * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    let low = if successes == 0 { 0.0 } else { (center - half_width).max(0.0) };
-    let high = if successes == trials { 1.0 } else { (center + half_width).min(1.0) };
-    Ok(estimate(share, trials, Interval { low, high, confidence, method: Method::Wilson }))
+    let (low, high) = ((center - half_width).max(0.0), (center + half_width).min(1.0));
+    Interval { low, high, confidence, method: Method::Wilson }
 }
 
 /// Clopper and Pearson's exact interval (1934): never covers less than it says, often more.

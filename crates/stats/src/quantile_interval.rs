@@ -38,9 +38,21 @@ pub fn quantile_interval(
 /// [`StatsError::Insufficient`] when even the extreme values would not do: below 6 values for the median at 95 %,
 /// below 368 for p99.
 pub fn order_statistic_quantile(sorted: &Sorted, q: f64, confidence: Confidence) -> Result<Estimate, StatsError> {
-    check_inner_quantile(q)?;
     let values = sorted.values();
-    let n = values.len();
+    let ranks = order_statistic_ranks(values.len(), q, confidence)?;
+    let (low, high) = (values[ranks.0], values[ranks.1]);
+    let value = sorted.quantile(q)?;
+    let interval = Interval { low, high, confidence, method: Method::OrderStatistic }.holding(value);
+    Ok(Estimate { value, interval, n: values.len(), n_effective: None })
+}
+
+/// The ranks of the two of `n` independent values that hold the quantile between them, from 0, for
+/// [`order_statistic_quantile`]; where the values themselves are not at hand, a histogram has them.
+///
+/// # Errors
+/// [`StatsError::Insufficient`] when even the extreme values would not do, [`StatsError::OutOfRange`] for another `q`.
+pub fn order_statistic_ranks(n: usize, q: f64, confidence: Confidence) -> Result<(usize, usize), StatsError> {
+    check_inner_quantile(q)?;
     let tail = confidence.tail();
     let below = |k: usize| binomial_cdf(k as u64, n as u64, q);
     // Ranks count from 1: the largest `low` with P(X ≤ low − 1) ≤ tail, the smallest `high` with P(X ≥ high) ≤ tail.
@@ -50,10 +62,7 @@ pub fn order_statistic_quantile(sorted: &Sorted, q: f64, confidence: Confidence)
         let need = (tail.ln() / q.max(1.0 - q).ln()).ceil();
         return Err(StatsError::Insufficient { have: n, need: sample::to_index(need).max(n + 1) });
     }
-    let (low, high) = (values[low_rank - 1], values[high_rank - 1]);
-    let value = sorted.quantile(q)?;
-    let interval = Interval { low, high, confidence, method: Method::OrderStatistic }.holding(value);
-    Ok(Estimate { value, interval, n, n_effective: None })
+    Ok((low_rank - 1, high_rank - 1))
 }
 
 /// Quantile of a dependent series with an interval from a block bootstrap.

@@ -1,6 +1,7 @@
 //! Intervals hold the truth about as often as they say, on data whose truth is known. Seeded: the shares never change.
 
 use weighbridge_stats::hierarchical::{Center, Nest, ratio};
+use weighbridge_stats::slope::dependent_slope;
 use weighbridge_stats::special::normal_quantile;
 use weighbridge_stats::{
     Confidence, Dependence, Estimate, Resampling, StatsError, effective_t_mean, mean_interval, quantile_interval,
@@ -125,4 +126,59 @@ fn ratio_of_two_sides_of_five_runs() {
             n_effective: None,
         })
     });
+}
+
+fn slope_of(y: &[f64]) -> Result<Estimate, StatsError> {
+    let x: Vec<f64> = (0..y.len()).map(|i| i as f64).collect();
+    let found = dependent_slope(&x, y, Confidence::P95)?;
+    Ok(Estimate { value: found.slope, interval: found.interval, n: found.n, n_effective: None })
+}
+
+/// Stationary series around a line, from white noise to a memory of a tenth of the series.
+#[test]
+fn slope_of_a_queue_that_is_stable() {
+    for (phi, expected) in [(0.0, 0.92..=0.98), (0.6, 0.92..=0.99), (0.9, 0.90..=1.0)] {
+        check(500, 0.25, expected, |noise, _| {
+            let series = noise.autoregressive(phi, 240);
+            slope_of(&series.iter().enumerate().map(|(i, y)| y + 0.25 * i as f64).collect::<Vec<_>>())
+        });
+    }
+}
+
+/// Sums of noise with a drift: what is in flight where arrivals outrun the server.
+#[test]
+fn slope_of_a_queue_that_walks() {
+    check(500, 0.5, 0.90..=0.98, |noise, _| {
+        let mut level = 0.0;
+        let walk: Vec<f64> = (0..240)
+            .map(|_| {
+                level += 0.5 + noise.normal();
+                level
+            })
+            .collect();
+        slope_of(&walk)
+    });
+}
+
+/// The share of flat series that are called growing, and of growing queues that are found.
+#[test]
+fn a_growing_queue_is_told_from_a_stable_one() {
+    let mut noise = Noise(7);
+    let mut grows = |drift: f64, phi: f64| {
+        let found = (0..200).filter(|_| {
+            let steps = noise.autoregressive(0.0, 240);
+            let mut level = 0.0;
+            let series: Vec<f64> = steps
+                .iter()
+                .map(|step| {
+                    level = phi * level + drift + step;
+                    level
+                })
+                .collect();
+            slope_of(&series).is_ok_and(|slope| slope.interval.low > 0.0)
+        });
+        found.count()
+    };
+    let (stable, overloaded) = (grows(0.0, 0.7), grows(0.5, 1.0));
+    assert!(stable <= 10 && overloaded >= 190, "{stable} {overloaded}");
 }

@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a missing vector fails the test, in helpers as in tests")]
 
 mod coverage;
+mod load;
 mod properties;
+mod streams;
 mod vectors;
