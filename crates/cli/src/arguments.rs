@@ -1,14 +1,19 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
+mod foreign;
 mod load;
 
 use std::path::PathBuf;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 
-pub(crate) use load::{CalibrateArguments, LoadArguments, ScriptedServerArguments, TargetArguments};
+pub(crate) use load::{
+    Arrival, CalibrateArguments, CapacityAxis, LoadArguments, ScriptedServerArguments, TargetArguments,
+};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -22,6 +27,27 @@ pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+impl Arguments {
+    /// Reads the command line. A flag that is known from another tool, and has no counterpart, is refused by name.
+    ///
+    /// # Errors
+    /// When it is not understood, or asks for help: the error prints itself.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::try_parse_from(foreign::spelled(std::env::args_os().collect())).map_err(|mut error| {
+            let flag = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::String(flag)) => flag.clone(),
+                _ => return error,
+            };
+            if let Some(instead) = foreign::instead_of(&flag) {
+                let tip = StyledStr::from(format!("`{flag}` of other tools has no counterpart here: {instead}"));
+                error.remove(ContextKind::SuggestedArg);
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+            }
+            error
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,10 +13,8 @@ mod registry;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let arguments = arguments::Arguments::read().unwrap_or_else(|error| error.exit());
     let environment = environment::Environment::read();
     let exit = commands::run(arguments, &environment).unwrap_or_else(|failure| {
         output::talk(&failure.text());

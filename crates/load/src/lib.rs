@@ -37,6 +37,6 @@ pub use reactor::{Reactor, Reactors};
 pub use retry::RetryPolicy;
 pub use run::{Identity, LoadRun, TrafficFactory};
 pub use search::{Axis, Capacity, Judgement, Search, SearchLimits};
-pub use settings::{LoadSettings, Shape, Warmup};
+pub use settings::{LoadSettings, SearchSettings, Shape, Warmup};
 pub use setup::Target;
 pub use validity::invalid_reason;

@@ -4,8 +4,12 @@
 //! largest load that passed and the smallest that did not, with the reason for the stop. The search is pure: it knows
 //! neither how a load is made nor how it is judged.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// What is searched along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Sessions per second, any positive number.
     Rate,

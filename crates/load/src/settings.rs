@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::drive::DriveLimits;
 use crate::error::LoadError;
 use crate::retry::RetryPolicy;
+use crate::search::Axis;
 
 /// Most requests in flight that a client can be asked for: ports of one address end before.
 const MOST_IN_FLIGHT: u32 = 60_000;
@@ -93,10 +94,31 @@ pub struct LoadSettings {
     pub keep_text: bool,
     /// Service-level objective, as `p99.ttft<200ms,error<1%`; null judges nothing.
     pub slo: Option<String>,
+    /// The search for the largest load within the objective; null makes the loads as they stand.
+    pub search: Option<SearchSettings>,
     /// Event loops of the client.
     pub reactors: u32,
     /// Seed of everything random.
     pub seed: u64,
+    /// Changes every prompt, so that no cache of prefixes knows it; null leaves prompts as an earlier run sent them.
+    pub salt: Option<u64>,
+    /// How many times as fast a trace is played.
+    pub speed: f64,
+}
+
+/// Settings of a capacity search.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchSettings {
+    /// What is varied.
+    pub axis: Axis,
+    /// The first load.
+    pub start: f64,
+    /// The largest load to try.
+    pub most: f64,
+    /// The bracket is narrow enough when its upper end is at most this factor above the lower one.
+    pub precision: f64,
+    /// Loads to try at most.
+    pub loads: usize,
 }
 
 impl Default for LoadSettings {
@@ -118,8 +140,11 @@ impl Default for LoadSettings {
             temperature: 0.0,
             keep_text: false,
             slo: None,
+            search: None,
             reactors: u32::try_from(crate::reactor::Reactors::usual_count()).unwrap_or(1),
             seed: 42,
+            salt: None,
+            speed: 1.0,
         }
     }
 }
@@ -171,6 +196,12 @@ impl LoadSettings {
         {
             return Err(setting("warmup", value, "it must be a positive time of at most a year"));
         }
+        if !(1e-6..=1e6).contains(&self.speed) {
+            return Err(setting("speed", self.speed, "it must be a positive factor"));
+        }
+        if let Some(search) = &self.search {
+            search.check(self.slo.is_some())?;
+        }
         if !(0.0..=1.0).contains(&self.disturbed_limit) {
             return Err(setting("disturbed-limit", self.disturbed_limit, "it must be a share, 0 to 1"));
         }
@@ -197,6 +228,27 @@ impl LoadSettings {
     #[must_use]
     pub fn retry(&self) -> RetryPolicy {
         RetryPolicy { most: self.retries, ..RetryPolicy::default() }
+    }
+}
+
+impl SearchSettings {
+    fn check(&self, has_objective: bool) -> Result<(), LoadError> {
+        if !has_objective {
+            return Err(setting("capacity", "no objective", "a search needs `--slo`"));
+        }
+        if !(self.start > 0.0 && self.start <= 1e6) {
+            return Err(setting("start", self.start, "it must be above 0 and at most 1000000"));
+        }
+        if !(self.most >= self.start && self.most <= 1e6) {
+            return Err(setting("most", self.most, "it must be at least the start and at most 1000000"));
+        }
+        if !(self.precision > 1.0 && self.precision <= 3.0) {
+            return Err(setting("precision", self.precision - 1.0, "it must be above 0 and at most 2"));
+        }
+        if !(1..=1000).contains(&self.loads) {
+            return Err(setting("max-loads", self.loads, "it must be 1 to 1000"));
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,18 @@
 //! The flags of the load laboratory, with the names that users of other tools type.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{Device, OutputArguments, ResultsArguments};
+
+/// Shown below the flags of `load`.
+const LOAD_HELP: &str = "\
+Examples:
+  weighbridge load tiny -c 1,2,4 -d 10s
+  weighbridge load vllm:http://127.0.0.1:8000 --rate 5,10 -d 60s --slo 'p99.ttft<200ms,error<1%'
+  weighbridge load vllm:http://127.0.0.1:8000 --capacity -d 30s --slo 'p95.ttft<500ms'
+  weighbridge load vllm:http://127.0.0.1:8000 --data mooncake:trace.jsonl --speed 2
+
+Flags of vLLM bench, AIPerf and GuideLLM work too, with - or _ between words.";
 
 /// Which target, and what is asked of it.
 #[derive(Clone, Debug, Args)]
@@ -27,34 +37,41 @@ pub(crate) struct TargetArguments {
     pub(crate) device: Device,
 }
 
+/// What a capacity search varies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CapacityAxis {
+    /// Requests per second, open loop.
+    Rate,
+    /// Requests in flight, closed loop.
+    Concurrency,
+}
+
+/// How arrivals are spread around a rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arrival {
+    /// Independent of each other, as many users are.
+    #[default]
+    Poisson,
+    /// Evenly spaced.
+    #[value(alias = "fixed")]
+    Constant,
+    /// Gamma distributed, as `--burstiness` says.
+    Gamma,
+}
+
 #[derive(Clone, Debug, Args)]
+#[command(after_help = LOAD_HELP)]
 pub(crate) struct LoadArguments {
     #[command(flatten)]
     pub(crate) target: TargetArguments,
-    /// Closed loop: requests in flight, one load for each level, separated by commas
-    #[arg(short, long, value_name = "LEVELS", value_delimiter = ',', aliases = ["max-concurrency"])]
-    pub(crate) concurrency: Vec<u32>,
-    /// Open loop: requests per second, one load for each rate, separated by commas
-    #[arg(long, value_name = "RATES", value_delimiter = ',', aliases = ["request-rate"])]
-    pub(crate) rate: Vec<String>,
-    /// Requests of each load
-    #[arg(short = 'n', long, value_name = "N", aliases = ["num-prompts", "request-count", "max-requests", "num-requests"])]
-    pub(crate) requests: Option<u64>,
-    /// Time of each load, as 30s or 5m; a number alone is seconds
-    #[arg(long, value_name = "TIME", aliases = ["benchmark-duration", "max-seconds"])]
-    pub(crate) duration: Option<String>,
-    /// Prompt tokens
-    #[arg(long, value_name = "TOKENS", default_value = "128", aliases = ["input-len", "random-input-len", "synthetic-input-tokens-mean"])]
-    pub(crate) isl: String,
-    /// Output tokens
-    #[arg(long, value_name = "TOKENS", default_value = "128", aliases = ["output-len", "random-output-len", "output-tokens-mean"])]
-    pub(crate) osl: String,
-    /// Seed of prompts, arrivals and sampling
-    #[arg(long, value_name = "N", default_value_t = 42, aliases = ["random-seed"])]
-    pub(crate) seed: u64,
-    /// Event loops of the client [default: one for every four cores]
-    #[arg(long, value_name = "N")]
-    pub(crate) client_threads: Option<u32>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArguments,
+    #[command(flatten)]
+    pub(crate) data: DataArguments,
+    #[command(flatten)]
+    pub(crate) client: ClientArguments,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArguments,
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
@@ -65,6 +82,154 @@ pub(crate) struct LoadArguments {
     pub(crate) results: ResultsArguments,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
+}
+
+/// When requests start, and when the load ends.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub(crate) struct ShapeArguments {
+    /// Closed loop: requests in flight, one load for each level. With a rate: the most in flight
+    #[arg(short, long, value_name = "LEVELS", value_delimiter = ',', aliases = ["max-concurrency", "num-concurrent"])]
+    pub(crate) concurrency: Vec<u32>,
+    /// Open loop: requests per second, one load for each rate; `inf` sends all at once
+    #[arg(short, long, value_name = "RATES", value_delimiter = ',', aliases = ["request-rate", "qps"])]
+    pub(crate) rate: Vec<String>,
+    /// How arrivals are spread around a rate
+    #[arg(long, value_enum, default_value_t, aliases = ["arrival-pattern", "rate-type"])]
+    pub(crate) arrival: Arrival,
+    /// Shape of gamma arrivals: 1 is Poisson, less comes in bursts, more is more even
+    #[arg(long, value_name = "SHAPE", aliases = ["arrival-smoothness"])]
+    pub(crate) burstiness: Option<f64>,
+    /// Open loop in full: `ramp:1..50,60s`, `stages:10@30s,50@30s`, `burst:64,every=5s`, `diurnal:…`; may be repeated
+    #[arg(long, value_name = "ARRIVALS", conflicts_with = "rate")]
+    pub(crate) arrivals: Vec<String>,
+    /// Requests of each load
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "N",
+        aliases = ["num-prompts", "request-count", "max-requests", "num-requests"]
+    )]
+    pub(crate) requests: Option<u64>,
+    /// Time of each load, as 30s or 5m; a number alone is seconds
+    #[arg(short, long, value_name = "TIME", aliases = ["benchmark-duration", "max-seconds"])]
+    pub(crate) duration: Option<String>,
+    /// What is left out at the start: `auto`, a count of requests, or a time
+    #[arg(long, value_name = "WHAT", default_value = "auto", aliases = ["num-warmups", "warmup-request-count", "warmups"])]
+    pub(crate) warmup: String,
+    /// Longest time that requests in flight get to end
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) drain: String,
+    /// Drop a request that would start later than this after its plan, instead of sending it late
+    #[arg(long, value_name = "TIME")]
+    pub(crate) drop_after: Option<String>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct DataArguments {
+    /// Prompt tokens: `128`, `100..200`, `normal:512,64`, `lognormal:512,0.5` or `128|512`
+    #[arg(
+        long,
+        value_name = "LENGTHS",
+        default_value = "128",
+        aliases = ["input-len", "random-input-len", "synthetic-input-tokens-mean", "prompt-tokens", "prompt-tokens-mean"]
+    )]
+    pub(crate) isl: String,
+    /// Output tokens, in the same forms
+    #[arg(
+        long,
+        value_name = "LENGTHS",
+        default_value = "128",
+        aliases = ["output-len", "random-output-len", "output-tokens-mean", "output-tokens"]
+    )]
+    pub(crate) osl: String,
+    /// Deviation of the prompt tokens around `--isl`
+    #[arg(long, value_name = "TOKENS", aliases = ["synthetic-input-tokens-stddev", "prompt-tokens-stddev"])]
+    pub(crate) isl_stddev: Option<f64>,
+    /// Deviation of the output tokens around `--osl`
+    #[arg(long, value_name = "TOKENS", aliases = ["output-tokens-stddev"])]
+    pub(crate) osl_stddev: Option<f64>,
+    /// Spreads both lengths evenly over ± this share of them
+    #[arg(long, value_name = "SHARE", aliases = ["random-range-ratio"])]
+    pub(crate) range_ratio: Option<f64>,
+    /// Tokens of a prefix that all prompts share
+    #[arg(long, value_name = "TOKENS", aliases = ["random-prefix-len", "prefix-prompt-length"])]
+    pub(crate) prefix_len: Option<u32>,
+    /// What to ask instead: `mooncake:FILE`, `sharegpt:FILE`, `messages:FILE`, `burstgpt:FILE`, `prompts:FILE`,
+    /// `events:RUN`, or `input=512,output=128,turns=1..5,think=2s,…`
+    #[arg(long, value_name = "KIND:FILE")]
+    pub(crate) data: Option<String>,
+    /// Plays a trace this many times as fast
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub(crate) speed: f64,
+    /// Leaves the salt out, so that caches of prefixes may answer: a warm cache
+    #[arg(long)]
+    pub(crate) no_salt: bool,
+    /// Seed of prompts, arrivals and sampling
+    #[arg(long, value_name = "N", default_value_t = 42, aliases = ["random-seed"])]
+    pub(crate) seed: u64,
+    /// Sampling temperature
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    pub(crate) temperature: f32,
+    /// Lets the model end its answer, instead of asking for exactly the output tokens where the server can
+    #[arg(long)]
+    pub(crate) no_ignore_eos: bool,
+    /// The default; taken so that other tools' command lines work
+    #[arg(long, hide = true, conflicts_with = "no_ignore_eos")]
+    pub(crate) ignore_eos: bool,
+    /// Keeps the generated text in the events
+    #[arg(long)]
+    pub(crate) keep_text: bool,
+}
+
+/// How the client behaves.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Client")]
+pub(crate) struct ClientArguments {
+    /// Longest time of one request
+    #[arg(long, value_name = "TIME", default_value = "10m", aliases = ["request-timeout", "request-timeout-seconds"])]
+    pub(crate) timeout: String,
+    /// Tries after a failed one; the waits count in what the user sees
+    #[arg(long, value_name = "N", default_value_t = 0, aliases = ["max-retries"])]
+    pub(crate) retries: u32,
+    /// Event loops of the client [default: one for every four cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) client_threads: Option<u32>,
+    /// A request released later than this after its plan is marked as disturbed by the client
+    #[arg(long, value_name = "TIME", default_value = "5ms")]
+    pub(crate) lag_limit: String,
+    /// Share of disturbed requests above which the run is no measurement (exit code 4)
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub(crate) disturbed_limit: f64,
+}
+
+/// What it is judged by.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Objective")]
+pub(crate) struct JudgeArguments {
+    /// Service-level objective: `p99.ttft<200ms,p95.tpot<30ms,error<1%`; a missed one makes the exit code 1
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) slo: Option<String>,
+    /// The same in the form of other tools: `ttft:200 tpot:50 e2el:1000`
+    #[arg(long, value_name = "LIMITS", num_args = 1.., conflicts_with = "slo")]
+    pub(crate) goodput: Vec<String>,
+    /// Searches for the largest load within the objective
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "rate")]
+    pub(crate) capacity: Option<CapacityAxis>,
+    /// The first load of the search
+    #[arg(long, value_name = "LOAD", default_value_t = 1.0, requires = "capacity")]
+    pub(crate) start: f64,
+    /// The largest load that the search tries
+    #[arg(long, value_name = "LOAD", requires = "capacity")]
+    pub(crate) most: Option<f64>,
+    /// The search ends when its bracket is this narrow
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, requires = "capacity")]
+    pub(crate) precision: f64,
+    /// Loads that the search makes at most
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "capacity")]
+    pub(crate) max_loads: usize,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,23 +1,23 @@
 //! `load`: the load laboratory.
 
+mod settings;
+mod traffic;
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use weighbridge_engine::{Engine, Message, Prompt, Role};
-use weighbridge_load::{Identity, Journal, LoadRun, LoadSettings, Shape, Target};
+use weighbridge_load::{Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, invalid_reason};
 use weighbridge_report::{console, html};
 use weighbridge_store::{Index, Recorder, RunFolder, replay};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::record::{LogLine, Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
-use weighbridge_workload::{PlannedTurn, Session, Traffic};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::runtime;
-use crate::arguments::{LoadArguments, OutputFormat, TargetArguments};
+use crate::arguments::{LoadArguments, OutputFormat};
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -27,68 +27,25 @@ use crate::progress::Progress;
 use crate::registry::Registry;
 
 pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let target = target(&arguments.target)?;
+    let target = settings::target(&arguments.target)?;
     let registry = Registry::new(environment, arguments.target.threads, arguments.target.device)?;
-    let settings = settings(arguments)?;
+    let settings = settings::settings(arguments)?.checked()?;
+    let traffic = traffic::factory(&settings)?;
     let runtime = runtime()?;
     let cancel = CancellationToken::new();
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
     let model: weighbridge_types::model_ref::ModelRef = target.parse()?;
     let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
-    let ended = runtime.block_on(drive(target, settings, arguments, cancel));
+    let ended = runtime.block_on(drive(target, settings, traffic, arguments, cancel));
     runtime.shutdown_background();
     let (record, folder) = ended?;
     conclude(&record, &folder, arguments, environment)
 }
 
-fn target(arguments: &TargetArguments) -> Result<String, Failure> {
-    match (&arguments.target, &arguments.url) {
-        (Some(target), _) => Ok(target.clone()),
-        (None, Some(url)) => {
-            let model = arguments.model.as_ref().map(|model| format!("#{model}")).unwrap_or_default();
-            Ok(format!("{}:{url}{model}", arguments.backend))
-        }
-        (None, None) => {
-            Err(Failure::usage("load nothing: no target was named", "name one, such as `tiny`, or `--url URL`"))
-        }
-    }
-}
-
-fn settings(arguments: &LoadArguments) -> Result<LoadSettings, Failure> {
-    let mut shapes: Vec<Shape> = arguments.concurrency.iter().map(|level| Shape::Concurrency(*level)).collect();
-    shapes.extend(arguments.rate.iter().map(|rate| Shape::Arrivals(format!("poisson:{rate}"))));
-    if shapes.is_empty() {
-        shapes.push(Shape::Concurrency(1));
-    }
-    let defaults = LoadSettings::default();
-    Ok(LoadSettings {
-        shapes,
-        data: format!("{}/{}", arguments.isl, arguments.osl),
-        sessions: arguments.requests,
-        duration_s: arguments.duration.as_deref().and_then(|text| text.trim_end_matches('s').parse().ok()),
-        reactors: arguments.client_threads.unwrap_or(defaults.reactors),
-        seed: arguments.seed,
-        ..defaults
-    })
-}
-
-#[derive(Debug)]
-struct Words {
-    words: usize,
-    output: u32,
-}
-
-impl Traffic for Words {
-    fn session(&self, index: u64) -> Option<Session> {
-        let content = format!("{index} {}", "word ".repeat(self.words));
-        let prompt = Prompt::Chat(vec![Message { role: Role::User, content }]);
-        Some(Session::single(PlannedTurn::new(prompt, None, self.output)))
-    }
-}
-
 async fn drive(
     target: Target,
     settings: LoadSettings,
+    traffic: TrafficFactory,
     arguments: &LoadArguments,
     cancel: CancellationToken,
 ) -> Result<(Record, PathBuf), Failure> {
@@ -103,15 +60,12 @@ async fn drive(
         label,
         environment: fingerprint(&root, build(), results),
     };
-    let words = arguments.isl.parse().unwrap_or(128);
-    let output = arguments.osl.parse().unwrap_or(128);
-    let traffic = move |_: &Arc<dyn Engine>| Ok(Arc::new(Words { words, output }) as Arc<dyn Traffic>);
     let mut journal = Readers {
         path: path.clone(),
         recorder: Some(Recorder::start(folder)?),
         progress: Progress::new(std::io::stderr().is_terminal()),
     };
-    let run = LoadRun { settings, target, traffic: Arc::new(traffic), identity, root, clock: Clock::start(), cancel };
+    let run = LoadRun { settings, target, traffic, identity, root, clock: Clock::start(), cancel };
     let ended = run.run(&mut journal).await;
     journal.progress.clear();
     let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
@@ -139,6 +93,10 @@ fn conclude(
     Ok(match record.status {
         Status::Interrupted => Exit::Interrupted,
         Status::Failed => Exit::Invalid,
+        _ if invalid_reason(record).is_some() => {
+            output::talk(&format!("no valid measurement: {}", invalid_reason(record).unwrap_or_default()));
+            Exit::Invalid
+        }
         Status::Pending | Status::Running | Status::Complete | Status::Skipped => Exit::Pass,
     })
 }
@@ -172,6 +130,7 @@ impl Journal for Readers {
     }
 
     fn replay(&mut self, from: u64, each: &mut dyn FnMut(LogLine)) -> Result<(), SinkError> {
+        self.mark()?;
         replay(&self.path, from, each).map_err(|error| SinkError::from(&error))
     }
 }

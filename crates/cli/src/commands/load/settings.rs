@@ -1,0 +1,176 @@
+//! From the flags of `load` to its settings.
+
+use std::time::Duration;
+
+use weighbridge_load::{Axis, LoadSettings, SearchSettings, Shape, Warmup};
+use weighbridge_types::time::WallTime;
+use weighbridge_types::units::parse_duration;
+
+use crate::arguments::{Arrival, CapacityAxis, LoadArguments, TargetArguments};
+use crate::failure::Failure;
+
+/// Time of a load when neither a count nor a time is given.
+const USUAL_SECONDS: f64 = 30.0;
+
+/// The reference of the target that the flags name.
+pub(super) fn target(arguments: &TargetArguments) -> Result<String, Failure> {
+    match (&arguments.target, &arguments.url) {
+        (Some(target), _) => Ok(match &arguments.model {
+            Some(model) if !target.contains('#') => format!("{target}#{model}"),
+            _ => target.clone(),
+        }),
+        (None, Some(url)) => {
+            let model = arguments.model.as_ref().map(|model| format!("#{model}")).unwrap_or_default();
+            Ok(format!("{}:{url}{model}", arguments.backend))
+        }
+        (None, None) => {
+            let hint = "name one, such as `tiny` or `vllm:http://127.0.0.1:8000`, or give `--url`";
+            Err(Failure::usage("load nothing: no target was named", hint))
+        }
+    }
+}
+
+/// Settings of the run.
+pub(super) fn settings(arguments: &LoadArguments) -> Result<LoadSettings, Failure> {
+    let (shape, client, judge) = (&arguments.shape, &arguments.client, &arguments.judge);
+    let defaults = LoadSettings::default();
+    let (shapes, most_in_flight) = shapes(arguments)?;
+    let has_trace = shapes.contains(&Shape::Trace);
+    let duration_s = match (&shape.duration, shape.requests) {
+        (Some(text), _) => Some(time("duration", text)?.as_secs_f64()),
+        (None, None) if !has_trace => Some(USUAL_SECONDS),
+        (None, _) => None,
+    };
+    Ok(LoadSettings {
+        shapes,
+        data: data(arguments),
+        sessions: shape.requests,
+        duration_s,
+        warmup: warmup(&shape.warmup)?,
+        request_timeout_s: time("timeout", &client.timeout)?.as_secs_f64(),
+        drain_s: time("drain", &shape.drain)?.as_secs_f64(),
+        most_in_flight,
+        lag_limit_ms: time("lag-limit", &client.lag_limit)?.as_secs_f64() * 1e3,
+        drop_after_ms: match &shape.drop_after {
+            Some(text) => Some(time("drop-after", text)?.as_secs_f64() * 1e3),
+            None => None,
+        },
+        disturbed_limit: client.disturbed_limit,
+        retries: client.retries,
+        ignore_eos: !arguments.data.no_ignore_eos,
+        temperature: arguments.data.temperature,
+        keep_text: arguments.data.keep_text,
+        slo: objective(arguments),
+        search: judge.capacity.map(|axis| SearchSettings {
+            axis: match axis {
+                CapacityAxis::Rate => Axis::Rate,
+                CapacityAxis::Concurrency => Axis::Concurrency,
+            },
+            start: judge.start,
+            most: judge.most.unwrap_or(match axis {
+                CapacityAxis::Rate => 100_000.0,
+                CapacityAxis::Concurrency => 4096.0,
+            }),
+            precision: 1.0 + judge.precision,
+            loads: judge.max_loads,
+        }),
+        reactors: client.client_threads.unwrap_or(defaults.reactors),
+        seed: arguments.data.seed,
+        salt: (!arguments.data.no_salt).then(|| WallTime::now().unix_millis()),
+        speed: arguments.data.speed,
+    })
+}
+
+/// The loads, and the bound of those in flight.
+fn shapes(arguments: &LoadArguments) -> Result<(Vec<Shape>, Option<u32>), Failure> {
+    let shape = &arguments.shape;
+    let open: Vec<String> = match shape.rate.is_empty() {
+        true => shape.arrivals.clone(),
+        false => shape.rate.iter().map(|rate| arrivals(arguments, rate)).collect::<Result<_, _>>()?,
+    };
+    if !open.is_empty() {
+        let most = match shape.concurrency[..] {
+            [] => None,
+            [most] => Some(most),
+            _ => {
+                let what = "take several concurrencies together with a rate";
+                return Err(Failure::usage(what, "with `--rate`, `--concurrency` is the most in flight: name one"));
+            }
+        };
+        return Ok((open.into_iter().map(Shape::Arrivals).collect(), most));
+    }
+    if shape.concurrency.is_empty() && is_trace(arguments) {
+        return Ok((vec![Shape::Trace], None));
+    }
+    let levels = if shape.concurrency.is_empty() { vec![1] } else { shape.concurrency.clone() };
+    Ok((levels.into_iter().map(Shape::Concurrency).collect(), None))
+}
+
+fn is_trace(arguments: &LoadArguments) -> bool {
+    let timed = ["mooncake:", "weka:", "bailian:", "burstgpt:", "azure:", "events:"];
+    arguments.data.data.as_deref().is_some_and(|data| timed.iter().any(|kind| data.starts_with(kind)))
+}
+
+fn arrivals(arguments: &LoadArguments, rate: &str) -> Result<String, Failure> {
+    if matches!(rate, "inf" | "infinity") {
+        return Ok("burst".to_owned());
+    }
+    Ok(match (arguments.shape.arrival, arguments.shape.burstiness) {
+        (Arrival::Poisson, None) => format!("poisson:{rate}"),
+        (Arrival::Constant, None) => format!("constant:{rate}"),
+        (Arrival::Poisson | Arrival::Gamma, Some(burstiness)) => format!("gamma:{rate},burstiness={burstiness}"),
+        (Arrival::Gamma, None) => {
+            return Err(Failure::usage("spread gamma arrivals", "give `--burstiness`; 1 is Poisson"));
+        }
+        (Arrival::Constant, Some(_)) => {
+            return Err(Failure::usage(
+                "spread constant arrivals in bursts",
+                "leave `--burstiness` or `--arrival` out",
+            ));
+        }
+    })
+}
+
+/// What is asked, in one text; the record keeps it.
+fn data(arguments: &LoadArguments) -> String {
+    let data = &arguments.data;
+    if let Some(spec) = &data.data {
+        return spec.clone();
+    }
+    let lengths = |mean: &str, deviation: Option<f64>| match (deviation, data.range_ratio) {
+        (Some(deviation), _) => format!("normal:{mean},{deviation}"),
+        (None, Some(ratio)) => match mean.parse::<f64>() {
+            Ok(value) => format!("{:.0}..{:.0}", (value * (1.0 - ratio)).max(1.0), value * (1.0 + ratio)),
+            Err(_) => mean.to_owned(),
+        },
+        (None, None) => mean.to_owned(),
+    };
+    let (input, output) = (lengths(&data.isl, data.isl_stddev), lengths(&data.osl, data.osl_stddev));
+    let prefix = data.prefix_len.map(|tokens| format!(",prefix=1x{tokens}")).unwrap_or_default();
+    format!("input={input},output={output}{prefix}")
+}
+
+/// The objective, in our form or in that of other tools.
+fn objective(arguments: &LoadArguments) -> Option<String> {
+    let judge = &arguments.judge;
+    let foreign = (!judge.goodput.is_empty()).then(|| judge.goodput.join(" "));
+    judge.slo.clone().or(foreign)
+}
+
+fn warmup(text: &str) -> Result<Warmup, Failure> {
+    if text == "auto" {
+        return Ok(Warmup::Auto);
+    }
+    match text.parse() {
+        Ok(sessions) => Ok(Warmup::Sessions(sessions)),
+        Err(_) => Ok(Warmup::Seconds(time("warmup", text)?.as_secs_f64())),
+    }
+}
+
+/// A time as `30s`; a number alone is seconds.
+fn time(flag: &str, text: &str) -> Result<Duration, Failure> {
+    let with_unit = if text.parse::<f64>().is_ok() { format!("{text}s") } else { text.to_owned() };
+    parse_duration(&with_unit).map_err(|error| {
+        Failure::usage(format!("accept `{text}` as --{flag}: {error}"), "write a time such as `30s`, `250ms` or `2m`")
+    })
+}
