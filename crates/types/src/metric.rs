@@ -164,6 +164,10 @@ pub enum Flag {
     ApproximateLength,
     /// The host was disturbed while measuring (steal, a busy neighbor).
     Disturbed,
+    /// A percentile read from a histogram with a relative error of at most 0.05 %: there were too many values to keep.
+    Histogram,
+    /// The load did not stand still within the measured window, or it was too short to tell.
+    Unsteady,
 }
 
 /// One reported number.

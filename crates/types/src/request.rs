@@ -134,32 +134,135 @@ impl Timeline {
         self.released - self.planned
     }
 
+    /// Time until the connection stood: connected − released. `None` where a kept connection was used.
+    #[must_use]
+    pub fn connect_time(&self) -> Option<Duration> {
+        Some(self.connected? - self.released)
+    }
+
+    /// Time in the client before the first byte: first byte written − connected, or − released on a kept connection.
+    #[must_use]
+    pub fn client_delay(&self) -> Option<Duration> {
+        Some(self.first_byte_written? - self.connected.unwrap_or(self.released))
+    }
+
+    /// Time in the client's queue, pool and socket: last byte written − released.
+    #[must_use]
+    pub fn client_queue(&self) -> Option<Duration> {
+        Some(self.sent? - self.released)
+    }
+
+    /// Time of writing the request: last byte written − first byte written.
+    #[must_use]
+    pub fn write_time(&self) -> Option<Duration> {
+        Some(self.sent? - self.first_byte_written?)
+    }
+
+    /// Wait for the response: headers received − last byte written; zero when the server answers before it has read all.
+    #[must_use]
+    pub fn time_to_headers(&self) -> Option<Duration> {
+        Some(self.headers? - self.sent?)
+    }
+
+    /// First token frame − headers received.
+    #[must_use]
+    pub fn headers_to_token(&self) -> Option<Duration> {
+        Some(self.frames.first()?.at - self.headers?)
+    }
+
+    /// First answer frame to last token frame.
+    #[must_use]
+    pub fn answer_time(&self) -> Option<Duration> {
+        Some(self.frames.last()?.at - self.first_answer()?)
+    }
+
+    /// Last token frame to the terminator.
+    #[must_use]
+    pub fn tail_time(&self) -> Option<Duration> {
+        Some(self.ended? - self.frames.last()?.at)
+    }
+
+    /// Gaps between consecutive frames in nanoseconds, each with the tokens of the frame that ends it, at least 1.
+    ///
+    /// What [`chunk_gaps`](Self::chunk_gaps) and [`token_gaps`](Self::token_gaps) are made of: a run has hundreds of
+    /// millions of them.
+    pub fn frame_gaps(&self) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let nanos = |frame: &FrameStamp| frame.at.as_nanos();
+        self.frames.windows(2).map(move |pair| (nanos(&pair[1]).saturating_sub(nanos(&pair[0])), pair[1].tokens.max(1)))
+    }
+
     /// Gaps between consecutive frames, whatever they carry (inter-chunk latency, ICL).
     pub fn chunk_gaps(&self) -> impl Iterator<Item = Duration> + '_ {
-        self.frames.windows(2).map(|pair| pair[1].at - pair[0].at)
+        self.frame_gaps().map(|(gap, _)| Duration::from_nanos(gap))
     }
 
     /// Inter-token latency: each gap divided over the tokens of the frame that ends it, once per frame.
     ///
     /// A frame of k tokens after a gap g counts k tokens of g/k each; the pair is `(g/k, k)`.
     pub fn token_gaps(&self) -> impl Iterator<Item = (Duration, u32)> + '_ {
-        self.frames.windows(2).map(|pair| {
-            let tokens = pair[1].tokens.max(1);
-            ((pair[1].at - pair[0].at) / tokens, tokens)
-        })
+        self.frame_gaps().map(|(gap, tokens)| (Duration::from_nanos(gap / u64::from(tokens)), tokens))
     }
 
     /// Stalls: gaps longer than `max(4 × the request's median gap, 250 ms)`.
     #[must_use]
     pub fn stalls(&self) -> Vec<Duration> {
+        // Nearly every request has none, and then its median is not needed.
+        if self.frame_gaps().all(|(gap, _)| gap <= SHORTEST_STALL_NANOS) {
+            return Vec::new();
+        }
         let mut gaps: Vec<Duration> = self.chunk_gaps().collect();
         gaps.sort_unstable();
         let Some(median) = gaps.get(gaps.len() / 2) else {
             return Vec::new();
         };
-        let limit = (*median * 4).max(Duration::from_millis(250));
+        let limit = (*median * 4).max(Duration::from_nanos(SHORTEST_STALL_NANOS));
         gaps.retain(|gap| *gap > limit);
         gaps
+    }
+
+    /// Fluidity index: deadlines of tokens met / (met + missed), with `first` as the target of the TTFT.
+    ///
+    /// The first token is due `first` after the origin, each later one `target.tbt` after the deadline before it, so that
+    /// being early is saved for later. A token that is late by x misses `1 + floor(x / tbt)` deadlines, and the next one is
+    /// due `tbt` after it. `None` without a token and for a `tbt` of zero. After Etalon, arXiv 2407.07000.
+    #[must_use]
+    pub fn fluidity(&self, target: &FluidityTarget, input_tokens: Option<u32>) -> Option<f64> {
+        let every = u64::try_from(target.tbt.as_nanos()).ok().filter(|&every| every > 0)?;
+        let mut due = self.origin().after(target.first_token(input_tokens)).as_nanos();
+        let (mut met, mut missed) = (0_u64, 0_u64);
+        for frame in &self.frames {
+            let (at, tokens) = (frame.at.as_nanos(), u64::from(frame.tokens.max(1)));
+            if at <= due {
+                met += 1;
+            } else {
+                missed += 1 + (at - due) / every;
+                due = at;
+            }
+            // The other tokens of the frame came before they were due.
+            met += tokens - 1;
+            due = due.saturating_add(every.saturating_mul(tokens));
+        }
+        (met + missed > 0).then(|| met as f64 / (met + missed) as f64)
+    }
+
+    /// Tokens with a stamp in `from..to`, when the frames hold `total` tokens between them: those of the frames, scaled in
+    /// whole numbers so that all frames together give `total`.
+    #[must_use]
+    pub fn tokens_between(&self, from: Stamp, to: Stamp, total: u64) -> u64 {
+        let is_inside = |frame: &FrameStamp| (from..to).contains(&frame.at);
+        if self.frames.first().is_some_and(is_inside) && self.frames.last().is_some_and(is_inside) {
+            return total;
+        }
+        let held = self.frame_tokens();
+        let (mut before, mut inside) = (0, 0);
+        for frame in &self.frames {
+            let after = before + u64::from(frame.tokens);
+            if is_inside(frame) {
+                inside += share_of(total, after, held) - share_of(total, before, held);
+            }
+            before = after;
+        }
+        inside
     }
 
     /// Whether the stamps are in the order that the invariant asks for.
@@ -169,6 +272,35 @@ impl Timeline {
         let start = [Some(self.planned), Some(self.released), self.first_byte_written];
         let frames = self.frames.iter().map(|frame| frame.at);
         start.into_iter().flatten().chain(frames).chain(self.ended).is_sorted()
+    }
+}
+
+/// A gap up to this long is no stall, however regular the rest of the stream.
+const SHORTEST_STALL_NANOS: u64 = 250_000_000;
+
+/// The first `part` of `held` parts of a total, in whole numbers.
+fn share_of(total: u64, part: u64, held: u64) -> u64 {
+    let share = u128::from(total) * u128::from(part) / u128::from(held.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// What a reader of a stream expects: the targets of [`Timeline::fluidity`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FluidityTarget {
+    /// Time to first token of an empty prompt.
+    pub ttft: Duration,
+    /// What each prompt token may add to it.
+    #[serde(default)]
+    pub ttft_per_input_token: Duration,
+    /// Time between tokens.
+    pub tbt: Duration,
+}
+
+impl FluidityTarget {
+    /// The target of the TTFT of a prompt; a prompt that nobody counted is taken as empty.
+    #[must_use]
+    pub fn first_token(&self, input_tokens: Option<u32>) -> Duration {
+        self.ttft.saturating_add(self.ttft_per_input_token.saturating_mul(input_tokens.unwrap_or(0)))
     }
 }
 
@@ -405,6 +537,30 @@ impl RequestRow {
         (tpot > 0.0).then(|| 1.0 / tpot)
     }
 
+    /// Interactivity, tokens/s: `1 / TPOT`, the [`decode_rate`](Self::decode_rate) that one user sees.
+    #[must_use]
+    pub fn interactivity(&self) -> Option<f64> {
+        self.decode_rate()
+    }
+
+    /// Time that earlier tries took: first byte of the last try written − released. `None` when the first try was the last.
+    #[must_use]
+    pub fn retry_time(&self) -> Option<Duration> {
+        (self.retries > 0).then_some(self.timeline.first_byte_written? - self.timeline.released)
+    }
+
+    /// Fluidity index of the request; see [`Timeline::fluidity`].
+    #[must_use]
+    pub fn fluidity(&self, target: &FluidityTarget) -> Option<f64> {
+        self.timeline.fluidity(target, self.input_tokens())
+    }
+
+    /// Whether the frames hold another number of tokens than the server reported; `None` without a report.
+    #[must_use]
+    pub fn has_token_disagreement(&self) -> Option<bool> {
+        Some(u64::from(self.usage?.output_tokens) != self.timeline.frame_tokens())
+    }
+
     /// Prefill rate, tokens/s: `uncached prompt tokens / TTFT`. Meaningful only for a single stream.
     #[must_use]
     pub fn prefill_rate(&self) -> Option<f64> {
@@ -465,6 +621,81 @@ mod tests {
         assert_eq!(gaps[1], (Duration::from_millis(40), 2));
         assert_eq!(line.stalls(), vec![Duration::from_millis(400)]);
         assert!(line.is_ordered());
+    }
+
+    #[test]
+    fn the_parts_of_a_request_add_up() {
+        let mut row = row();
+        row.timeline.connected = Some(millis(98));
+        row.timeline.sent = Some(millis(104));
+        row.timeline.headers = Some(millis(150));
+        let line = &row.timeline;
+        let ms = |value| Some(Duration::from_millis(value));
+        let parts = [
+            Some(line.schedule_lag()),
+            line.connect_time(),
+            line.client_delay(),
+            line.write_time(),
+            line.time_to_headers(),
+            line.headers_to_token(),
+            line.think_time(),
+            line.answer_time(),
+            line.tail_time(),
+        ];
+        assert_eq!(parts, [ms(5), ms(3), ms(2), ms(4), ms(46), ms(50), ms(100), ms(400), ms(10)]);
+        let sum: Duration = parts.into_iter().flatten().sum();
+        assert_eq!(Some(sum), line.ended.map(|end| end - line.planned));
+        assert_eq!(line.client_queue(), ms(9));
+        row.timeline.connected = None;
+        assert_eq!((row.timeline.connect_time(), row.timeline.client_delay()), (None, ms(5)));
+    }
+
+    /// Tokens at 100, 120, 200 (two) and 600 ms after the origin, the first due after `ttft`.
+    #[test]
+    fn fluidity_saves_what_came_early_and_counts_what_was_missed() {
+        let check = |ttft, tbt, expected: Option<f64>| {
+            let (ttft, tbt) = (Duration::from_millis(ttft), Duration::from_millis(tbt));
+            let target = FluidityTarget { ttft, ttft_per_input_token: Duration::ZERO, tbt };
+            assert_eq!(row().fluidity(&target), expected, "{target:?}");
+        };
+        check(100, 200, Some(1.0));
+        // Due at 100, 150, 200, 250 and 300: the last one is 300 ms late and misses 7 deadlines.
+        check(100, 50, Some(4.0 / 11.0));
+        // The first is 40 late and misses 1; then due at 200, 300, 400 and 500, and the last misses 2.
+        check(60, 100, Some(3.0 / 6.0));
+        check(100, 0, None);
+        let prompt = FluidityTarget {
+            ttft: Duration::from_millis(60),
+            ttft_per_input_token: Duration::from_millis(1),
+            tbt: Duration::from_millis(200),
+        };
+        assert_eq!(row().fluidity(&prompt), Some(1.0));
+    }
+
+    #[test]
+    fn tokens_of_a_window_are_scaled_to_the_reported_count() {
+        let line = row().timeline;
+        let check = |from, to, total, expected| {
+            assert_eq!(line.tokens_between(millis(from), millis(to), total), expected);
+        };
+        check(0, 1000, 5, 5);
+        check(0, 1000, 11, 11);
+        check(200, 300, 5, 2);
+        check(300, 700, 5, 2);
+        check(200, 300, 10, 4);
+        check(300, 701, 10, 6);
+        check(800, 900, 10, 0);
+    }
+
+    #[test]
+    fn retries_have_a_time_of_their_own() {
+        let mut row = row();
+        assert_eq!(row.retry_time(), None);
+        row.retries = 2;
+        assert_eq!(row.retry_time(), Some(Duration::from_millis(5)));
+        assert_eq!(row.has_token_disagreement(), None);
+        row.usage = Some(Usage { output_tokens: 5, ..Usage::default() });
+        assert_eq!(row.has_token_disagreement(), Some(false));
     }
 
     #[test]

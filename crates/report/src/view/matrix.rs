@@ -172,6 +172,8 @@ pub(crate) const fn flag_text(flag: Flag) -> &'static str {
         Flag::FrameCounted => "tokens counted by frames: the server reported no usage",
         Flag::ApproximateLength => "prompt length approximate: no tokenizer at hand",
         Flag::Disturbed => "the host was disturbed while measuring",
+        Flag::Histogram => "percentiles from a histogram, within 0.05 %",
+        Flag::Unsteady => "the load did not stand still, or not long enough to tell",
     }
 }
 
