@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::Exit;
 
 pub(crate) use load::{
-    Arrival, CalibrateArguments, CapacityAxis, LoadArguments, ScriptedServerArguments, TargetArguments,
+    Arrival, CalibrateArguments, CapacityAxis, ClientArguments, DataArguments, LoadArguments, ScriptedServerArguments,
+    SoakArguments, StressArguments, TargetArguments,
 };
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
@@ -56,6 +57,10 @@ pub(crate) enum Verb {
     Bench(Box<BenchArguments>),
     /// Load an endpoint or engine: rates, concurrency, traces, and what it carries within an objective
     Load(Box<LoadArguments>),
+    /// Put clients that each ask at a rate on a server, and see whether it stands that
+    Stress(Box<StressArguments>),
+    /// Load for hours, and see whether anything grows
+    Soak(Box<SoakArguments>),
     /// Weigh this client on this host against a server with a known timeline, for later runs to rest on
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against

@@ -21,6 +21,7 @@ use crate::health::Health;
 use crate::journal::Journal;
 use crate::keeper::Keeper;
 use crate::pacer::{Pacing, Starts};
+use crate::profile::HostProfile;
 use crate::settings::{LoadSettings, Shape, Warmup};
 use crate::setup::{Setup, Target};
 use crate::validity;
@@ -54,6 +55,8 @@ pub struct LoadRun {
     pub traffic: TrafficFactory,
     /// How the run is called, and where it runs.
     pub identity: Identity,
+    /// What this client's figures are worth on this host, if it was calibrated.
+    pub calibration: Option<HostProfile>,
     /// Where the system's files are.
     pub root: SystemRoot,
     /// The run's clock.
@@ -166,7 +169,7 @@ impl LoadRun {
             seed: settings.seed,
             engine: engine.clone(),
             environment: self.identity.environment.clone(),
-            calibration_id: None,
+            calibration_id: self.calibration.as_ref().map(|profile| profile.id.clone()),
             phases: vec![load],
             duration_s: 0.0,
             metrics: Vec::new(),

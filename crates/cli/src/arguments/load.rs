@@ -232,6 +232,63 @@ pub(crate) struct JudgeArguments {
     pub(crate) max_loads: usize,
 }
 
+/// Clients that each ask at a rate: does the server stand it?
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StressArguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    /// Clients at once: the most requests in flight
+    #[arg(short, long, value_name = "N", default_value_t = 20)]
+    pub(crate) clients: u32,
+    /// Requests per second of each client
+    #[arg(short, long, value_name = "RATE", default_value_t = 2.0)]
+    pub(crate) rate: f64,
+    /// Time of the load; a number alone is seconds
+    #[arg(short, long, value_name = "TIME", default_value = "300")]
+    pub(crate) duration: String,
+    /// Share of the requests that must succeed
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub(crate) success: f64,
+    #[command(flatten)]
+    pub(crate) data: DataArguments,
+    #[command(flatten)]
+    pub(crate) client: ClientArguments,
+    /// Name of the run, for the folder and the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// A load for hours: does anything grow?
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SoakArguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    /// Requests in flight
+    #[arg(short, long, value_name = "N", default_value_t = 4)]
+    pub(crate) concurrency: u32,
+    /// Requests per second instead, open loop
+    #[arg(short, long, value_name = "RATE")]
+    pub(crate) rate: Option<f64>,
+    /// Time of the load; a number alone is seconds
+    #[arg(short, long, value_name = "TIME", default_value = "24h")]
+    pub(crate) duration: String,
+    #[command(flatten)]
+    pub(crate) data: DataArguments,
+    #[command(flatten)]
+    pub(crate) client: ClientArguments,
+    /// Name of the run, for the folder and the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CalibrateArguments {
     /// About ten seconds instead of half a minute, with fewer streams

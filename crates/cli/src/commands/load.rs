@@ -7,17 +7,21 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
-use weighbridge_load::{Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, invalid_reason};
+use weighbridge_bench::{Gate, gate};
+use weighbridge_load::{
+    Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, invalid_reason, newest_profile,
+};
 use weighbridge_report::{console, html};
 use weighbridge_store::{Index, Recorder, RunFolder, replay};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::record::{LogLine, Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::runtime;
-use crate::arguments::{LoadArguments, OutputFormat};
+use crate::arguments::{LoadArguments, OutputFormat, SoakArguments, StressArguments, TargetArguments};
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -26,79 +30,135 @@ use crate::output;
 use crate::progress::Progress;
 use crate::registry::Registry;
 
-pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let target = settings::target(&arguments.target)?;
-    let registry = Registry::new(environment, arguments.target.threads, arguments.target.device)?;
-    let settings = settings::settings(arguments)?.checked()?;
-    let traffic = traffic::factory(&settings)?;
-    let runtime = runtime()?;
-    let cancel = CancellationToken::new();
-    runtime.spawn(cancel_on_interrupt(cancel.clone()));
-    let model: weighbridge_types::model_ref::ModelRef = target.parse()?;
-    let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
-    let ended = runtime.block_on(drive(target, settings, traffic, arguments, cancel));
-    runtime.shutdown_background();
-    let (record, folder) = ended?;
-    conclude(&record, &folder, arguments, environment)
-}
-
-async fn drive(
-    target: Target,
+/// The files and folders of a run, and how its result is printed.
+struct Order<'a> {
+    /// What kind of run: `load`, `stress`, `soak`.
+    kind: &'static str,
+    target: &'a TargetArguments,
     settings: LoadSettings,
-    traffic: TrafficFactory,
-    arguments: &LoadArguments,
-    cancel: CancellationToken,
-) -> Result<(Record, PathBuf), Failure> {
-    let results = &arguments.results.output_dir;
-    let label = arguments.label.clone().unwrap_or_else(|| "load".to_owned());
-    let folder = RunFolder::create(results, "load", &label, WallTime::now())?;
-    let path = folder.path().to_owned();
-    let root = SystemRoot::host();
-    let identity = Identity {
-        run_id: folder.run_id().to_owned(),
-        kind: "load".to_owned(),
-        label,
-        environment: fingerprint(&root, build(), results),
-    };
-    let mut journal = Readers {
-        path: path.clone(),
-        recorder: Some(Recorder::start(folder)?),
-        progress: Progress::new(std::io::stderr().is_terminal()),
-    };
-    let run = LoadRun { settings, target, traffic, identity, root, clock: Clock::start(), cancel };
-    let ended = run.run(&mut journal).await;
-    journal.progress.clear();
-    let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
-    let record = ended?;
-    closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
-    std::fs::write(path.join(REPORT_FILE), html::render(&record, None))?;
-    Index::open(results)?.register(&path)?;
-    Ok((record, path))
+    label: Option<&'a str>,
+    results: &'a Path,
+    output: OutputFormat,
 }
 
-fn conclude(
-    record: &Record,
-    folder: &Path,
-    arguments: &LoadArguments,
-    environment: &Environment,
-) -> Result<Exit, Failure> {
-    match arguments.output.output_format {
-        OutputFormat::Json => output::json(record)?,
-        OutputFormat::Console => {
-            let (width, color) = output::console(environment);
-            output::data(&console::render(record, width, color))?;
-        }
+pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let order = Order {
+        kind: "load",
+        target: &arguments.target,
+        settings: settings::of_load(arguments)?.checked()?,
+        label: arguments.label.as_deref(),
+        results: &arguments.results.output_dir,
+        output: arguments.output.output_format,
+    };
+    if arguments.dry_run {
+        output::json(&order.settings)?;
+        return Ok(Exit::Pass);
     }
-    output::talk(&format!("record  {}", folder.display()));
-    Ok(match record.status {
-        Status::Interrupted => Exit::Interrupted,
-        Status::Failed => Exit::Invalid,
-        _ if invalid_reason(record).is_some() => {
-            output::talk(&format!("no valid measurement: {}", invalid_reason(record).unwrap_or_default()));
-            Exit::Invalid
+    order.carry_out(environment)
+}
+
+pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let order = Order {
+        kind: "stress",
+        target: &arguments.target,
+        settings: settings::of_stress(arguments)?.checked()?,
+        label: arguments.label.as_deref(),
+        results: &arguments.results.output_dir,
+        output: arguments.output.output_format,
+    };
+    order.carry_out(environment)
+}
+
+pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let order = Order {
+        kind: "soak",
+        target: &arguments.target,
+        settings: settings::of_soak(arguments)?.checked()?,
+        label: arguments.label.as_deref(),
+        results: &arguments.results.output_dir,
+        output: arguments.output.output_format,
+    };
+    order.carry_out(environment)
+}
+
+impl Order<'_> {
+    fn carry_out(self, environment: &Environment) -> Result<Exit, Failure> {
+        let model: ModelRef = settings::target(self.target)?.parse()?;
+        let registry = Registry::new(environment, self.target.threads, self.target.device)?;
+        let traffic = traffic::factory(&self.settings)?;
+        let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
+        let runtime = runtime()?;
+        let cancel = CancellationToken::new();
+        runtime.spawn(cancel_on_interrupt(cancel.clone()));
+        let ended = runtime.block_on(self.drive(target, traffic, cancel));
+        runtime.shutdown_background();
+        let (record, folder) = ended?;
+        self.conclude(&record, &folder, environment)
+    }
+
+    async fn drive(
+        &self,
+        target: Target,
+        traffic: TrafficFactory,
+        cancel: CancellationToken,
+    ) -> Result<(Record, PathBuf), Failure> {
+        let label = self.label.unwrap_or(self.kind).to_owned();
+        let folder = RunFolder::create(self.results, self.kind, &label, WallTime::now())?;
+        let path = folder.path().to_owned();
+        let root = SystemRoot::host();
+        let identity = Identity {
+            run_id: folder.run_id().to_owned(),
+            kind: self.kind.to_owned(),
+            label,
+            environment: fingerprint(&root, build(), self.results),
+        };
+        let calibration = newest_profile(self.results, &identity.environment);
+        let mut journal = Readers {
+            path: path.clone(),
+            recorder: Some(Recorder::start(folder)?),
+            progress: Progress::new(std::io::stderr().is_terminal()),
+        };
+        let (settings, clock) = (self.settings.clone(), Clock::start());
+        let run = LoadRun { settings, target, traffic, identity, calibration, root, clock, cancel };
+        let ended = run.run(&mut journal).await;
+        journal.progress.clear();
+        let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
+        let record = ended?;
+        closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
+        std::fs::write(path.join(REPORT_FILE), html::render(&record, None))?;
+        Index::open(self.results)?.register(&path)?;
+        Ok((record, path))
+    }
+
+    /// Prints the result and decides the exit code.
+    fn conclude(&self, record: &Record, folder: &Path, environment: &Environment) -> Result<Exit, Failure> {
+        match self.output {
+            OutputFormat::Json => output::json(record)?,
+            OutputFormat::Console => {
+                let (width, color) = output::console(environment);
+                output::data(&console::render(record, width, color))?;
+            }
         }
-        Status::Pending | Status::Running | Status::Complete | Status::Skipped => Exit::Pass,
-    })
+        output::talk(&format!("record  {}", folder.display()));
+        output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+        if let Some(why) = invalid_reason(record) {
+            output::talk(&format!("no valid measurement of the target: {why}"));
+        }
+        Ok(match record.status {
+            Status::Interrupted => Exit::Interrupted,
+            Status::Failed => Exit::Invalid,
+            _ if invalid_reason(record).is_some() => Exit::Invalid,
+            _ if record.phases.iter().all(|phase| phase.tally.succeeded == 0) => {
+                output::talk("no request succeeded: there is no measurement");
+                Exit::Invalid
+            }
+            Status::Pending | Status::Running | Status::Complete | Status::Skipped => match gate(record) {
+                Gate::Passed => Exit::Pass,
+                Gate::Inconclusive => Exit::Inconclusive,
+                Gate::Failed => Exit::GateFailed,
+            },
+        })
+    }
 }
 
 /// The readers of a run's events: the recorder first, so that nothing is shown that is not kept.

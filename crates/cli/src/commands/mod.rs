@@ -26,6 +26,8 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
     match arguments.verb {
         Verb::Bench(bench) => bench::run(&bench, environment),
         Verb::Load(load) => load::run(&load, environment),
+        Verb::Stress(stress) => load::stress(&stress, environment),
+        Verb::Soak(soak) => load::soak(&soak, environment),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),

@@ -10,7 +10,7 @@ use super::{Column, Notes, Table, Text, Tone};
 use crate::number::{self, Scale};
 
 /// Settings whose value says enough without their name.
-const PLAIN_SETTINGS: [&str; 4] = ["concurrency", "task", "variant", "projection"];
+const PLAIN_SETTINGS: [&str; 6] = ["concurrency", "rate", "arrivals", "task", "variant", "projection"];
 
 /// A statistic of a metric that a table shows.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! What a report says, before anything is printed: the console, Markdown and HTML print the same sections.
 
 mod header;
+mod load;
 mod matrix;
 mod outcome;
 mod phases;

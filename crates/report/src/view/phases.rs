@@ -103,7 +103,8 @@ const VARIANT: &[(&d::Definition, &str)] = &[
 pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     let result = record.phase(phase)?;
     let mut tables = match phase {
-        Phase::Validate | Phase::Load => Vec::new(),
+        Phase::Validate => Vec::new(),
+        Phase::Load => super::load::tables(record),
         Phase::Latency => latency(record),
         Phase::Memory => memory(record),
         Phase::Throughput => throughput(record),
@@ -316,7 +317,7 @@ fn varied(mut cells: Vec<Cell>) -> Vec<Cell> {
     cells
 }
 
-fn drop_empty_columns(table: &mut Table) {
+pub(super) fn drop_empty_columns(table: &mut Table) {
     let is_kept: Vec<bool> =
         (0..table.columns.len()).map(|index| table.rows.iter().any(|row| !row[index].text.is_empty())).collect();
     let mut kept = is_kept.iter();

@@ -6,7 +6,10 @@ use weighbridge_load::{Axis, LoadSettings, SearchSettings, Shape, Warmup};
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
-use crate::arguments::{Arrival, CapacityAxis, LoadArguments, TargetArguments};
+use crate::arguments::{
+    Arrival, CapacityAxis, ClientArguments, DataArguments, LoadArguments, SoakArguments, StressArguments,
+    TargetArguments,
+};
 use crate::failure::Failure;
 
 /// Time of a load when neither a count nor a time is given.
@@ -30,10 +33,9 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<String, Failure> {
     }
 }
 
-/// Settings of the run.
-pub(super) fn settings(arguments: &LoadArguments) -> Result<LoadSettings, Failure> {
-    let (shape, client, judge) = (&arguments.shape, &arguments.client, &arguments.judge);
-    let defaults = LoadSettings::default();
+/// Settings of a `load` run.
+pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure> {
+    let (shape, judge) = (&arguments.shape, &arguments.judge);
     let (shapes, most_in_flight) = shapes(arguments)?;
     let has_trace = shapes.contains(&Shape::Trace);
     let duration_s = match (&shape.duration, shape.requests) {
@@ -43,23 +45,15 @@ pub(super) fn settings(arguments: &LoadArguments) -> Result<LoadSettings, Failur
     };
     Ok(LoadSettings {
         shapes,
-        data: data(arguments),
         sessions: shape.requests,
         duration_s,
         warmup: warmup(&shape.warmup)?,
-        request_timeout_s: time("timeout", &client.timeout)?.as_secs_f64(),
         drain_s: time("drain", &shape.drain)?.as_secs_f64(),
         most_in_flight,
-        lag_limit_ms: time("lag-limit", &client.lag_limit)?.as_secs_f64() * 1e3,
         drop_after_ms: match &shape.drop_after {
             Some(text) => Some(time("drop-after", text)?.as_secs_f64() * 1e3),
             None => None,
         },
-        disturbed_limit: client.disturbed_limit,
-        retries: client.retries,
-        ignore_eos: !arguments.data.no_ignore_eos,
-        temperature: arguments.data.temperature,
-        keep_text: arguments.data.keep_text,
         slo: objective(arguments),
         search: judge.capacity.map(|axis| SearchSettings {
             axis: match axis {
@@ -74,11 +68,64 @@ pub(super) fn settings(arguments: &LoadArguments) -> Result<LoadSettings, Failur
             precision: 1.0 + judge.precision,
             loads: judge.max_loads,
         }),
-        reactors: client.client_threads.unwrap_or(defaults.reactors),
-        seed: arguments.data.seed,
-        salt: (!arguments.data.no_salt).then(|| WallTime::now().unix_millis()),
-        speed: arguments.data.speed,
+        ..common(&arguments.data, &arguments.client)?
     })
+}
+
+/// Settings of a `stress` run: every client's rate together, and a share of successes as the objective.
+pub(super) fn of_stress(arguments: &StressArguments) -> Result<LoadSettings, Failure> {
+    if !(0.0..=1.0).contains(&arguments.success) {
+        let what = format!("accept `{}` as success: it must be a share, 0 to 1", arguments.success);
+        return Err(Failure::usage(what, "write 0.95 for 95 %"));
+    }
+    let rate = f64::from(arguments.clients) * arguments.rate;
+    Ok(LoadSettings {
+        shapes: vec![Shape::Arrivals(format!("poisson:{rate}"))],
+        duration_s: Some(time("duration", &arguments.duration)?.as_secs_f64()),
+        most_in_flight: Some(arguments.clients),
+        slo: Some(format!("error<={}%", number((1.0 - arguments.success) * 100.0))),
+        ..common(&arguments.data, &arguments.client)?
+    })
+}
+
+/// Settings of a `soak` run.
+pub(super) fn of_soak(arguments: &SoakArguments) -> Result<LoadSettings, Failure> {
+    let (shape, most_in_flight) = match arguments.rate {
+        Some(rate) => (Shape::Arrivals(format!("poisson:{rate}")), Some(arguments.concurrency)),
+        None => (Shape::Concurrency(arguments.concurrency), None),
+    };
+    Ok(LoadSettings {
+        shapes: vec![shape],
+        duration_s: Some(time("duration", &arguments.duration)?.as_secs_f64()),
+        most_in_flight,
+        ..common(&arguments.data, &arguments.client)?
+    })
+}
+
+/// What every load takes from the flags of data and client.
+fn common(data: &DataArguments, client: &ClientArguments) -> Result<LoadSettings, Failure> {
+    let defaults = LoadSettings::default();
+    Ok(LoadSettings {
+        data: spec(data),
+        request_timeout_s: time("timeout", &client.timeout)?.as_secs_f64(),
+        lag_limit_ms: time("lag-limit", &client.lag_limit)?.as_secs_f64() * 1e3,
+        disturbed_limit: client.disturbed_limit,
+        retries: client.retries,
+        ignore_eos: !data.no_ignore_eos,
+        temperature: data.temperature,
+        keep_text: data.keep_text,
+        reactors: client.client_threads.unwrap_or(defaults.reactors),
+        seed: data.seed,
+        salt: (!data.no_salt).then(|| WallTime::now().unix_millis()),
+        speed: data.speed,
+        ..defaults
+    })
+}
+
+/// A number with as few digits as say it.
+fn number(value: f64) -> String {
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The loads, and the bound of those in flight.
@@ -132,8 +179,7 @@ fn arrivals(arguments: &LoadArguments, rate: &str) -> Result<String, Failure> {
 }
 
 /// What is asked, in one text; the record keeps it.
-fn data(arguments: &LoadArguments) -> String {
-    let data = &arguments.data;
+fn spec(data: &DataArguments) -> String {
     if let Some(spec) = &data.data {
         return spec.clone();
     }
