@@ -509,12 +509,15 @@ pub const ALL: &[Definition] = &[
 
 #[cfg(test)]
 mod tests {
+    use weighbridge_types::definition::find;
+
     use super::*;
 
     #[test]
-    fn names_are_unique_here_and_in_the_common_list() {
+    fn a_name_has_one_meaning_here_and_in_the_common_list() {
         for (index, definition) in ALL.iter().enumerate() {
             assert_eq!(ALL.iter().position(|other| other.name == definition.name), Some(index), "{}", definition.name);
+            assert!(find(definition.name).is_none_or(|common| common == definition), "{}", definition.name);
         }
     }
 }

@@ -1,8 +1,12 @@
-//! Telemetry: what the machine is, and what this process and its host use while a run goes on.
+//! Telemetry: what the machine is, what processes, devices and servers tell of themselves while a run goes on, and
+//! whether the client itself was fit to measure.
 //!
-//! It knows nothing of runs, phases or records: it answers [`fingerprint`] (what is measured on), [`Sampler`] (a
-//! series at a fixed rate, with its own cost), [`Probe`] (one sample), [`PeakMeter`] (the kernel's high-water mark)
-//! and [`calibration_kernel`] (how fast this host reads memory).
+//! It knows nothing of runs, phases or records. Of the host it answers [`fingerprint`] (what is measured on),
+//! [`Sampler`] (a series at a fixed rate, with its own cost), [`Probe`] (one sample), [`PeakMeter`] (the kernel's
+//! high-water mark) and [`calibration_kernel`] (how fast this host reads memory). Beside a load it runs
+//! [`server::Scraper`] (a server's own metrics), [`GpuSampler`] and [`HostEnergySampler`] (devices and energy),
+//! [`TreeSampler`] (a server's processes) and [`health::HealthMonitor`] (the client). Functions named `…_metrics` turn
+//! what was gathered into figures over a [`Window`].
 //!
 //! Every file under `/proc` and `/sys` is read through a [`SystemRoot`], so that tests use a folder of their own. The
 //! readers are a few lines each instead of a crate that knows one root; the price is that only Linux is read. A file

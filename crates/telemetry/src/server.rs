@@ -7,7 +7,7 @@ mod scraper;
 mod summary;
 
 pub use dcgm::{DcgmError, read_dcgm};
-pub use names::{NAMES, NameRow, Part, Target};
+pub use names::{METRICS_PATHS, NAMES, NameRow, Part, Target};
 pub use reading::{ServerError, ServerReading, read_server};
 pub use scraper::{Answer, Fetch, ScrapeCost, ScrapeReport, ScrapeSettings, Scraper, dcgm_reader, server_reader};
 pub use summary::{scrape_metrics, server_metrics};

@@ -25,7 +25,7 @@ pub struct HealthSettings {
     pub ping_interval: Duration,
     /// Time between readings of process and host.
     pub sample_interval: Duration,
-    /// Prefixes of the names of the reactor threads; empty for every thread of the process.
+    /// Prefixes of the names of the reactor threads; empty for every thread of the process but those of this room.
     pub reactor_threads: Vec<String>,
     /// Limits of a healthy client.
     pub limits: HealthLimits,

@@ -7,6 +7,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use weighbridge_types::time::{Clock, Stamp};
 
+/// Most time between stamping a ping and having sent it; a usual one takes some microseconds. Beyond, the monitor's
+/// own thread was held up, before the ping was sent or after, and the lag counts from when it was surely sent: what is
+/// then measured is the least that the reactor was late.
+const SENDING_LIMIT: Duration = Duration::from_micros(100);
+
 /// One measured lag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lag {
@@ -83,10 +88,16 @@ impl ReactorProbe {
         // Before the next ping is posted nobody answers, so that the two stores cannot be torn apart.
         shared.posted.store(0, Ordering::Release);
         shared.answered.store(0, Ordering::Release);
-        shared.posted.store(after(shared.clock.now()), Ordering::Release);
+        let now = shared.clock.now();
+        shared.posted.store(after(now), Ordering::Release);
         shared.wake.notify_one();
-        let answer = || Some(Lag { from: before(posted)?, to: before(answered)? });
-        answer()
+        let sent = shared.clock.now();
+        if sent - now > SENDING_LIMIT {
+            // The reactor looks only whether it is 0.
+            shared.posted.store(after(sent), Ordering::Release);
+        }
+        let from = before(posted)?;
+        Some(Lag { from, to: before(answered)?.max(from) })
     }
 
     /// Since when a ping has no answer.
@@ -164,8 +175,8 @@ mod tests {
             tokio::spawn(probe.clone().serve());
             settle().await;
             assert_eq!(probe.ping(), None);
-            let posted = clock.now();
-            while clock.now() - posted < Duration::from_millis(2) {
+            let sent = clock.now();
+            while clock.now() - sent < Duration::from_millis(2) {
                 std::hint::spin_loop();
             }
             settle().await;

@@ -20,7 +20,10 @@ pub(super) struct ThreadUse {
     pub(super) switched: Option<u64>,
 }
 
-/// Threads whose name starts with one of the prefixes, by number; all of them without a prefix.
+/// Threads of this room: they sleep most of the time and wait for a core as any other, which holds up no stream.
+const OWN: [&str; 6] = ["sampler", "gpu-sampler", "tree-sampler", "energy-sampler", "health-monitor", "calibration"];
+
+/// Threads whose name starts with one of the prefixes, by number; all but those of this room without a prefix.
 pub(super) fn threads(root: &SystemRoot, prefixes: &[String]) -> BTreeMap<u32, ThreadUse> {
     let ids = root.names("/proc/self/task").into_iter().filter_map(|name| name.parse().ok());
     ids.take(THREAD_LIMIT).filter_map(|id| Some((id, read(root, id, prefixes)?))).collect()
@@ -32,7 +35,8 @@ fn read(root: &SystemRoot, id: u32, prefixes: &[String]) -> Option<ThreadUse> {
     // The kernel cuts a thread's name to 15 letters.
     let name = stat.split_once('(')?.1.rsplit_once(')')?.0;
     let is_ours = |prefix: &String| prefix.starts_with(name) && name.len() == 15 || name.starts_with(prefix.as_str());
-    if !prefixes.is_empty() && !prefixes.iter().any(is_ours) {
+    let is_chosen = if prefixes.is_empty() { !OWN.contains(&name) } else { prefixes.iter().any(is_ours) };
+    if !is_chosen {
         return None;
     }
     let exact = root.read(&format!("{folder}/schedstat")).and_then(|text| parse_schedstat(&text));
@@ -60,12 +64,14 @@ mod tests {
     #[test]
     fn threads_are_chosen_by_name() {
         let long = STAT.replace("reactor-0", "a-very-long-nam");
+        let own = STAT.replace("reactor-0", "health-monitor");
         let files = [
             ("/proc/self/task/7/stat", STAT),
             ("/proc/self/task/7/schedstat", "1500000000 250000000 12\n"),
             ("/proc/self/task/7/status", "voluntary_ctxt_switches:\t9\nnonvoluntary_ctxt_switches:\t4\n"),
             ("/proc/self/task/8/stat", long.as_str()),
             ("/proc/self/task/9/stat", "odd"),
+            ("/proc/self/task/6/stat", own.as_str()),
             ("/proc/self/task/x/stat", STAT),
         ];
         let (_folder, root) = fake::root(&files);

@@ -2,6 +2,9 @@
 
 use weighbridge_types::server::{ServerDistribution, ServerKind, ServerQuantity};
 
+/// Where servers answer, after scheme, host and port; tried in this order. TensorRT-LLM writes JSON on the first.
+pub const METRICS_PATHS: [&str; 2] = ["/metrics", "/prometheus/metrics"];
+
 /// Which series of a metric holds the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
