@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::Exit;
 
 pub(crate) use load::{
-    Arrival, CalibrateArguments, CapacityAxis, ClientArguments, DataArguments, LoadArguments, ScriptedServerArguments,
-    SoakArguments, StressArguments, TargetArguments,
+    Arrival, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments, DataArguments, LoadArguments,
+    ScriptedServerArguments, SoakArguments, StressArguments, TargetArguments,
 };
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
@@ -61,6 +61,8 @@ pub(crate) enum Verb {
     Stress(Box<StressArguments>),
     /// Load for hours, and see whether anything grows
     Soak(Box<SoakArguments>),
+    /// Start a server again and again: time to its port, to healthy, to the first token, to steady
+    ColdStart(ColdStartArguments),
     /// Weigh this client on this host against a server with a known timeline, for later runs to rest on
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against

@@ -8,6 +8,7 @@
 //! It does not know what an endpoint's protocol looks like, nor how figures are computed or shown.
 
 mod calibrate;
+mod cold_start;
 mod drive;
 mod error;
 mod figures;
@@ -28,6 +29,7 @@ mod supply;
 mod validity;
 
 pub use calibrate::{CalibrationSettings, calibrate};
+pub use cold_start::{ColdStart, ColdStartSettings, cold_starts};
 pub use drive::{Drive, DriveEnd, DriveLimits, DriveReport, Driving, Pace};
 pub use error::LoadError;
 pub use journal::Journal;

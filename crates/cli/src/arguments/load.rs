@@ -309,6 +309,28 @@ pub(crate) struct CalibrateArguments {
     pub(crate) output: OutputArguments,
 }
 
+/// A server that is started again and again.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ColdStartArguments {
+    /// The server that the command starts, such as `vllm:http://127.0.0.1:8000`
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// How often it is started
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
+    pub(crate) starts: u32,
+    /// Longest time from start to steady; a number alone is seconds
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    pub(crate) limit: String,
+    /// Output tokens of each request
+    #[arg(long, value_name = "TOKENS", default_value_t = 16)]
+    pub(crate) osl: u32,
+    /// The server's command, after `--`
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
 /// A server with a known timeline.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScriptedServerArguments {

@@ -1,6 +1,6 @@
 //! `load`: the load laboratory.
 
-mod settings;
+pub(super) mod settings;
 mod traffic;
 
 use std::io::IsTerminal;

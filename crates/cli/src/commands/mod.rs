@@ -2,6 +2,7 @@
 
 mod bench;
 mod calibrate;
+mod cold_start;
 mod history;
 mod load;
 mod model;
@@ -28,6 +29,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Load(load) => load::run(&load, environment),
         Verb::Stress(stress) => load::stress(&stress, environment),
         Verb::Soak(soak) => load::soak(&soak, environment),
+        Verb::ColdStart(cold) => cold_start::run(&cold, environment),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),

@@ -214,7 +214,7 @@ fn warmup(text: &str) -> Result<Warmup, Failure> {
 }
 
 /// A time as `30s`; a number alone is seconds.
-fn time(flag: &str, text: &str) -> Result<Duration, Failure> {
+pub(in crate::commands) fn time(flag: &str, text: &str) -> Result<Duration, Failure> {
     let with_unit = if text.parse::<f64>().is_ok() { format!("{text}s") } else { text.to_owned() };
     parse_duration(&with_unit).map_err(|error| {
         Failure::usage(format!("accept `{text}` as --{flag}: {error}"), "write a time such as `30s`, `250ms` or `2m`")
