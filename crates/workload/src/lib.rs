@@ -24,6 +24,7 @@ mod source;
 mod spec;
 mod synthetic;
 mod task;
+mod traces;
 mod traffic;
 mod training;
 
@@ -41,5 +42,9 @@ pub use synthetic::{
     SyntheticSettings, TextPool,
 };
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
+pub use traces::{
+    DataSpec, OpenedTrace, Replay, ShareGptMode, TimeUnit, Timing, TraceError, TraceKind, TraceNote, TraceOptions,
+    TraceProblem, TraceSettings, TraceSpec, Wrap, read_trace,
+};
 pub use traffic::{PlannedTurn, Session, Traffic, TurnPrompt};
 pub use training::{TrainingText, training_texts};

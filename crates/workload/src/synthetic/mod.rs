@@ -15,5 +15,4 @@ pub use part::{CancelWhen, Cancellation, Part, Prefixes, PromptShape, SessionSha
 pub use pool::TextPool;
 pub use sessions::{Synthetic, SyntheticSettings};
 
-pub(crate) use grammar::KeyValues;
 pub(crate) use grammar::read_parts;
