@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -342,7 +342,8 @@ proptest! {
     #[test]
     fn sessions_hold_what_the_contract_says(part in parts(), seed in any::<u64>(), index in any::<u64>()) {
         let settings = SyntheticSettings { parts: vec![part], seed, salt: Some(1), sessions: None, distinct: None };
-        let load = Synthetic::new(settings, Arc::new(TextPool::default())).unwrap();
+        static POOL: LazyLock<Arc<TextPool>> = LazyLock::new(Arc::default);
+        let load = Synthetic::new(settings, Arc::clone(&POOL)).unwrap();
         let session = load.session(index).unwrap();
         prop_assert!(load.session(index).as_ref() == Some(&session));
         for (number, turn) in session.turns.iter().enumerate() {

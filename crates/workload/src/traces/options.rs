@@ -90,21 +90,21 @@ pub struct TraceSettings {
     pub output_instead: Option<LengthDistribution>,
 }
 
-impl Default for TraceSettings {
-    fn default() -> Self {
+impl TraceSettings {
+    /// All of a trace, as it was recorded, as text prompts without a salt.
+    #[must_use]
+    pub fn new(pool: Arc<TextPool>) -> Self {
         Self {
             options: TraceOptions::default(),
             seed: 0,
             salt: None,
-            pool: Arc::new(TextPool::default()),
+            pool,
             prompt: PromptShape::Text,
             output_default: None,
             output_instead: None,
         }
     }
-}
 
-impl TraceSettings {
     pub(super) fn check(&self) -> Result<(), Place> {
         let option = |name, value: String, expected| TraceProblem::Option { name, value, expected }.somewhere();
         let TraceOptions { speed, start, end, limit, .. } = &self.options;

@@ -16,7 +16,7 @@ use crate::traffic::{Session, TurnPrompt};
 /// Defaults, with one pool for all tests: to make one takes a while.
 fn settings() -> TraceSettings {
     static POOL: LazyLock<Arc<TextPool>> = LazyLock::new(Arc::default);
-    TraceSettings { pool: Arc::clone(&POOL), ..TraceSettings::default() }
+    TraceSettings::new(Arc::clone(&POOL))
 }
 
 /// `mooncake` or `sharegpt?mode=turns`.
