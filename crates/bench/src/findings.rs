@@ -103,17 +103,29 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn growth_above_the_floor_is_a_leak() {
-        let growth = |low, high| {
-            let cell = Cell::of(Phase::Memory);
-            let metric = Metric::measured(&define::MEMORY_GROWTH, Statistic::Slope, &cell, (low + high) / 2.0, 200);
-            vec![with_interval(metric, low, high)]
+    fn growth_is_judged_with_its_last_third() {
+        let cell = Cell::of(Phase::Memory);
+        let slope = |definition: &define::Definition, (low, high): (f64, f64)| {
+            with_interval(
+                Metric::measured(definition, Statistic::Slope, &cell, f64::midpoint(low, high), 200),
+                low,
+                high,
+            )
         };
-        assert!(has(&rules(growth(-40.0, 30.0)), "no-memory-growth"));
-        let leaking = rules(growth(900_000.0, 1_100_000.0));
-        assert!(has(&leaking, "memory-grows") && has(&leaking, "find-leak"));
-        let unclear = rules(growth(100.0, 900.0));
-        assert!(!has(&unclear, "memory-grows") && !has(&unclear, "no-memory-growth"));
+        let check = |whole, late, expected: &[&str]| {
+            let trend = Metric::measured(&define::MEMORY_TREND, Statistic::Value, &cell, 0.001, 200);
+            let found =
+                rules(vec![slope(&define::MEMORY_GROWTH, whole), slope(&define::MEMORY_GROWTH_LATE, late), trend]);
+            for rule in ["no-memory-growth", "slow-memory-growth", "memory-grows", "find-leak", "memory-growth-unclear"]
+            {
+                assert_eq!(has(&found, rule), expected.contains(&rule), "{rule} of {whole:?}, {late:?}");
+            }
+        };
+        check((-40.0, 30.0), (-10.0, 10.0), &["no-memory-growth"]);
+        check((38.0, 109.0), (0.0, 0.0), &["no-memory-growth"]);
+        check((38.0, 109.0), (20.0, 90.0), &["slow-memory-growth"]);
+        check((9e5, 1.1e6), (9e5, 1.1e6), &["memory-grows", "find-leak"]);
+        check((100.0, 900.0), (100.0, 900.0), &["memory-growth-unclear"]);
     }
 
     #[test]

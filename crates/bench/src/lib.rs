@@ -31,5 +31,6 @@ pub use campaign::{Campaign, Identity, Previous, RecordCheck};
 pub use error::BenchError;
 pub use settings::{BenchSettings, Budgets, Lengths, Mode, SettingsError};
 pub use subject::{Subject, Variant};
-pub use targets::{Bound, Gate, Limit, Target, Targets, gate};
+pub use targets::{Gate, Target, Targets, gate};
 pub use targets_file::TargetsError;
+pub use weighbridge_summary::{Bound, Limit};

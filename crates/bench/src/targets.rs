@@ -1,62 +1,12 @@
 //! Targets: limits on figures, decided by the bound of the interval.
 
-use std::fmt;
-
+use weighbridge_summary::{Bound, Decision, Limit, rounded};
 use weighbridge_types::definition;
 use weighbridge_types::metric::{Cell, Metric, Provenance};
 use weighbridge_types::record::{MetricPointer, Phase, Record, TargetResult, Verdict};
 
 /// Profiles that ship with this program. They inform; targets of the user's own profiles gate.
 pub(crate) const BUILT_IN: [&str; 2] = ["cpu", "gpu"];
-
-/// On which side of a limit a value must lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Bound {
-    Below,
-    AtMost,
-    Above,
-    AtLeast,
-}
-
-/// A limit, in the unit of its metric.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limit {
-    /// Which side is right.
-    pub bound: Bound,
-    /// The limit itself.
-    pub value: f64,
-}
-
-impl Limit {
-    /// Decides by the two ends of an interval.
-    fn decide(self, low: f64, high: f64) -> Verdict {
-        let holds = |value: f64| match self.bound {
-            Bound::Below => value < self.value,
-            Bound::AtMost => value <= self.value,
-            Bound::Above => value > self.value,
-            Bound::AtLeast => value >= self.value,
-        };
-        match (holds(low), holds(high)) {
-            (true, true) => Verdict::Met,
-            (false, false) => Verdict::Missed,
-            _ => Verdict::Unclear,
-        }
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = match self.bound {
-            Bound::Below => "<",
-            Bound::AtMost => "≤",
-            Bound::Above => ">",
-            Bound::AtLeast => "≥",
-        };
-        let is_whole = self.value.fract().abs() < f64::EPSILON;
-        if is_whole { write!(f, "{sign} {:.0}", self.value) } else { write!(f, "{sign} {}", rounded(self.value)) }
-    }
-}
 
 /// One target. It must hold in every cell that it matches; the worst cell decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,9 +101,9 @@ impl Target {
             return result;
         }
         let matching = self.matching(record);
-        let judged = matching.iter().filter_map(|metric| Some((*metric, self.decide(metric)?)));
-        match judged.max_by_key(|(_, (verdict, _))| severity(*verdict)) {
-            Some((metric, (verdict, because))) => {
+        let judged = matching.iter().filter_map(|metric| Some((*metric, self.limit.decide(metric, record)?)));
+        match judged.max_by_key(|(_, decision)| severity(decision.verdict)) {
+            Some((metric, Decision { verdict, because })) => {
                 result.metric.cell = metric.cell.clone();
                 result.observed = observed(metric);
                 result.verdict = verdict;
@@ -182,28 +132,6 @@ impl Target {
         }
         found
     }
-
-    /// The verdict and the reason, for a metric that has a value.
-    fn decide(&self, metric: &Metric) -> Option<(Verdict, String)> {
-        let value = metric.value?;
-        if self.is_exact(metric) {
-            return Some((self.limit.decide(value, value), format!("counted: {}", rounded(value))));
-        }
-        let Some(interval) = &metric.interval else {
-            let why = metric.interval_reason.as_deref().unwrap_or("the metric has none");
-            return Some((Verdict::Unclear, format!("no interval to decide by: {why}")));
-        };
-        let verdict = self.limit.decide(interval.low, interval.high);
-        let percent = 100.0 * interval.confidence;
-        Some((verdict, format!("{percent:.0} % interval {} to {}", rounded(interval.low), rounded(interval.high))))
-    }
-
-    /// Sizes and counts are facts of the run and need no interval. A reliability of 100 % is one too: no interval of a
-    /// share reaches it, and what it asks is that no request of this run failed.
-    fn is_exact(&self, metric: &Metric) -> bool {
-        let is_whole = metric.name == definition::RELIABILITY.name && self.limit.value >= 100.0;
-        is_whole || ["bytes", "requests", "instances"].contains(&metric.unit.as_str())
-    }
 }
 
 /// The name within a key: `ttft` of `ttft.p99`, `rss_peak` of itself.
@@ -222,17 +150,6 @@ const fn severity(verdict: Verdict) -> u8 {
 
 fn observed(metric: &Metric) -> String {
     metric.value.map_or_else(|| "—".to_owned(), |value| format!("{} {}", rounded(value), metric.unit))
-}
-
-/// Four significant digits, or whole numbers above that.
-pub(crate) fn rounded(value: f64) -> String {
-    let size = value.abs();
-    match size {
-        _ if size >= 1000.0 => format!("{value:.0}"),
-        _ if size >= 100.0 => format!("{value:.1}"),
-        _ if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.4}"),
-    }
 }
 
 /// What the user's own targets say of a run as a whole. Targets that ship with this program never gate.
@@ -308,6 +225,41 @@ mod tests {
         let results = Targets::default().judge(&record(vec![peak]));
         let memory = results.iter().find(|target| target.name == "memory" && target.profile == "cpu").unwrap();
         assert_eq!(memory.verdict, Verdict::Met);
+    }
+
+    /// The rate of a fast model turns a page per hundred requests into tens of MiB per hour.
+    #[test]
+    fn growth_per_hour_is_judged_by_the_rule_that_judges_growth() {
+        let cell = Cell::of(Phase::Memory);
+        let slope = |definition: &define::Definition, (low, high): (f64, f64)| {
+            with_interval(
+                Metric::measured(definition, Statistic::Slope, &cell, f64::midpoint(low, high), 300),
+                low,
+                high,
+            )
+        };
+        let check = |whole: (f64, f64), late, expected| {
+            let metrics = vec![
+                slope(&define::MEMORY_GROWTH, whole),
+                slope(&define::MEMORY_GROWTH_LATE, late),
+                Metric::measured(&define::MEMORY_TREND, Statistic::Value, &cell, 0.001, 300),
+                slope(&define::MEMORY_GROWTH_HOURLY, (whole.0 * 0.3, whole.1 * 0.3)),
+            ];
+            let mut targets = Targets::default();
+            for target in &mut targets.targets {
+                target.metric = target.metric.replace("memory_growth_hourly", "memory_growth_hourly.slope");
+            }
+            let results = targets.judge(&record(metrics));
+            let result =
+                results.iter().find(|target| target.name == "memory growth" && target.profile == "cpu").unwrap();
+            assert_eq!(result.verdict, expected, "{result:?}");
+        };
+        check((-40.0, 60.0), (-10.0, 10.0), Verdict::Met);
+        check((38.0, 109.0), (0.0, 0.0), Verdict::Met);
+        check((38.0, 109.0), (20.0, 90.0), Verdict::Missed);
+        check((20.0, 109.0), (20.0, 90.0), Verdict::Unclear);
+        check((9e5, 1.1e6), (1e5, 2e5), Verdict::Missed);
+        check((1.0, 2.0), (1.0, 2.0), Verdict::Met);
     }
 
     #[test]

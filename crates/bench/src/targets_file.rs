@@ -13,7 +13,8 @@ use serde_saphyr::{Error, Spanned};
 use weighbridge_types::definition;
 use weighbridge_types::metric::{Cell, Statistic};
 
-use crate::targets::{BUILT_IN, Bound, Limit, Target, Targets, name_of};
+use crate::targets::{BUILT_IN, Target, Targets, name_of};
+use weighbridge_summary::{Bound, Limit};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

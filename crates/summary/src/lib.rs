@@ -28,18 +28,22 @@
 mod basis;
 mod derived;
 mod estimate;
+mod growth;
 mod memory;
 mod quality;
 mod request;
 mod rows;
 mod summarize;
+mod target;
 mod window;
 
 pub use basis::{Basis, MIN_COUNT};
 pub use derived::{KNEE_GAIN, derived_metrics, knee};
-pub use memory::{GROWTH_FLOOR, Growth, MemoryPoint, memory_growth, memory_metrics, memory_series};
+pub use growth::{GROWTH_FLOOR, Growth, GrowthVerdict, Slope};
+pub use memory::{MemoryPoint, MemoryTrends, memory_metrics, memory_series, memory_trends};
 pub use quality::quality_metrics;
 pub use request::request_metrics;
 pub use rows::{Rows, figure_cell};
 pub use summarize::{summarize, tally};
+pub use target::{Bound, Decision, Limit, rounded};
 pub use window::window_metrics;

@@ -1,7 +1,7 @@
 //! Growth of memory over requests.
 
-use weighbridge_stats::trend::{mann_kendall_hamed_rao, theil_sen, theil_sen_blocks};
-use weighbridge_stats::{Interval, MIN_BATCHES, StatsError};
+use weighbridge_stats::trend::{Trend, mann_kendall_hamed_rao, theil_sen, theil_sen_blocks};
+use weighbridge_stats::{MIN_BATCHES, StatsError};
 use weighbridge_types::definition as define;
 use weighbridge_types::metric::{Cell, Metric, Provenance, Statistic};
 use weighbridge_types::request::RequestRow;
@@ -9,18 +9,10 @@ use weighbridge_types::resource::ResourceSample;
 
 use crate::basis::{Basis, CONFIDENCE};
 use crate::estimate::{reason, stored};
-
-/// Growth below this many bytes per request is of no practical weight: a page per sixteen requests.
-pub const GROWTH_FLOOR: f64 = 256.0;
-
-/// Growth that stops has a last third that grows less than this share of the whole.
-const PLATEAU_SHARE: f64 = 0.25;
+use crate::growth::{Growth, Slope};
 
 /// Means of consecutive readings where memory moves in steps: ten points give Sen's interval and hide no slow leak.
 const STEP_MEANS: usize = 10;
-
-/// Significance of the trend test.
-const SIGNIFICANCE: f64 = 0.05;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -31,34 +23,6 @@ pub struct MemoryPoint {
     pub served: f64,
     /// Resident anonymous memory, bytes.
     pub bytes: f64,
-}
-
-/// What a series of memory readings says about growth.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Growth {
-    /// Theil–Sen slope, bytes per request.
-    pub slope: f64,
-    /// Its 95 % interval.
-    pub interval: Interval,
-    /// p value of the Mann–Kendall test, corrected for autocorrelation.
-    pub p: f64,
-    /// Slope of the last third, bytes per request.
-    pub last_third: f64,
-}
-
-impl Growth {
-    /// Whether memory leaks: the interval lies above the practical floor, the trend is significant, and it does not
-    /// level off in the last third. Mann–Kendall alone raises false alarms on memory series (Machida et al. 2013).
-    #[must_use]
-    pub fn is_leak(&self) -> bool {
-        self.interval.low > GROWTH_FLOOR && self.p < SIGNIFICANCE && self.last_third > PLATEAU_SHARE * self.slope
-    }
-
-    /// Whether the interval rules a leak out: it includes zero or lies below the practical floor.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.interval.low <= 0.0 || self.interval.high < GROWTH_FLOOR
-    }
 }
 
 /// Memory after each request has drained: the last sample between its end and the next release.
@@ -81,21 +45,38 @@ pub fn memory_series(requests: &[&RequestRow], samples: &[ResourceSample]) -> Ve
     points
 }
 
-/// Growth of a series: Theil–Sen with a block-bootstrap interval, and Mann–Kendall after Hamed and Rao.
+/// The trends that tell growth.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryTrends {
+    whole: Trend,
+    late: Trend,
+    p: f64,
+}
+
+impl MemoryTrends {
+    /// What they say.
+    #[must_use]
+    pub const fn growth(&self) -> Growth {
+        Growth { whole: Slope::of(&self.whole), late: Slope::of(&self.late), p: self.p }
+    }
+}
+
+/// Trends of a series: Theil–Sen with a block-bootstrap interval, the same of its last third with Sen's rank interval,
+/// and Mann–Kendall after Hamed and Rao.
 ///
 /// Memory often moves in a few large steps, and then remembers them for so long that no block bootstrap is valid. The
 /// interval is then Sen's rank interval over ten means of consecutive readings.
 ///
 /// # Errors
 /// Below 30 points, or where the trend of so many points cannot be computed.
-pub fn memory_growth(series: &[MemoryPoint], basis: &Basis) -> Result<Growth, StatsError> {
+pub fn memory_trends(series: &[MemoryPoint], basis: &Basis) -> Result<MemoryTrends, StatsError> {
     if series.len() < MIN_BATCHES {
         return Err(StatsError::Insufficient { have: series.len(), need: MIN_BATCHES });
     }
     let served: Vec<f64> = series.iter().map(|point| point.served).collect();
     let bytes: Vec<f64> = series.iter().map(|point| point.bytes).collect();
     let blocks = theil_sen_blocks(&served, &bytes, CONFIDENCE, basis.resampling());
-    let trend = match blocks {
+    let whole = match blocks {
         Err(StatsError::Insufficient { .. }) => {
             let means = |values: &[f64]| -> Vec<f64> {
                 let size = values.len().div_ceil(STEP_MEANS);
@@ -107,36 +88,48 @@ pub fn memory_growth(series: &[MemoryPoint], basis: &Basis) -> Result<Growth, St
     };
     let test = mann_kendall_hamed_rao(&bytes)?;
     let last = series.len() - series.len() / 3;
-    let last_third = theil_sen(&served[last..], &bytes[last..], CONFIDENCE)?.slope;
-    Ok(Growth { slope: trend.slope, interval: trend.interval, p: test.p, last_third })
+    let late = theil_sen(&served[last..], &bytes[last..], CONFIDENCE)?;
+    Ok(MemoryTrends { whole, late, p: test.p })
 }
 
-/// Growth per request and per hour at the measured rate, and growth of resident memory over the phase.
+/// Growth per request and per hour at the measured rate, what decides whether it counts, and growth of resident memory
+/// over the phase.
 #[must_use]
 pub fn memory_metrics(requests: &[&RequestRow], samples: &[ResourceSample], cell: &Cell, basis: &Basis) -> Vec<Metric> {
     let series = memory_series(requests, samples);
-    let growth = growth_metric(&series, cell, basis);
+    let [growth, late, trend] = growth_metrics(&series, cell, basis);
     let hourly = hourly_metric(&growth, requests, cell);
-    let mut metrics = vec![growth, hourly, resident_delta(requests, samples, cell)];
+    let mut metrics = vec![growth, late, trend, hourly, resident_delta(requests, samples, cell)];
     for metric in &mut metrics {
         basis.mark(metric);
     }
     metrics
 }
 
-fn growth_metric(series: &[MemoryPoint], cell: &Cell, basis: &Basis) -> Metric {
-    let definition = &define::MEMORY_GROWTH;
-    match memory_growth(series, basis) {
-        Ok(growth) => {
-            let metric = Metric::measured(definition, Statistic::Slope, cell, growth.slope, series.len() as u64);
-            let interval = stored(&growth.interval, metric.value, None);
-            metric.with_interval(interval)
+fn growth_metrics(series: &[MemoryPoint], cell: &Cell, basis: &Basis) -> [Metric; 3] {
+    let trends = match memory_trends(series, basis) {
+        Ok(trends) => trends,
+        Err(error) => {
+            let why = if series.is_empty() { "no memory was read between requests".to_owned() } else { reason(&error) };
+            let missing = |definition, statistic| Metric::unavailable(definition, statistic, cell, why.clone());
+            return [
+                missing(&define::MEMORY_GROWTH, Statistic::Slope),
+                missing(&define::MEMORY_GROWTH_LATE, Statistic::Slope),
+                missing(&define::MEMORY_TREND, Statistic::Value),
+            ];
         }
-        Err(_) if series.is_empty() => {
-            Metric::unavailable(definition, Statistic::Slope, cell, "no memory was read between requests")
-        }
-        Err(error) => Metric::unavailable(definition, Statistic::Slope, cell, reason(&error)),
-    }
+    };
+    let slope = |definition, trend: &Trend| {
+        let metric = Metric::measured(definition, Statistic::Slope, cell, trend.slope, trend.n as u64);
+        let interval = stored(&trend.interval, metric.value, None);
+        metric.with_interval(interval)
+    };
+    let n = series.len() as u64;
+    [
+        slope(&define::MEMORY_GROWTH, &trends.whole),
+        slope(&define::MEMORY_GROWTH_LATE, &trends.late),
+        Metric::measured(&define::MEMORY_TREND, Statistic::Value, cell, trends.p, n),
+    ]
 }
 
 /// Growth per request × requests per hour, as served one after the other in this phase.
@@ -177,6 +170,7 @@ fn resident_delta(requests: &[&RequestRow], samples: &[ResourceSample], cell: &C
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::growth::GrowthVerdict;
     use crate::request::tests::{at, row};
 
     /// A series with deterministic noise of a page or two around a line.
@@ -189,15 +183,18 @@ mod tests {
             .collect()
     }
 
+    fn verdict(series: &[MemoryPoint]) -> GrowthVerdict {
+        memory_trends(series, &Basis::default()).unwrap().growth().verdict()
+    }
+
     #[test]
     fn a_planted_leak_is_found_and_a_clean_run_is_not() {
-        let growth = |slope| memory_growth(&series(200, slope), &Basis::default()).unwrap();
-        let leaking = growth(1_048_576.0);
-        assert!(leaking.is_leak() && !leaking.is_clean(), "{leaking:?}");
-        assert!((leaking.slope / 1_048_576.0 - 1.0).abs() < 0.01);
-        let clean = growth(0.0);
-        assert!(clean.is_clean() && !clean.is_leak(), "{clean:?}");
-        assert!(growth(2_000.0).is_leak());
+        let check = |slope, expected| assert_eq!(verdict(&series(200, slope)), expected, "{slope}");
+        check(1_048_576.0, GrowthVerdict::Leak);
+        check(2_000.0, GrowthVerdict::Leak);
+        check(0.0, GrowthVerdict::Flat);
+        let leaking = memory_trends(&series(200, 1_048_576.0), &Basis::default()).unwrap();
+        assert!((leaking.growth().whole.value / 1_048_576.0 - 1.0).abs() < 0.01);
     }
 
     #[test]
@@ -206,7 +203,25 @@ mod tests {
         for point in &mut warming {
             point.bytes -= 4_000.0 * (point.served - 80.0).max(0.0);
         }
-        assert!(!memory_growth(&warming, &Basis::default()).unwrap().is_leak());
+        assert!(verdict(&warming).is_clean());
+    }
+
+    #[test]
+    fn growth_that_slows_down_and_goes_on_is_a_leak() {
+        let mut slowing = series(300, 100_000.0);
+        for point in &mut slowing {
+            point.bytes -= 90_000.0 * (point.served - 150.0).max(0.0);
+        }
+        assert_eq!(verdict(&slowing), GrowthVerdict::Leak);
+    }
+
+    #[test]
+    fn a_page_now_and_then_is_slow_growth_and_not_none() {
+        let mut creeping = series(300, 0.0);
+        for point in &mut creeping {
+            point.bytes = 5e7 + (point.served / 40.0).floor() * 4_096.0;
+        }
+        assert_eq!(verdict(&creeping), GrowthVerdict::Slow);
     }
 
     #[test]
@@ -215,8 +230,7 @@ mod tests {
         for point in stepped.iter_mut().filter(|point| point.served > 120.0) {
             point.bytes += 262_144.0;
         }
-        let growth = memory_growth(&stepped, &Basis::default()).unwrap();
-        assert!(!growth.is_leak(), "{growth:?}");
+        assert!(verdict(&stepped).is_clean());
     }
 
     #[test]
@@ -232,7 +246,7 @@ mod tests {
 
     #[test]
     fn too_few_readings_give_a_reason() {
-        let metric = growth_metric(&series(5, 0.0), &Cell::default(), &Basis::default());
+        let [metric, ..] = growth_metrics(&series(5, 0.0), &Cell::default(), &Basis::default());
         assert_eq!((metric.value, metric.reason.as_deref()), (None, Some("5 values; an interval needs 30")));
     }
 }

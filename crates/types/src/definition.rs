@@ -90,6 +90,8 @@ definitions! {
     KV_CACHE_PEAK "kv_cache_peak" "KV cache, most held" "bytes" Lower "largest sum of KV cache bytes held by live requests";
     REQUEST_HIGH_WATER "request_high_water" "memory of one request" "bytes" Lower "highest engine bytes beyond weights while the request ran: KV cache and scratch";
     MEMORY_GROWTH "memory_growth" "memory growth per request" "bytes/request" Lower "Theil–Sen slope of resident anonymous memory over requests served, read after each request has drained";
+    MEMORY_GROWTH_LATE "memory_growth_late" "memory growth, last third" "bytes/request" Lower "Theil–Sen slope of resident anonymous memory over the last third of the requests";
+    MEMORY_TREND "memory_trend" "memory trend, p" "probability" Neutral "two-sided p of the Mann–Kendall test of resident anonymous memory, corrected for autocorrelation (Hamed and Rao)";
     MEMORY_GROWTH_HOURLY "memory_growth_hourly" "memory growth per hour" "MiB/h" Lower "memory growth per request × measured requests per hour";
     RSS_PEAK "rss_peak" "peak resident memory" "bytes" Lower "highest resident set size of the process, as the kernel counted it";
     RSS_AFTER_LOAD "rss_after_load" "resident memory after load" "bytes" Lower "resident set size when the model was ready";

@@ -1,13 +1,12 @@
 //! The rules, by subject. Each looks at figures and says something, or nothing.
 
-use weighbridge_summary::GROWTH_FLOOR;
+use weighbridge_summary::{Growth, GrowthVerdict, rounded};
 use weighbridge_types::metric::{Flag, Metric};
 use weighbridge_types::record::{Finding, FindingKind, Phase, Status, Verdict};
 use weighbridge_types::units::ByteSize;
 
 use super::reader::{LATER_LOW, LATER_MEDIUM, NOW_HIGH, NOW_MEDIUM, Reader, advice, finding, value};
 use crate::phases::STABLE_CV;
-use crate::targets::rounded;
 
 use FindingKind::{Limitation, Strength, Weakness};
 
@@ -125,37 +124,38 @@ fn input_length(reader: &Reader) -> Vec<Finding> {
 fn growth(reader: &Reader) -> Vec<Finding> {
     let Some(growth) = reader.one(Phase::Memory, "memory_growth.slope") else { return Vec::new() };
     let Some(interval) = &growth.interval else { return Vec::new() };
+    let verdict = Growth::of_record(reader.record).map_or(GrowthVerdict::Unclear, |growth| growth.verdict());
+    let late = reader.one(Phase::Memory, "memory_growth_late.slope");
+    let evidence: Vec<&Metric> = std::iter::once(growth).chain(late).collect();
+    let late = late.map_or_else(String::new, |late| format!("; in the last third {}", rounded(value(late))));
     let range = format!(
-        "{:.0} bytes per request, 95 % interval {:.0} to {:.0}, over {} requests",
+        "{:.0} bytes per request, 95 % interval {:.0} to {:.0}, over {} requests{late}",
         value(growth),
         interval.low,
         interval.high,
         growth.n
     );
-    // The check of the phase has seen the series, and may know that growth has levelled off.
-    let checks = reader.record.phase(Phase::Memory).map(|phase| phase.checks.as_slice()).unwrap_or_default();
-    let is_cleared = checks.iter().any(|check| check.passed != Some(false));
-    if interval.low > GROWTH_FLOOR && !is_cleared {
-        let hourly = reader.one(Phase::Memory, "memory_growth_hourly").map_or(0.0, value);
-        return vec![
-            finding(Weakness, "memory-grows", &[growth], format!("memory grows by {range}")),
-            advice(
-                NOW_HIGH,
-                "find-leak",
-                &[growth],
-                format!("find the leak before running for long: {range}, {hourly:.1} MiB/h"),
-            ),
-        ];
+    let hourly = reader.one(Phase::Memory, "memory_growth_hourly").map_or(0.0, value);
+    match verdict {
+        GrowthVerdict::Flat | GrowthVerdict::LevelledOff => {
+            vec![finding(Strength, "no-memory-growth", &evidence, format!("memory does not grow: {range}"))]
+        }
+        GrowthVerdict::Slow => {
+            let text = format!("memory grows slowly: {range}; {hourly:.1} MiB/h at the rate of this phase");
+            vec![finding(Limitation, "slow-memory-growth", &evidence, text)]
+        }
+        GrowthVerdict::Leak => {
+            let text = format!("find the leak before running for long: {range}, {hourly:.1} MiB/h");
+            vec![
+                finding(Weakness, "memory-grows", &evidence, format!("memory grows by {range}")),
+                advice(NOW_HIGH, "find-leak", &evidence, text),
+            ]
+        }
+        GrowthVerdict::Unclear => {
+            let text = format!("whether memory grows is not decided: {range}");
+            vec![finding(Limitation, "memory-growth-unclear", &evidence, text)]
+        }
     }
-    if interval.low <= 0.0 || interval.high < GROWTH_FLOOR {
-        return vec![finding(Strength, "no-memory-growth", &[growth], format!("memory does not grow: {range}"))];
-    }
-    vec![finding(
-        Limitation,
-        "memory-growth-unclear",
-        &[growth],
-        format!("whether memory grows is not decided: {range}"),
-    )]
 }
 
 /// What concurrency brings, and where it stops to.

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use weighbridge_engine::{EventStream, GenerateRequest, MemoryReport};
-use weighbridge_summary::{figure_cell, memory_growth, memory_series};
+use weighbridge_summary::{GrowthVerdict, Slope, figure_cell, memory_series, memory_trends};
 use weighbridge_telemetry::{PeakMeter, PeakScope, Probe, Pss};
 use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::event::{RunEvent, SinkError};
@@ -209,6 +209,7 @@ fn unavailable(cell: &Cell) -> Vec<Metric> {
         define::KV_PER_TOKEN,
         define::KV_CACHE_PEAK,
         define::REQUEST_HIGH_WATER,
+        define::MEMORY_TREND,
         define::MEMORY_GROWTH_HOURLY,
         define::RSS_PEAK,
         define::RSS_AFTER_LOAD,
@@ -216,9 +217,10 @@ fn unavailable(cell: &Cell) -> Vec<Metric> {
         define::RSS_REQUEST_DELTA,
         define::INSTANCES,
     ];
-    let growth = Metric::unavailable(&define::MEMORY_GROWTH, Statistic::Slope, cell, REMOTE);
+    let slopes = [define::MEMORY_GROWTH, define::MEMORY_GROWTH_LATE];
+    let slopes = slopes.iter().map(|definition| Metric::unavailable(definition, Statistic::Slope, cell, REMOTE));
     let values = definitions.iter().map(|definition| Metric::unavailable(definition, Statistic::Value, cell, REMOTE));
-    values.chain([growth]).collect()
+    values.chain(slopes).collect()
 }
 
 /// The figures of loading, the number of instances, and the verdict on growth.
@@ -272,11 +274,20 @@ fn instances(context: &Context<'_>, metrics: &[Metric]) -> Metric {
 fn growth_check(context: &Context<'_>, output: &Output) -> Option<Check> {
     let rows: Vec<&RequestRow> = output.rows.requests.iter().collect();
     let samples: Vec<ResourceSample> = output.rows.samples.iter().map(|(_, sample)| *sample).collect();
-    let growth = memory_growth(&memory_series(&rows, &samples), &context.basis()).ok()?;
-    let passed = if growth.is_leak() { Some(false) } else { growth.is_clean().then_some(true) };
+    let growth = memory_trends(&memory_series(&rows, &samples), &context.basis()).ok()?.growth();
+    let verdict = growth.verdict();
+    let passed = match verdict {
+        GrowthVerdict::Flat | GrowthVerdict::LevelledOff => Some(true),
+        GrowthVerdict::Leak => Some(false),
+        GrowthVerdict::Slow | GrowthVerdict::Unclear => None,
+    };
+    let words = |slope: Slope| format!("{:.1} bytes per request ({:.1} to {:.1})", slope.value, slope.low, slope.high);
     let evidence = format!(
-        "{:.1} bytes per request, 95 % interval {:.1} to {:.1}; Mann-Kendall p {:.3}; last third {:.1} bytes per request",
-        growth.slope, growth.interval.low, growth.interval.high, growth.p, growth.last_third
+        "{}: {}; last third {}; Mann-Kendall p {:.3}",
+        verdict.words(),
+        words(growth.whole),
+        words(growth.late),
+        growth.p
     );
     Some(Check { name: "memory does not grow".to_owned(), passed, evidence })
 }

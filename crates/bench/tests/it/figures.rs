@@ -113,6 +113,9 @@ async fn a_planted_leak_is_found_and_a_clean_engine_is_not_blamed() {
         assert_eq!(check.passed, Some(is_clean), "{check:?}");
         let has = |rule: &str| record.findings.iter().any(|finding| finding.rule == rule);
         assert_eq!((has("find-leak"), has("no-memory-growth")), (!is_clean, is_clean));
+        let target = record.targets.iter().find(|t| t.name == "memory growth" && t.profile == "cpu").unwrap();
+        let expected = if is_clean { Verdict::Met } else { Verdict::Missed };
+        assert_eq!(target.verdict, expected, "{target:?}");
         let growth = figure(&record, "memory_growth.slope").value.unwrap();
         assert!((growth - bytes as f64).abs() < 200.0, "{growth}");
         assert_eq!(figure(&record, "request_high_water").value, Some(700.0));

@@ -1,6 +1,6 @@
 //! What must hold of the run: versions, phases, tallies, pointers, verdicts.
 
-use weighbridge_types::definition::RELIABILITY;
+use weighbridge_summary::Limit;
 use weighbridge_types::record::{
     FindingKind, MetricPointer, SCHEMA_VERSION, SchemaVersion, Status, TargetResult, Verdict,
 };
@@ -87,57 +87,14 @@ impl Checker<'_> {
         }
         self.pointer("target", &target.name, &target.metric);
         let Some(metric) = self.record.metric(&target.metric.key, &target.metric.cell) else { return };
-        let (Some(value), Some((is_upper, limit))) = (metric.value, limit_of(&target.limit, &metric.unit)) else {
-            return;
-        };
-        // What was counted has no doubt about this run; only the interval decides on everything else.
-        let is_counted = ["bytes", "requests", "instances"].contains(&metric.unit.as_str())
-            || (metric.name == RELIABILITY.name && limit >= 100.0);
-        let ends = metric.interval.as_ref().map(|interval| (interval.low, interval.high));
-        let decisive = if is_counted { Some((value, value)) } else { ends };
-        let Some((low, high)) = decisive else { return };
-        let (best, worst) = if is_upper { (low, high) } else { (-high, -low) };
-        let limit = if is_upper { limit } else { -limit };
-        let holds = match target.verdict {
-            Verdict::Met => worst <= limit,
-            Verdict::Missed => best >= limit,
-            Verdict::Unclear => best <= limit && worst >= limit,
-            Verdict::NotApplicable => true,
-        };
-        let ends = format!("the verdict of {} to {}", shown(low), shown(high));
-        self.field(
-            holds,
-            "verdict-follows-interval",
-            &target.name,
-            format!("{:?}", target.verdict).to_lowercase(),
-            ends,
-        );
-    }
-}
-
-/// Whether the limit is an upper one, and its number; `None` when it is written in another unit.
-fn limit_of(text: &str, unit: &str) -> Option<(bool, f64)> {
-    let text = text.trim();
-    let (is_upper, rest) = match text.chars().next()? {
-        '<' | '≤' => (true, text.trim_start_matches(['<', '≤', '='])),
-        '>' | '≥' => (false, text.trim_start_matches(['>', '≥', '='])),
-        _ => return None,
-    };
-    let (number, found) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
-    (found.trim() == unit).then(|| number.parse().ok()).flatten().map(|limit| (is_upper, limit))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_read_only_in_the_metrics_unit() {
-        let check = |text: &str, unit: &str, expected: Option<(bool, f64)>| assert_eq!(limit_of(text, unit), expected);
-        check("< 300 ms", "ms", Some((true, 300.0)));
-        check(">= 30 tokens/s", "tokens/s", Some((false, 30.0)));
-        check("< 2 GiB", "bytes", None);
-        check("about 3 ms", "ms", None);
-        check("", "ms", None);
+        let Some((limit, step)) = Limit::parse(&target.limit, &metric.unit) else { return };
+        // The record shows the limit rounded; the verdict was made with all digits.
+        let near = [0.0, -step, step].map(|off| Limit { value: limit.value + off, ..limit });
+        let decisions: Vec<_> = near.iter().filter_map(|limit| limit.decide(metric, self.record)).collect();
+        let Some(decision) = decisions.first() else { return };
+        let holds = decisions.iter().any(|decision| decision.verdict == target.verdict);
+        let words = |verdict: Verdict| format!("{verdict:?}").to_lowercase();
+        let expected = format!("{}: {}", words(decision.verdict), decision.because);
+        self.field(holds, "verdict-follows-interval", &target.name, words(target.verdict), expected);
     }
 }

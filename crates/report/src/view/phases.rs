@@ -82,6 +82,7 @@ const MEMORY: &[&d::Definition] = &[
     &d::RSS_REQUEST_DELTA,
     &d::RSS_PEAK,
     &d::MEMORY_GROWTH,
+    &d::MEMORY_GROWTH_LATE,
     &d::MEMORY_GROWTH_HOURLY,
     &d::INSTANCES,
     &d::REQUESTS,

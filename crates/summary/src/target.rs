@@ -1,0 +1,187 @@
+//! How a limit on a figure is decided: while measuring, and again when a record is checked.
+
+use std::fmt;
+
+use weighbridge_types::definition;
+use weighbridge_types::metric::Metric;
+use weighbridge_types::record::{Record, Verdict};
+
+use crate::growth::Growth;
+
+/// On which side of a limit a value must lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Bound {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+}
+
+impl Bound {
+    const ALL: [Self; 4] = [Self::Below, Self::AtMost, Self::Above, Self::AtLeast];
+
+    /// The sign before the limit.
+    const fn sign(self) -> &'static str {
+        match self {
+            Self::Below => "<",
+            Self::AtMost => "≤",
+            Self::Above => ">",
+            Self::AtLeast => "≥",
+        }
+    }
+
+    const fn is_upper(self) -> bool {
+        matches!(self, Self::Below | Self::AtMost)
+    }
+}
+
+/// Numbers from here on are written without decimals; below, only whole ones are.
+const ROUNDED_FROM: f64 = 1000.0;
+
+/// A limit, in the unit of its metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// Which side is right.
+    pub bound: Bound,
+    /// The limit itself.
+    pub value: f64,
+}
+
+/// A verdict and why.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Decision {
+    pub verdict: Verdict,
+    pub because: String,
+}
+
+impl Limit {
+    /// Decides on a metric of a record; `None` where it has no value.
+    ///
+    /// Sizes and counts are facts of the run, everything else is decided by the two ends of its interval. Growth of
+    /// memory is decided by [`Growth::verdict`] first: a slope that is over when the series ends must not be drawn out
+    /// to hours, and one that goes on is not met by luck.
+    #[must_use]
+    pub fn decide(self, metric: &Metric, record: &Record) -> Option<Decision> {
+        let value = metric.value?;
+        if self.is_exact(metric) {
+            return Some(Decision {
+                verdict: self.holds(value, value),
+                because: format!("counted: {}", rounded(value)),
+            });
+        }
+        let growth = Growth::of_record(record).filter(|_| self.is_of_growth(metric)).map(|growth| growth.verdict());
+        if let Some(growth) = growth.filter(|growth| growth.is_clean()) {
+            return Some(Decision { verdict: Verdict::Met, because: growth.words().to_owned() });
+        }
+        let Some(interval) = &metric.interval else {
+            let why = metric.interval_reason.as_deref().unwrap_or("the metric has none");
+            return Some(Decision { verdict: Verdict::Unclear, because: format!("no interval to decide by: {why}") });
+        };
+        let percent = 100.0 * interval.confidence;
+        let mut because = format!("{percent:.0} % interval {} to {}", rounded(interval.low), rounded(interval.high));
+        if let Some(growth) = growth {
+            because = format!("{because}; {}", growth.words());
+        }
+        Some(Decision { verdict: self.holds(interval.low, interval.high), because })
+    }
+
+    /// Decides by the two ends of an interval.
+    fn holds(self, low: f64, high: f64) -> Verdict {
+        let holds = |value: f64| match self.bound {
+            Bound::Below => value < self.value,
+            Bound::AtMost => value <= self.value,
+            Bound::Above => value > self.value,
+            Bound::AtLeast => value >= self.value,
+        };
+        match (holds(low), holds(high)) {
+            (true, true) => Verdict::Met,
+            (false, false) => Verdict::Missed,
+            _ => Verdict::Unclear,
+        }
+    }
+
+    /// A reliability of 100 % is a fact too: no interval of a share reaches it, and what it asks is that no request of
+    /// this run failed.
+    fn is_exact(self, metric: &Metric) -> bool {
+        let is_whole = metric.name == definition::RELIABILITY.name && self.value >= 100.0;
+        is_whole || ["bytes", "requests", "instances"].contains(&metric.unit.as_str())
+    }
+
+    fn is_of_growth(self, metric: &Metric) -> bool {
+        let names = [definition::MEMORY_GROWTH.name, definition::MEMORY_GROWTH_HOURLY.name];
+        names.contains(&metric.name.as_str()) && self.bound.is_upper() && self.value > 0.0
+    }
+
+    /// Reads what [`Display`](fmt::Display) and a unit make: the limit, and half a step of its last digit. `None` when
+    /// it is written in another unit.
+    #[must_use]
+    pub fn parse(text: &str, unit: &str) -> Option<(Self, f64)> {
+        let text = text.trim();
+        let (bound, rest) = Bound::ALL.iter().find_map(|bound| Some((*bound, text.strip_prefix(bound.sign())?)))?;
+        let (number, found) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+        let value: f64 = number.parse().ok().filter(|value: &f64| (found.trim() == unit) && value.is_finite())?;
+        let decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        let is_exact = decimals == 0 && value.abs() < ROUNDED_FROM;
+        let step = i32::try_from(decimals).ok().filter(|_| !is_exact).map_or(0.0, |n| 0.5 * 0.1_f64.powi(n));
+        Some((Self { bound, value }, step))
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = self.bound.sign();
+        let is_whole = self.value.fract().abs() < f64::EPSILON;
+        if is_whole { write!(f, "{sign} {:.0}", self.value) } else { write!(f, "{sign} {}", rounded(self.value)) }
+    }
+}
+
+/// Four significant digits, or whole numbers above that.
+#[must_use]
+pub fn rounded(value: f64) -> String {
+    let size = value.abs();
+    match size {
+        _ if size >= ROUNDED_FROM => format!("{value:.0}"),
+        _ if size >= 100.0 => format!("{value:.1}"),
+        _ if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_written_limit_is_read_back() {
+        let check = |text: &str, unit: &str, expected: Option<(Bound, f64, f64)>| {
+            let read = Limit::parse(text, unit).map(|(limit, step)| (limit.bound, limit.value, step));
+            assert_eq!(read, expected, "{text}");
+        };
+        check("< 300 ms", "ms", Some((Bound::Below, 300.0, 0.0)));
+        check("≥ 100 %", "%", Some((Bound::AtLeast, 100.0, 0.0)));
+        check("< 4096 bytes", "bytes", Some((Bound::Below, 4096.0, 0.5)));
+        check("< 9.5 MiB/h", "MiB/h", Some((Bound::Below, 9.5, 0.05)));
+        check("< 2 GB", "bytes", None);
+        check("about 3 ms", "ms", None);
+        check("< nan ms", "ms", None);
+        check("", "ms", None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_limit_survives_within_its_step(value in -1e9_f64..1e9, index in 0_usize..4) {
+            let limit = Limit { bound: Bound::ALL[index], value };
+            let (read, step) = Limit::parse(&format!("{limit} ms"), "ms").unwrap();
+            prop_assert!(read.bound == limit.bound && (read.value - value).abs() <= step * 1.001);
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in ".{0,40}", unit in ".{0,4}") {
+            let _ = Limit::parse(&text, &unit);
+        }
+    }
+}
