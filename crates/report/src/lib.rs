@@ -5,6 +5,7 @@
 //! - [`console::render`], [`markdown::render`], [`html::render`], [`json::render`] and [`json::csv`] show a run;
 //! - [`documents::documents`] makes the dated files of a campaign;
 //! - [`check::check`] recomputes what a record says;
+//! - [`import::import`] takes the results of other tools, [`export::export`] writes their forms;
 //! - [`schema`] holds the JSON schemas of the stored forms.
 //!
 //! What a report says is decided once, in sections that the renderers share, and a figure is formatted in one place,
@@ -13,7 +14,9 @@
 pub mod check;
 pub mod console;
 pub mod documents;
+pub mod export;
 pub mod html;
+pub mod import;
 pub mod json;
 pub mod markdown;
 pub mod schema;

@@ -4,7 +4,9 @@
 
 mod check;
 mod console;
+mod export;
 mod html;
+mod import;
 mod markdown;
 mod properties;
 mod sample;
