@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{BenchSettings, Campaign, Identity, Lengths, Mode, Subject, Targets};
 use weighbridge_engine::scripted::ScriptedEngine;
 use weighbridge_engine::{
-    BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, Prompt, ScoreRequest,
-    ScoredContinuation,
+    BoxFuture, Capabilities, Engine, EngineError, EngineFactory, EventStream, GenerateRequest, MemoryReport, Prompt,
+    ScoreRequest, ScoredContinuation,
 };
 use weighbridge_telemetry::SystemRoot;
 use weighbridge_types::event::{RunEvent, Sink, SinkError};

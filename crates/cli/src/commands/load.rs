@@ -39,21 +39,20 @@ struct Order<'a> {
     label: Option<&'a str>,
     results: &'a Path,
     output: OutputFormat,
+    /// Whether only the settings are wanted.
+    is_dry: bool,
 }
 
 pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Result<Exit, Failure> {
     let order = Order {
         kind: "load",
         target: &arguments.target,
-        settings: settings::of_load(arguments)?.checked()?,
+        settings: settings::of_load(arguments)?,
         label: arguments.label.as_deref(),
         results: &arguments.results.output_dir,
         output: arguments.output.output_format,
+        is_dry: arguments.dry_run,
     };
-    if arguments.dry_run {
-        output::json(&order.settings)?;
-        return Ok(Exit::Pass);
-    }
     order.carry_out(environment)
 }
 
@@ -61,10 +60,11 @@ pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> 
     let order = Order {
         kind: "stress",
         target: &arguments.target,
-        settings: settings::of_stress(arguments)?.checked()?,
+        settings: settings::of_stress(arguments)?,
         label: arguments.label.as_deref(),
         results: &arguments.results.output_dir,
         output: arguments.output.output_format,
+        is_dry: false,
     };
     order.carry_out(environment)
 }
@@ -73,24 +73,31 @@ pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Resu
     let order = Order {
         kind: "soak",
         target: &arguments.target,
-        settings: settings::of_soak(arguments)?.checked()?,
+        settings: settings::of_soak(arguments)?,
         label: arguments.label.as_deref(),
         results: &arguments.results.output_dir,
         output: arguments.output.output_format,
+        is_dry: false,
     };
     order.carry_out(environment)
 }
 
 impl Order<'_> {
-    fn carry_out(self, environment: &Environment) -> Result<Exit, Failure> {
+    fn carry_out(mut self, environment: &Environment) -> Result<Exit, Failure> {
         let model: ModelRef = settings::target(self.target)?.parse()?;
         let registry = Registry::new(environment, self.target.threads, self.target.device)?;
-        let traffic = traffic::factory(&self.settings)?;
+        let traffic = traffic::prepare(&self.settings, self.results)?;
+        self.settings = settings::settled(self.settings, traffic.is_timed).checked()?;
+        traffic.notes.iter().for_each(|note| output::talk(&format!("note: {note}")));
+        if self.is_dry {
+            output::json(&self.settings)?;
+            return Ok(Exit::Pass);
+        }
         let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
         let runtime = runtime()?;
         let cancel = CancellationToken::new();
         runtime.spawn(cancel_on_interrupt(cancel.clone()));
-        let ended = runtime.block_on(self.drive(target, traffic, cancel));
+        let ended = runtime.block_on(self.drive(target, traffic.factory, cancel));
         runtime.shutdown_background();
         let (record, folder) = ended?;
         self.conclude(&record, &folder, environment)

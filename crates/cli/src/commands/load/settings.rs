@@ -37,10 +37,9 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<String, Failure> {
 pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure> {
     let (shape, judge) = (&arguments.shape, &arguments.judge);
     let (shapes, most_in_flight) = shapes(arguments)?;
-    let has_trace = shapes.contains(&Shape::Trace);
     let duration_s = match (&shape.duration, shape.requests) {
         (Some(text), _) => Some(time("duration", text)?.as_secs_f64()),
-        (None, None) if !has_trace => Some(USUAL_SECONDS),
+        (None, None) if !shapes.contains(&Shape::Trace) => Some(USUAL_SECONDS),
         (None, _) => None,
     };
     Ok(LoadSettings {
@@ -70,6 +69,17 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
         }),
         ..common(&arguments.data, &arguments.client)?
     })
+}
+
+/// What a load that names neither a concurrency nor a rate does, now that it is known whether its data has times.
+pub(super) fn settled(mut settings: LoadSettings, is_timed: bool) -> LoadSettings {
+    if !is_timed && settings.shapes.contains(&Shape::Trace) {
+        settings.shapes = vec![Shape::Concurrency(1)];
+        if settings.sessions.is_none() && settings.duration_s.is_none() {
+            settings.duration_s = Some(USUAL_SECONDS);
+        }
+    }
+    settings
 }
 
 /// Settings of a `stress` run: every client's rate together, and a share of successes as the objective.
@@ -146,16 +156,10 @@ fn shapes(arguments: &LoadArguments) -> Result<(Vec<Shape>, Option<u32>), Failur
         };
         return Ok((open.into_iter().map(Shape::Arrivals).collect(), most));
     }
-    if shape.concurrency.is_empty() && is_trace(arguments) {
-        return Ok((vec![Shape::Trace], None));
-    }
-    let levels = if shape.concurrency.is_empty() { vec![1] } else { shape.concurrency.clone() };
-    Ok((levels.into_iter().map(Shape::Concurrency).collect(), None))
-}
-
-fn is_trace(arguments: &LoadArguments) -> bool {
-    let timed = ["mooncake:", "weka:", "bailian:", "burstgpt:", "azure:", "events:"];
-    arguments.data.data.as_deref().is_some_and(|data| timed.iter().any(|kind| data.starts_with(kind)))
+    // Nothing said: as a trace says, where there is one with times; else one at a time.
+    let levels = shape.concurrency.iter().map(|level| Shape::Concurrency(*level));
+    let shapes = if shape.concurrency.is_empty() { vec![Shape::Trace] } else { levels.collect() };
+    Ok((shapes, None))
 }
 
 fn arrivals(arguments: &LoadArguments, rate: &str) -> Result<String, Failure> {
