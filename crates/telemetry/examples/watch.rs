@@ -67,7 +67,7 @@ async fn watch(root: SystemRoot, clock: Clock) -> Result<(), Box<dyn std::error:
     let task = tokio::spawn(probe.clone().serve());
     let fetch: Fetch = Arc::new(|_| Box::pin(async { Ok(Bytes::from(answer(1))) }));
     let settings = ScrapeSettings::of("http://server/metrics");
-    let scraper = Scraper::start(&root, clock, settings, fetch, server_reader(None));
+    let scraper = Scraper::start(clock, settings, fetch, server_reader(None));
     let monitor = HealthMonitor::start(&root, clock, HealthSettings::default(), vec![probe])?;
     let target = TreeTarget { pid: std::process::id(), cgroup: None };
     let tree = TreeSampler::start(TreeProbe::new(&root, target), clock, TreeSampler::settings())?;

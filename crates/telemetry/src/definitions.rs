@@ -149,13 +149,13 @@ pub const SCRAPES_MISSED: Definition = define(
     Direction::Lower,
     "scrapes that failed, were late and left out, or were lost to a full buffer",
 );
-/// 100 × CPU seconds of reading the answers / wall seconds; fetching them is the client's own CPU.
+/// 100 × wall seconds spent reading the answers, the most that their CPU can be / wall seconds; fetching them is the client's own.
 pub const SCRAPE_COST: Definition = define(
     "scrape_cost",
     "cost of scraping",
     "%",
     Direction::Lower,
-    "100 × CPU seconds of reading the answers / wall seconds; fetching them is the client's own CPU",
+    "100 × wall seconds spent reading the answers, the most that their CPU can be / wall seconds; fetching them is the client's own",
 );
 /// Share of the driver's last period in which a kernel ran, mean over devices, over the samples in the window.
 pub const GPU_UTILIZATION: Definition = define(

@@ -15,8 +15,7 @@ use weighbridge_types::time::{Clock, Stamp};
 
 use super::{read_dcgm, read_server};
 use crate::prometheus::parse;
-use crate::root::SystemRoot;
-use crate::ticker::{lock, next_tick, thread_cpu};
+use crate::ticker::{lock, next_tick};
 
 /// Gets the body of an address, or says why not. The caller brings it, because this room knows no HTTP.
 pub type Fetch = Arc<dyn Fn(String) -> BoxFuture<'static, Result<Bytes, String>> + Send + Sync>;
@@ -68,9 +67,9 @@ pub struct ScrapeCost {
     pub dropped: u64,
     /// Bytes of all answers.
     pub bytes: u64,
-    /// CPU time of reading them; `None` where the system does not tell it per thread. That of fetching is the
-    /// client's own.
-    pub cpu: Option<Duration>,
+    /// Wall time spent reading them, the most that their CPU time can be. The kernel's count of a thread's CPU time
+    /// lags by a tick, which is longer than reading one answer, so that it would tell 0. Fetching is the client's own.
+    pub reading: Duration,
     /// Longest time from question to answer.
     pub slowest: Duration,
     /// Why the last question failed.
@@ -104,7 +103,6 @@ struct Shared<T> {
 impl<T: Send + 'static> Scraper<T> {
     /// Starts to ask at once, on the tokio runtime it is called in. `read` turns an answer into a sample.
     pub fn start(
-        root: &SystemRoot,
         clock: Clock,
         settings: ScrapeSettings,
         fetch: Fetch,
@@ -112,8 +110,7 @@ impl<T: Send + 'static> Scraper<T> {
     ) -> Self {
         let shared = Arc::new(Mutex::new(Shared { samples: VecDeque::new(), cost: ScrapeCost::default() }));
         let (stop, stopped) = oneshot::channel();
-        let worker =
-            Worker { root: root.clone(), clock, settings, fetch, read: Arc::new(read), shared: Arc::clone(&shared) };
+        let worker = Worker { clock, settings, fetch, read: Arc::new(read), shared: Arc::clone(&shared) };
         Self { shared, stop: Some(stop), task: tokio::spawn(worker.run(stopped)) }
     }
 
@@ -148,7 +145,6 @@ impl<T> Drop for Scraper<T> {
 type Read<T> = Arc<dyn Fn(&Answer) -> Result<T, String> + Send + Sync>;
 
 struct Worker<T> {
-    root: SystemRoot,
     clock: Clock,
     settings: ScrapeSettings,
     fetch: Fetch,
@@ -205,17 +201,17 @@ impl<T: Send + 'static> Worker<T> {
     }
 
     async fn understand(&self, answer: Answer) -> Result<T, String> {
-        let (root, read, length) = (self.root.clone(), Arc::clone(&self.read), answer.body.len() as u64);
+        let (clock, read, length) = (self.clock, Arc::clone(&self.read), answer.body.len() as u64);
         let work = move || {
-            let before = thread_cpu(&root);
+            let start = clock.now();
             let sample = read(&answer);
-            (sample, thread_cpu(&root).zip(before).map(|(after, before)| after.saturating_sub(before)))
+            (sample, clock.now() - start)
         };
         let done = tokio::task::spawn_blocking(work).await;
-        let (sample, cpu) = done.map_err(|error| format!("the answer could not be read: {error}"))?;
+        let (sample, reading) = done.map_err(|error| format!("the answer could not be read: {error}"))?;
         let mut shared = lock(&self.shared);
         shared.cost.bytes += length;
-        shared.cost.cpu = cpu.map(|cpu| shared.cost.cpu.unwrap_or_default() + cpu).or(shared.cost.cpu);
+        shared.cost.reading += reading;
         sample
     }
 }
@@ -253,7 +249,6 @@ mod tests {
     use weighbridge_types::server::ServerQuantity;
 
     use super::*;
-    use crate::root::fake;
 
     fn fetch(answer: impl Fn(u64) -> (Duration, Result<&'static str, &'static str>) + Send + Sync + 'static) -> Fetch {
         let asked = AtomicU64::new(0);
@@ -268,9 +263,8 @@ mod tests {
     }
 
     fn start(capacity: usize, fetch: Fetch) -> Scraper<ServerSample> {
-        let (_folder, root) = fake::root(&[]);
         let settings = ScrapeSettings { capacity, ..ScrapeSettings::of("http://server/metrics") };
-        Scraper::start(&root, Clock::start(), settings, fetch, server_reader(None))
+        Scraper::start(Clock::start(), settings, fetch, server_reader(None))
     }
 
     #[tokio::test(start_paused = true)]

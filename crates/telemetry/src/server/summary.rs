@@ -31,18 +31,13 @@ pub fn server_metrics(samples: &[ServerSample], window: Window, cell: &Cell, abs
 pub fn scrape_metrics(cost: &ScrapeCost, window: Window, cell: &Cell) -> Vec<Metric> {
     let count = |definition, value: u64| Metric::measured(definition, Statistic::Value, cell, value as f64, 1);
     let seconds = window.seconds();
-    let share = cost.cpu.filter(|_| seconds > 0.0).map(|cpu| 100.0 * cpu.as_secs_f64() / seconds);
+    let share = (cost.bytes > 0 && seconds > 0.0).then(|| 100.0 * cost.reading.as_secs_f64() / seconds);
     vec![
         count(&defs::SCRAPES, cost.answered),
         count(&defs::SCRAPES_MISSED, cost.failed + cost.skipped + cost.dropped),
         match share {
             Some(share) => Metric::measured(&defs::SCRAPE_COST, Statistic::Value, cell, share, 1),
-            None => Metric::unavailable(
-                &defs::SCRAPE_COST,
-                Statistic::Value,
-                cell,
-                "nothing was read, or the system does not tell CPU time per thread",
-            ),
+            None => Metric::unavailable(&defs::SCRAPE_COST, Statistic::Value, cell, "no answer was read"),
         },
     ]
 }
@@ -290,7 +285,8 @@ mod tests {
             failed: 1,
             skipped: 2,
             dropped: 3,
-            cpu: Some(Duration::from_millis(10)),
+            bytes: 5,
+            reading: Duration::from_millis(10),
             ..ScrapeCost::default()
         };
         let window = Window { from: stamp(0), to: stamp(10) };
