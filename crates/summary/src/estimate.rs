@@ -18,10 +18,10 @@ const REMEMBERED_SHARE: f64 = 0.5;
 const MIN_TO_REMEMBER: usize = 8;
 
 /// Longest series whose correlations are taken between single values.
-const LONGEST: usize = 8_192;
+pub(crate) const LONGEST: usize = 8_192;
 
 /// Method of an interval between runs.
-const BETWEEN_RUNS: &str = "student_t_of_runs";
+pub(crate) const BETWEEN_RUNS: &str = "student_t_of_runs";
 
 /// Which statistics of a series are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,25 +112,44 @@ impl Series<'_> {
     /// A percentile, with the interval between two order statistics.
     fn percentile(&self, shape: Shape, statistic: Statistic, q: f64, sample: &Sample) -> Option<Metric> {
         let n = sample.sorted.values().len();
-        let need = min_samples_for_percentile(q, Confidence::P99)?;
-        let is_tail = !(0.2..=0.8).contains(&q);
-        if n < need && is_tail {
-            let reason = format!("{n} values; this percentile can be bounded from {need} on");
-            return (shape == Shape::Headline && HEADLINE.contains(&statistic)).then(|| {
+        let mut metric = match told(shape, statistic, q, n as u64)? {
+            Told::Missing { reason } => {
                 let mut metric = Metric::unavailable(self.definition, statistic, self.cell, reason);
                 metric.n = n as u64;
                 metric.flags.push(Flag::LowSample);
+                return Some(metric);
+            }
+            Told::Value { is_low } => {
+                let mut metric = self.point(statistic, sample.sorted.quantile(q).ok()?, n);
+                if is_low && !metric.flags.contains(&Flag::LowSample) {
+                    metric.flags.push(Flag::LowSample);
+                }
                 metric
-            });
-        }
-        let mut metric = self.point(statistic, sample.sorted.quantile(q).ok()?, n);
-        if n < need && !metric.flags.contains(&Flag::LowSample) {
-            metric.flags.push(Flag::LowSample);
-        }
+            }
+        };
         metric.n_effective = sample.worth;
         set_interval(&mut metric, order_statistic_quantile(&sample.thinned, q, CONFIDENCE), None);
         Some(metric)
     }
+}
+
+/// How a percentile is told.
+pub(crate) enum Told {
+    /// With its value, which may rest on few.
+    Value { is_low: bool },
+    /// As null, with the reason: it is asked for by name and rests on too few values.
+    Missing { reason: String },
+}
+
+/// Whether, and how, a percentile of `n` values is told.
+pub(crate) fn told(shape: Shape, statistic: Statistic, q: f64, n: u64) -> Option<Told> {
+    let need = min_samples_for_percentile(q, Confidence::P99)? as u64;
+    let is_tail = !(0.2..=0.8).contains(&q);
+    if n >= need || !is_tail {
+        return Some(Told::Value { is_low: n < need });
+    }
+    let reason = format!("{n} values; this percentile can be bounded from {need} on");
+    (shape == Shape::Headline && HEADLINE.contains(&statistic)).then_some(Told::Missing { reason })
 }
 
 /// The values of a series, sorted: all of them, and as many as they are worth.

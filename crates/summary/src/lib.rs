@@ -8,6 +8,9 @@
 //! [`window_metrics`] (rates over the window, reliability, concurrency), [`quality_metrics`], [`memory_metrics`] and
 //! [`derived_metrics`] (growth, scaling, the knee).
 //!
+//! A load run is too long to hold: [`TimeBins`] and [`LoadSummary`] read its log twice, row by row, and [`Slo`] judges the
+//! figures.
+//!
 //! Rules that hold for every figure here:
 //! - warm-up requests enter nothing; failed requests enter no latency and always count in reliability;
 //! - the setting `run` of a row's cell says which repetition it belongs to, and is no part of a figure's cell; with two
@@ -29,10 +32,12 @@ mod basis;
 mod derived;
 mod estimate;
 mod growth;
+mod load;
 mod memory;
 mod quality;
 mod request;
 mod rows;
+mod slo;
 mod summarize;
 mod target;
 mod window;
@@ -40,10 +45,14 @@ mod window;
 pub use basis::{Basis, MIN_COUNT};
 pub use derived::{KNEE_GAIN, derived_metrics, knee};
 pub use growth::{GROWTH_FLOOR, Growth, GrowthVerdict, Slope};
+pub use load::{
+    CellStages, LoadFigures, LoadKind, LoadPlan, LoadPoint, LoadSeries, LoadSummary, Stages, Steady, TimeBins, Warmup,
+};
 pub use memory::{MemoryPoint, MemoryTrends, memory_metrics, memory_series, memory_trends};
 pub use quality::quality_metrics;
 pub use request::request_metrics;
 pub use rows::{Rows, figure_cell};
+pub use slo::{Slo, SloBound, SloError, SloLimit, SloScope};
 pub use summarize::{summarize, tally};
 pub use target::{Bound, Decision, Limit, rounded};
 pub use window::window_metrics;

@@ -98,9 +98,19 @@ fn chunk_gaps(row: &RequestRow) -> Vec<f64> {
 }
 
 /// Flags figures that rest on token counts nobody reported.
-fn doubt(metric: &mut Metric, frame_counted: bool, approximate: bool) {
-    const OF_OUTPUT: [&str; 5] = ["itl", "tpot", "ntpot", "decode_rate", "output_tokens"];
-    const OF_INPUT: [&str; 2] = ["input_tokens", "prefill_rate"];
+pub(crate) fn doubt(metric: &mut Metric, frame_counted: bool, approximate: bool) {
+    const OF_OUTPUT: [&str; 9] = [
+        "itl",
+        "tpot",
+        "ntpot",
+        "decode_rate",
+        "output_tokens",
+        "interactivity",
+        "fluidity",
+        "output_throughput",
+        "output_throughput_run",
+    ];
+    const OF_INPUT: [&str; 3] = ["input_tokens", "prefill_rate", "input_throughput"];
     if frame_counted && OF_OUTPUT.contains(&metric.name.as_str()) {
         metric.flags.push(Flag::FrameCounted);
     }

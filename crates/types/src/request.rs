@@ -245,24 +245,34 @@ impl Timeline {
         (met + missed > 0).then(|| met as f64 / (met + missed) as f64)
     }
 
-    /// Tokens with a stamp in `from..to`, when the frames hold `total` tokens between them: those of the frames, scaled in
-    /// whole numbers so that all frames together give `total`.
+    /// The stamp of each frame with its tokens, scaled in whole numbers so that all frames together give `total`.
+    pub fn scaled_tokens(&self, total: u64) -> impl Iterator<Item = (Stamp, u64)> + '_ {
+        let held = self.frame_tokens();
+        let (mut before, mut given) = (0, 0);
+        self.frames.iter().map(move |frame| {
+            if held == total {
+                return (frame.at, u64::from(frame.tokens));
+            }
+            before += u64::from(frame.tokens);
+            let due = share_of(total, before, held);
+            let tokens = due - given;
+            given = due;
+            (frame.at, tokens)
+        })
+    }
+
+    /// Tokens with a stamp in `from..to`, when the frames hold `total` between them: see
+    /// [`scaled_tokens`](Self::scaled_tokens).
     #[must_use]
     pub fn tokens_between(&self, from: Stamp, to: Stamp, total: u64) -> u64 {
-        let is_inside = |frame: &FrameStamp| (from..to).contains(&frame.at);
-        if self.frames.first().is_some_and(is_inside) && self.frames.last().is_some_and(is_inside) {
+        let (Some(first), Some(last)) = (self.frames.first(), self.frames.last()) else { return 0 };
+        if last.at < from || first.at >= to {
+            return 0;
+        }
+        if first.at >= from && last.at < to {
             return total;
         }
-        let held = self.frame_tokens();
-        let (mut before, mut inside) = (0, 0);
-        for frame in &self.frames {
-            let after = before + u64::from(frame.tokens);
-            if is_inside(frame) {
-                inside += share_of(total, after, held) - share_of(total, before, held);
-            }
-            before = after;
-        }
-        inside
+        self.scaled_tokens(total).filter(|(at, _)| (from..to).contains(at)).map(|(_, tokens)| tokens).sum()
     }
 
     /// Whether the stamps are in the order that the invariant asks for.
@@ -346,6 +356,25 @@ pub enum FailureClass {
     Engine,
 }
 
+impl FailureClass {
+    /// Name in files and cells.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::RateLimited => "rate_limited",
+            Self::ClientError => "client_error",
+            Self::ServerError => "server_error",
+            Self::Timeout => "timeout",
+            Self::Truncated => "truncated",
+            Self::Empty => "empty",
+            Self::Malformed => "malformed",
+            Self::Engine => "engine",
+        }
+    }
+}
+
 /// What became of a request. Each ends in exactly one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
@@ -426,6 +455,19 @@ pub enum ClientFault {
     CpuSaturated,
     /// The hypervisor took processor time away.
     Steal,
+}
+
+impl ClientFault {
+    /// Name in files and cells.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScheduleLag => "schedule_lag",
+            Self::ReactorLag => "reactor_lag",
+            Self::CpuSaturated => "cpu_saturated",
+            Self::Steal => "steal",
+        }
+    }
 }
 
 /// A request's place in a conversation.
@@ -685,6 +727,14 @@ mod tests {
         check(200, 300, 10, 4);
         check(300, 701, 10, 6);
         check(800, 900, 10, 0);
+    }
+
+    #[test]
+    fn names_are_those_of_the_stored_form() {
+        let class = serde_json::to_value(FailureClass::RateLimited).unwrap();
+        assert_eq!(class.as_str(), Some(FailureClass::RateLimited.name()));
+        let fault = serde_json::to_value(ClientFault::CpuSaturated).unwrap();
+        assert_eq!(fault.as_str(), Some(ClientFault::CpuSaturated.name()));
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! The second reading: from rows to figures.
+
+use std::collections::BTreeMap;
+
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::Tally;
+use weighbridge_types::request::{Outcome, RequestRow};
+use weighbridge_types::resource::ResourceSample;
+
+use super::cells::Cells;
+use super::figures::{Figures, SERIES};
+use super::plan::LoadPlan;
+use super::stages::{CellStages, LoadSeries, Stages, Steady};
+use super::window::{Point, metrics};
+use crate::basis::Basis;
+use crate::rows::figure_cell;
+
+/// Values that all series together may keep, 32 MiB. It is shared out evenly, so that a run of many load points needs no
+/// more memory than a run of one.
+const KEPT_VALUES: usize = 1 << 22;
+
+/// The most and the fewest values that one series keeps. Fewer would make histograms of series that are cheap to keep.
+const MOST_KEPT: usize = 131_072;
+const FEWEST_KEPT: usize = 4_096;
+
+/// What a load run says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadFigures {
+    /// Every figure, in the order of load points.
+    pub metrics: Vec<Metric>,
+    /// The time chart of every load point, repetitions apart.
+    pub series: Vec<(Cell, LoadSeries)>,
+    /// Where its requests ended up, flagged warm-up left out; requests before and after the window are counted.
+    pub tally: Tally,
+    /// What a reader must know: how each window was found, and what could not be.
+    pub notes: Vec<String>,
+}
+
+/// The second reading of an event log: everything that needs to know the window. Flat in the number of requests: at most
+/// 32 MiB of kept values, and some 4 MiB for each load point.
+#[derive(Clone, Debug)]
+pub struct LoadSummary {
+    stages: Stages,
+    plan: LoadPlan,
+    basis: Basis,
+    limit: usize,
+    cells: Cells<Figures>,
+    tally: Tally,
+    strangers: u64,
+}
+
+impl LoadSummary {
+    /// Begins a reading with the stages that the first one found, under the same plan.
+    #[must_use]
+    pub fn new(stages: &Stages, plan: &LoadPlan, basis: &Basis) -> Self {
+        let limit = (KEPT_VALUES / (SERIES * stages.len().max(1))).clamp(FEWEST_KEPT, MOST_KEPT);
+        Self::with_limit(stages, plan, basis, limit)
+    }
+
+    /// As [`new`](Self::new), with the number of values that a series keeps before it becomes a histogram.
+    #[must_use]
+    pub fn with_limit(stages: &Stages, plan: &LoadPlan, basis: &Basis, limit: usize) -> Self {
+        let (stages, plan, basis) = (stages.clone(), plan.clone(), basis.clone());
+        let mut cells = Cells::default();
+        for (cell, stage) in stages.iter() {
+            let is_single_stream = plan.is_single_stream(cell);
+            cells.entry(cell, || Figures::new(stage, &plan, is_single_stream, limit));
+        }
+        Self { stages, plan, basis, limit, cells, tally: Tally::default(), strangers: 0 }
+    }
+
+    /// How many values a series keeps before it becomes a histogram.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Takes a row.
+    pub fn push(&mut self, row: &RequestRow) {
+        self.push_recounted(row, None);
+    }
+
+    /// Takes a row whose text was tokenized again after the run: the tokens that were counted.
+    pub fn push_recounted(&mut self, row: &RequestRow, recount: Option<u32>) {
+        if row.warmup {
+            return;
+        }
+        self.tally.scheduled += 1;
+        match row.outcome {
+            Outcome::Succeeded { .. } => self.tally.succeeded += 1,
+            Outcome::Failed { .. } => self.tally.failed += 1,
+            Outcome::Cancelled => self.tally.cancelled += 1,
+            Outcome::Dropped => self.tally.dropped += 1,
+        }
+        match self.cells.get_mut(&row.cell) {
+            Some(figures) => figures.push(row, recount, &self.plan),
+            None => self.strangers += 1,
+        }
+    }
+
+    /// Takes a sample of this process: what the client itself used.
+    pub fn push_sample(&mut self, sample: &ResourceSample) {
+        self.cells.values_mut().for_each(|figures| figures.push_sample(sample));
+    }
+
+    /// Ends the reading. The same rows in the same order, and the same plan and basis, give the same figures.
+    #[must_use]
+    pub fn finish(self) -> LoadFigures {
+        let Self { stages, plan, basis, cells, tally, strangers, .. } = self;
+        let mut notes: Vec<String> = stages.iter().flat_map(|(cell, stage)| notes_of(cell, stage)).collect();
+        if strangers > 0 {
+            notes.push(format!("{strangers} requests are of load points that the first reading did not see"));
+        }
+        let mut points: BTreeMap<Cell, Vec<Point>> = BTreeMap::new();
+        for (cell, mut figures) in cells.into_sorted() {
+            if let Some(stages) = stages.get(&cell) {
+                figures.close_sessions();
+                points.entry(figure_cell(&cell)).or_default().push(Point { figures, stages });
+            }
+        }
+        let metrics = points.into_iter().flat_map(|(cell, runs)| metrics(&cell, runs, &plan, &basis)).collect();
+        let series = stages.iter().map(|(cell, stage)| (cell.clone(), stage.series.clone())).collect();
+        LoadFigures { metrics, series, tally, notes }
+    }
+}
+
+fn notes_of(cell: &Cell, stage: &CellStages) -> Vec<String> {
+    let mut notes = vec![format!("[{cell}] {}", stage.rule)];
+    match &stage.steady {
+        Steady::Yes => {}
+        Steady::No { because } => notes.push(format!("[{cell}] not steady: {because}")),
+        Steady::Unknown { because } => notes.push(format!("[{cell}] steadiness unknown: {because}")),
+    }
+    if stage.window().is_zero() {
+        notes.push(format!("[{cell}] no window is left after warm-up; no figure could be had"));
+    }
+    notes
+}

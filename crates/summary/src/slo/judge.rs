@@ -1,0 +1,110 @@
+//! Whether objectives were met: the bound of the interval decides, not the point.
+
+use weighbridge_types::definition as define;
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::{MetricPointer, TargetResult, Verdict};
+
+use super::{Slo, SloBound, SloLimit, SloScope};
+
+/// The profile under which the verdicts of objectives stand.
+const PROFILE: &str = "slo";
+
+impl Slo {
+    /// Judges the figures of one cell: each limit on a figure by that figure, and all limits on single requests together
+    /// by the share of requests that keep them, which must reach `good_share`.
+    #[must_use]
+    pub fn judge(&self, metrics: &[Metric], cell: &Cell, good_share: f64) -> Vec<TargetResult> {
+        let of_requests: Vec<String> =
+            self.limits().iter().filter(|limit| limit.scope() == SloScope::Request).map(SloLimit::to_string).collect();
+        let mut results = Vec::new();
+        if !of_requests.is_empty() {
+            let wanted = Wanted {
+                name: of_requests.join(","),
+                key: define::GOOD_FRACTION.name.to_owned(),
+                bound: SloBound::AtLeast,
+                value: good_share,
+                unit: define::GOOD_FRACTION.unit,
+            };
+            results.push(wanted.judge(metrics, cell));
+        }
+        results.extend(self.limits().iter().filter_map(|limit| {
+            let wanted = Wanted {
+                name: limit.to_string(),
+                key: limit.key()?,
+                bound: limit.bound(),
+                value: limit.value(),
+                unit: limit.metric().unit,
+            };
+            Some(wanted.judge(metrics, cell))
+        }));
+        results
+    }
+}
+
+struct Wanted {
+    name: String,
+    key: String,
+    bound: SloBound,
+    value: f64,
+    unit: &'static str,
+}
+
+impl Wanted {
+    fn judge(self, metrics: &[Metric], cell: &Cell) -> TargetResult {
+        let found = metrics.iter().find(|metric| metric.cell == *cell && metric.key() == self.key);
+        let (verdict, because) = self.decide(found);
+        let observed = found.and_then(|metric| metric.value);
+        TargetResult {
+            limit: format!("{} {} {}", self.bound.sign(), self.value, self.unit),
+            observed: observed.map_or_else(|| "unknown".to_owned(), |value| self.shown(value)),
+            name: self.name,
+            profile: PROFILE.to_owned(),
+            metric: MetricPointer { key: self.key, cell: cell.clone() },
+            verdict,
+            because,
+        }
+    }
+
+    fn decide(&self, metric: Option<&Metric>) -> (Verdict, String) {
+        let Some(metric) = metric else {
+            return (Verdict::NotApplicable, format!("the run has no figure `{}` here", self.key));
+        };
+        let Some(value) = metric.value else {
+            return (Verdict::Unclear, metric.reason.clone().unwrap_or_else(|| "the figure is unknown".to_owned()));
+        };
+        let Some(interval) = &metric.interval else {
+            let reason = metric.interval_reason.as_deref().unwrap_or("the figure has no interval");
+            return (Verdict::Unclear, format!("{} without an interval: {reason}", self.shown(value)));
+        };
+        let holds = |value| self.bound.holds(value, self.value);
+        let verdict = match (holds(interval.low), holds(interval.high)) {
+            (true, true) => Verdict::Met,
+            (false, false) => Verdict::Missed,
+            _ => Verdict::Unclear,
+        };
+        let because = format!(
+            "{}, {:.0} % interval {} to {}, limit {} {}",
+            self.shown(value),
+            100.0 * interval.confidence,
+            self.shown(interval.low),
+            self.shown(interval.high),
+            self.bound.sign(),
+            self.shown(self.value),
+        );
+        (verdict, because)
+    }
+
+    fn shown(&self, value: f64) -> String {
+        format!("{} {}", short(value), self.unit)
+    }
+}
+
+/// Four significant digits, as many as a reader compares.
+fn short(value: f64) -> String {
+    if value.abs() < 1e-12 {
+        return "0".to_owned();
+    }
+    let decimals = (3.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
