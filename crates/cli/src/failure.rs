@@ -110,9 +110,11 @@ impl From<BenchError> for Failure {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         let exit = match error {
-            LoadError::Setting { .. } | LoadError::Spec(_) | LoadError::Traffic { .. } | LoadError::Sink(_) => {
-                Exit::Usage
-            }
+            LoadError::Setting { .. }
+            | LoadError::Spec(_)
+            | LoadError::Slo(_)
+            | LoadError::Traffic { .. }
+            | LoadError::Sink(_) => Exit::Usage,
             LoadError::Subject(_) | LoadError::System(_) => Exit::Invalid,
             LoadError::Settings(_) => Exit::Bug,
         };

@@ -84,7 +84,9 @@ pub(crate) fn finding(axis: Axis, capacity: &Capacity, metric: &Metric) -> Findi
     };
     let why = &capacity.why;
     let text = match (capacity.carried, capacity.too_much) {
-        (Some(carried), Some(high)) => format!("carries {carried} {unit} within the objective, {high} is too much; {why}"),
+        (Some(carried), Some(high)) => {
+            format!("carries {carried} {unit} within the objective, {high} is too much; {why}")
+        }
         (Some(carried), None) => format!("carries at least {carried} {unit} within the objective; {why}"),
         (None, _) => format!("carries no load within the objective; {why}"),
     };
@@ -97,4 +99,13 @@ pub(crate) fn finding(axis: Axis, capacity: &Capacity, metric: &Metric) -> Findi
         text,
         evidence: vec![MetricPointer { key: metric.key(), cell: metric.cell.clone() }],
     }
+}
+
+/// Keeps the verdicts of the largest load carried, or of the smallest tried when none was: the search met loads beyond the
+/// capacity on purpose.
+pub(crate) fn keep_verdicts(targets: &mut Vec<TargetResult>, axis: Axis, capacity: &Capacity) {
+    let smallest = || capacity.tried.iter().map(|(load, _)| *load).min_by(f64::total_cmp);
+    let Some(load) = capacity.carried.or_else(smallest) else { return };
+    let (key, value) = shape(axis, load).setting();
+    targets.retain(|target| target.metric.cell.get(key) == Some(value.as_str()));
 }

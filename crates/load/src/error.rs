@@ -1,6 +1,7 @@
 //! What keeps a load from being run.
 
 use weighbridge_engine::SubjectError;
+use weighbridge_summary::SloError;
 use weighbridge_types::event::SinkError;
 use weighbridge_workload::SpecError;
 
@@ -26,6 +27,9 @@ pub enum LoadError {
     /// Arrivals, lengths or data that describe no load.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// An objective that limits nothing known.
+    #[error(transparent)]
+    Slo(#[from] SloError),
     /// The traffic could not be made.
     #[error("{problem}")]
     Traffic {
@@ -50,6 +54,7 @@ impl LoadError {
             Self::Subject(error) => error.hint.clone(),
             Self::Sink(error) => error.hint.clone(),
             Self::Spec(error) => error.hint().to_owned(),
+            Self::Slo(error) => error.hint(),
             Self::Traffic { hint, .. } => hint.clone(),
             Self::Setting { .. } => {
                 "correct the value; `weighbridge load --help` lists the flags with their defaults".to_owned()

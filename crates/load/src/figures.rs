@@ -1,26 +1,52 @@
-//! From the lines of a load to its figures.
+//! From the lines of the log to figures, read twice: once for the stages of each load, once for what lies in the window.
 
-use weighbridge_summary::{Basis, Rows, summarize};
-use weighbridge_types::metric::Metric;
-use weighbridge_types::record::{EngineDescription, LogLine};
+use std::time::Duration;
+
+use weighbridge_summary::{Basis, LoadFigures, LoadKind, LoadPlan, LoadSummary, Slo, TimeBins};
+use weighbridge_types::record::LogLine;
 
 use crate::error::LoadError;
 use crate::journal::Journal;
-use crate::run::Loaded;
-use crate::settings::LoadSettings;
+use crate::settings::{LoadSettings, Warmup};
 
-/// The figures of one load.
-pub(crate) fn of_load(
+/// What the figures of a run depend on; it is kept with the settings, so that a validator computes the same.
+pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
+    let is_open = settings.searches_rates() || settings.shapes.iter().any(|shape| shape.is_open());
+    let schedule = settings.duration_s.map(Duration::from_secs_f64).filter(|_| is_open);
+    let slo = settings.slo.as_deref().map(str::parse::<Slo>).transpose()?;
+    Ok(LoadPlan {
+        kind: if is_open { LoadKind::Open } else { LoadKind::Closed },
+        warmup: match settings.warmup {
+            Warmup::Auto => weighbridge_summary::Warmup::Auto,
+            // The driver flags them.
+            Warmup::Sessions(_) => weighbridge_summary::Warmup::None,
+            Warmup::Seconds(seconds) => weighbridge_summary::Warmup::Time(Duration::from_secs_f64(seconds)),
+        },
+        schedule,
+        slo: slo.unwrap_or_default(),
+        late_after: Duration::from_secs_f64(settings.lag_limit_ms / 1e3),
+        ..LoadPlan::default()
+    })
+}
+
+/// The figures of everything that the log holds from a mark on.
+pub(crate) fn read(
     journal: &mut dyn Journal,
-    loaded: &Loaded,
-    settings: &LoadSettings,
-    engine: &EngineDescription,
-) -> Result<Vec<Metric>, LoadError> {
-    let mut rows = Rows::default();
-    journal.replay(loaded.from, &mut |line| {
+    from: u64,
+    plan: &LoadPlan,
+    basis: &Basis,
+) -> Result<LoadFigures, LoadError> {
+    let mut bins = TimeBins::new(plan);
+    journal.replay(from, &mut |line| {
         if let LogLine::Request(row) = line {
-            rows.requests.push(*row);
+            bins.push(&row);
         }
     })?;
-    Ok(summarize(&rows, &Basis::new(settings.seed, engine)))
+    let mut summary = LoadSummary::new(&bins.stages(), plan, basis);
+    journal.replay(from, &mut |line| match line {
+        LogLine::Request(row) => summary.push(&row),
+        LogLine::Resource { sample, .. } => summary.push_sample(&sample),
+        LogLine::PhaseStarted { .. } | LogLine::Item(_) => {}
+    })?;
+    Ok(summary.finish())
 }

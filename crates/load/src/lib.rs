@@ -8,6 +8,7 @@
 //! It does not know what an endpoint's protocol looks like, nor how figures are computed or shown.
 
 mod calibrate;
+mod capacity;
 mod cold_start;
 mod drive;
 mod error;

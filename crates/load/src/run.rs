@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{Engine, Sampling};
+use weighbridge_summary::{Basis, LoadPlan};
 use weighbridge_telemetry::{Sampler, SamplerSettings, SystemRoot};
+use weighbridge_types::definition as define;
 use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{Pulse, RunEvent};
-use weighbridge_types::metric::Cell;
-use weighbridge_types::record::{EngineDescription, Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally};
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::{
+    EngineDescription, MetricPointer, Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally, TargetResult,
+};
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 use weighbridge_workload::{Arrivals, Traffic};
 
+use crate::capacity;
 use crate::drive::{Drive, DriveReport, Driving, Pace};
 use crate::error::LoadError;
 use crate::figures;
@@ -22,7 +27,8 @@ use crate::journal::Journal;
 use crate::keeper::Keeper;
 use crate::pacer::{Pacing, Starts};
 use crate::profile::HostProfile;
-use crate::settings::{LoadSettings, Shape, Warmup};
+use crate::search::{Axis, Capacity, Search, SearchLimits};
+use crate::settings::{LoadSettings, SearchSettings, Shape, Warmup};
 use crate::setup::{Setup, Target};
 use crate::validity;
 
@@ -98,19 +104,30 @@ pub(crate) struct Loaded {
     pub(crate) stop: Option<Stop>,
 }
 
+/// A load with what follows from it.
+struct Made {
+    loaded: Loaded,
+    metrics: Vec<Metric>,
+    verdicts: Vec<TargetResult>,
+}
+
 /// A run under way.
 struct Runner<'a> {
     run: &'a LoadRun,
     settings: LoadSettings,
+    plan: LoadPlan,
     setup: Setup,
     traffic: Arc<dyn Traffic>,
     health: Health,
+    sampler: Option<Sampler>,
     /// Number of the next session, so that no load asks what another has asked.
     next: u64,
     /// Loads made so far.
     made: u32,
     /// Measured requests that the client disturbed.
     disturbed: u64,
+    /// What a search found.
+    capacity: Option<(Axis, Capacity)>,
     journal: &'a mut dyn Journal,
     record: Record,
 }
@@ -125,25 +142,40 @@ impl LoadRun {
     /// When a setting is out of range, the target cannot be loaded, or the journal fails.
     pub async fn run(self, journal: &mut dyn Journal) -> Result<Record, LoadError> {
         let settings = self.settings.clone().checked()?;
+        let plan = figures::plan(&settings)?;
         let setup = Setup::new(&self.target, settings.reactors).await?;
         let traffic = (self.traffic)(&setup.engines[0])?;
-        let record = self.fresh(&settings, &setup.description)?;
+        let record = self.fresh(&settings, &plan, &setup.description)?;
         journal.checkpoint(&record)?;
         journal.event(&RunEvent::PhaseStarted { phase: Phase::Load, attempt: 1 })?;
         let health = Health::start(&setup, &self.root, self.clock);
-        let (start, sampler) = (self.clock.now(), Sampler::start(&self.root, self.clock, SamplerSettings::default()));
-        let mut runner =
-            Runner { run: &self, settings, setup, traffic, health, next: 0, made: 0, disturbed: 0, journal, record };
-        runner.make_loads().await?;
-        if let Ok(sampler) = sampler {
-            for sample in sampler.stop().samples {
-                runner.journal.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
-            }
+        let (start, sampler) = (self.clock.now(), Sampler::start(&self.root, self.clock, SamplerSettings::default()).ok());
+        let mut runner = Runner {
+            run: &self,
+            settings,
+            plan,
+            setup,
+            traffic,
+            health,
+            sampler,
+            next: 0,
+            made: 0,
+            disturbed: 0,
+            capacity: None,
+            journal,
+            record,
+        };
+        let from = runner.journal.mark()?;
+        match runner.settings.search {
+            Some(search) => runner.search(search).await?,
+            None => runner.make_loads().await?,
         }
-        runner.conclude(start)
+        runner.conclude(start, from)
     }
 
-    fn fresh(&self, settings: &LoadSettings, engine: &EngineDescription) -> Result<Record, LoadError> {
+    fn fresh(&self, settings: &LoadSettings, plan: &LoadPlan, engine: &EngineDescription) -> Result<Record, LoadError> {
+        let mut stored = serde_json::to_value(settings)?;
+        stored["plan"] = serde_json::to_value(plan)?;
         let now = WallTime::now().to_string();
         let load = PhaseResult {
             phase: Phase::Load,
@@ -165,7 +197,7 @@ impl LoadRun {
             created_at: now.clone(),
             updated_at: now,
             status: Status::Running,
-            settings: serde_json::to_value(settings)?,
+            settings: stored,
             seed: settings.seed,
             engine: engine.clone(),
             environment: self.identity.environment.clone(),
@@ -184,26 +216,52 @@ impl Runner<'_> {
         let shapes = self.settings.shapes.clone();
         let count = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
         for shape in shapes {
-            if self.make(shape, count).await?.is_some() {
+            if self.make(shape, count).await?.loaded.stop.is_some() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Makes a load with its figures; why the run cannot go on comes back.
-    async fn make(&mut self, shape: Shape, count: u32) -> Result<Option<Stop>, LoadError> {
+    /// Searches for the largest load within the objective.
+    async fn search(&mut self, settings: SearchSettings) -> Result<(), LoadError> {
+        let SearchSettings { axis, start, most, precision, loads } = settings;
+        let mut search = Search::new(axis, SearchLimits { start, most, precision, loads });
+        while let Some(size) = search.next() {
+            let made = self.make(capacity::shape(axis, size), u32::try_from(loads).unwrap_or(u32::MAX)).await?;
+            if made.loaded.stop == Some(Stop::Interrupted) {
+                break;
+            }
+            let limit = self.settings.disturbed_limit;
+            search.take(size, capacity::judge(&made.loaded, &made.metrics, &made.verdicts, limit));
+        }
+        self.capacity = Some((axis, search.capacity()));
+        Ok(())
+    }
+
+    /// Makes a load with its figures.
+    async fn make(&mut self, shape: Shape, count: u32) -> Result<Made, LoadError> {
         let loaded = self.load(shape, count).await?;
         self.next = loaded.report.next;
-        let metrics = figures::of_load(self.journal, &loaded, &self.settings, &self.setup.description)?;
-        self.record.metrics.extend(metrics);
+        let basis = self.basis();
+        let figures = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
+        let verdicts = self.plan.slo.judge(&figures.metrics, &loaded.cell, self.plan.good_share);
+        self.record.metrics.extend(figures.metrics.iter().cloned());
+        self.record.targets.extend(verdicts.iter().cloned());
         self.disturbed += loaded.disturbed;
         add(&mut self.record.phases[0].tally, loaded.tally);
         if let Some(stop) = &loaded.stop {
-            end_early(&mut self.record.phases[0], stop);
+            // A search goes on below a load that nothing survives.
+            if *stop == Stop::Interrupted || self.settings.search.is_none() {
+                end_early(&mut self.record.phases[0], stop);
+            }
         }
         self.journal.checkpoint(&self.record)?;
-        Ok(loaded.stop)
+        Ok(Made { loaded, metrics: figures.metrics, verdicts })
+    }
+
+    fn basis(&self) -> Basis {
+        Basis::new(self.settings.seed, &self.setup.description)
     }
 
     /// Puts one load on the target and keeps its rows.
@@ -224,11 +282,13 @@ impl Runner<'_> {
                 _ = take.tick() => {}
             }
             keeper.keep(&driving, self.run.clock.now(), &mut self.health, self.journal)?;
+            self.keep_samples()?;
             if keeper.hopeless().is_some() {
                 cancel.cancel();
             }
         }
         self.health.settle(self.run.clock.now()).await;
+        self.keep_samples()?;
         keeper.keep_all(&driving, &mut self.health, self.journal)?;
         let stop = match (keeper.hopeless(), self.run.cancel.is_cancelled()) {
             (_, true) => Some(Stop::Interrupted),
@@ -237,6 +297,14 @@ impl Runner<'_> {
         };
         let (report, tally, disturbed) = (driving.report(), keeper.tally, keeper.disturbed);
         Ok(Loaded { shape, cell, report, tally, disturbed, from, stop })
+    }
+
+    /// Keeps what the sampler has seen of this process and its host.
+    fn keep_samples(&mut self) -> Result<(), LoadError> {
+        for sample in self.sampler.as_ref().map(Sampler::drain).unwrap_or_default() {
+            self.journal.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
+        }
+        Ok(())
     }
 
     fn drive(&self, shape: &Shape, cell: &Cell, cancel: CancellationToken) -> Result<Drive, LoadError> {
@@ -278,16 +346,28 @@ impl Runner<'_> {
         }
     }
 
-    fn conclude(mut self, start: Stamp) -> Result<Record, LoadError> {
+    /// Figures over all loads at once, as a validator computes them, and what follows.
+    fn conclude(mut self, start: Stamp, from: u64) -> Result<Record, LoadError> {
+        let report = self.health.stop();
+        let basis = self.basis();
+        let figures = figures::read(self.journal, from, &self.plan, &basis)?;
+        self.record.metrics = figures.metrics;
+        if let Some((axis, capacity)) = &self.capacity {
+            let metric = capacity::metric(*axis, capacity, &Cell::of(Phase::Load));
+            self.record.findings.push(capacity::finding(*axis, capacity, &metric));
+            capacity::keep_verdicts(&mut self.record.targets, *axis, capacity);
+            self.record.metrics.push(metric);
+        }
         let seconds = (self.run.clock.now() - start).as_secs_f64();
         self.record.duration_s = seconds;
         self.record.updated_at = WallTime::now().to_string();
-        let report = self.health.stop();
-        let check =
-            validity::check(&self.health, &report, &self.record.phases[0].tally, self.disturbed, &self.settings);
-        self.record.phases[0].checks.push(check);
-        self.record.phases[0].notes.extend(validity::notes(&self.health, &report));
+        let tally = self.record.phases[0].tally;
+        let check = validity::check(&self.health, &report, &tally, self.disturbed, &self.settings);
         let load = &mut self.record.phases[0];
+        load.checks.push(check);
+        load.notes.extend(figures.notes);
+        load.notes.extend(validity::notes(&self.health, &report));
+        load.key_metric = key_metric(&self.record.metrics);
         load.duration_s = Some(seconds);
         if load.status == Status::Running {
             load.status = Status::Complete;
@@ -298,6 +378,18 @@ impl Runner<'_> {
         self.journal.event(&RunEvent::PhaseFinished { result, metrics })?;
         Ok(self.record)
     }
+}
+
+/// The figure that stands for the run in the overview: the capacity, or else the greatest throughput.
+fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
+    let known = |name: &'static str| metrics.iter().filter(move |metric| metric.name == name && metric.value.is_some());
+    let capacity = known(define::CAPACITY.name).chain(known(define::CAPACITY_CONCURRENCY.name)).next();
+    let busiest = || {
+        let value = |metric: &&Metric| metric.value.unwrap_or_default();
+        known(define::REQUEST_THROUGHPUT.name).max_by(|a, b| value(a).total_cmp(&value(b)))
+    };
+    let chosen = capacity.or_else(busiest)?;
+    Some(MetricPointer { key: chosen.key(), cell: chosen.cell.clone() })
 }
 
 /// How sessions of a load start.

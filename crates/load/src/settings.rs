@@ -211,6 +211,11 @@ impl LoadSettings {
         Ok(self)
     }
 
+    /// Whether a search varies the rate.
+    pub(crate) fn searches_rates(&self) -> bool {
+        self.search.is_some_and(|search| search.axis == Axis::Rate)
+    }
+
     /// When one of the loads ends.
     #[must_use]
     pub fn limits(&self) -> DriveLimits {

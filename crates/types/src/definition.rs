@@ -107,6 +107,8 @@ definitions! {
     SAMPLER_COST "sampler_cost" "cost of sampling" "%" Lower "100 × CPU seconds of the resource sampler / wall seconds sampled";
     CPU_USED "cpu_used" "CPU used" "cores" Neutral "CPU seconds of the process / wall seconds of the phase";
     STEAL "steal" "CPU stolen" "%" Lower "100 × stolen ticks / all ticks of the host over the phase";
+    CAPACITY "capacity" "capacity" "requests/s" Higher "largest rate tried at which every limit of the objective is met and requests in flight do not grow; the interval is the search's bracket";
+    CAPACITY_CONCURRENCY "capacity_concurrency" "capacity" "requests" Higher "largest number in flight tried at which every limit of the objective is met; the interval is the search's bracket";
     PHASE_TIME "phase_time" "phase duration" "s" Neutral "end of the phase − its start";
     THINK_TIME "think_time" "thinking time" "ms" Lower "first answer frame − first token frame; null when nothing was answered";
     E2E_WIRE "e2e_wire" "E2E on the wire" "ms" Lower "terminator of the stream − origin";
