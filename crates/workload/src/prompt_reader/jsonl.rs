@@ -14,6 +14,8 @@ struct Line {
     prompt: Option<String>,
     text: Option<String>,
     messages: Option<Vec<MessageLine>>,
+    // The names in vLLM's custom data sets and in OpenAI's chat.
+    #[serde(alias = "output_tokens", alias = "max_completion_tokens")]
     max_tokens: Option<u32>,
 }
 

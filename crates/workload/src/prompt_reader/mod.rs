@@ -1,7 +1,7 @@
 //! Prompts from files: JSON lines and CSV.
 //!
 //! A record holds exactly one of `prompt`, `text` (the same thing) and, in JSON lines, `messages`; and, if wanted,
-//! `max_tokens`. Other keys and columns are left alone, since data sets carry many. A byte order mark, CRLF line ends
+//! `max_tokens` (in JSON lines also as `output_tokens`). Other keys and columns are left alone, since data sets carry many. A byte order mark, CRLF line ends
 //! and empty lines are accepted.
 
 mod csv;

@@ -21,6 +21,7 @@ fn json_lines_are_read() {
     };
     check("{\"prompt\":\"a\"}", &[text(1, "a", None)]);
     check("{\"text\":\"a\",\"id\":7}\n", &[text(1, "a", None)]);
+    check("{\"prompt\":\"a\",\"output_tokens\":7}\n", &[text(1, "a", Some(7))]);
     check(
         "\u{feff}{\"prompt\":\"ä\\n\"}\r\n\r\n \n{\"text\":\"b\",\"max_tokens\":5}\r\n",
         &[text(1, "ä\n", None), text(4, "b", Some(5))],
