@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use weighbridge_types::definition::Direction;
-use weighbridge_types::metric::{Metric, MetricInterval};
+use weighbridge_types::metric::{Metric, MetricInterval, Statistic};
 use weighbridge_types::record::Record;
 
 use super::{ExportError, ExportFile, ExportFormat};
@@ -38,9 +38,21 @@ pub(super) fn github_action(record: &Record) -> Result<Vec<ExportFile>, ExportEr
     Ok(files)
 }
 
+/// Statistics that are worth a series; the rest of the grid would bury them.
+const TRACKED: [Statistic; 7] = [
+    Statistic::Mean,
+    Statistic::P50,
+    Statistic::P90,
+    Statistic::P95,
+    Statistic::P99,
+    Statistic::Slope,
+    Statistic::Value,
+];
+
 /// Figures with a value and a direction.
 fn gated(record: &Record) -> impl Iterator<Item = (&Metric, Direction)> {
-    record.metrics.iter().filter(|metric| metric.value.is_some()).filter_map(|metric| {
+    let is_tracked = |metric: &&Metric| metric.value.is_some() && TRACKED.contains(&metric.statistic);
+    record.metrics.iter().filter(is_tracked).filter_map(|metric| {
         let direction = definitions::find(&metric.definition)?.direction;
         (direction != Direction::Neutral).then_some((metric, direction))
     })

@@ -11,7 +11,7 @@ use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::Record;
 use weighbridge_types::request::RequestRow;
 
-use super::source::{is_import_of, own_figures, rows_of};
+use super::source::{is_import_of, own_figures, rows_of, whole};
 use super::{ExportError, ExportFile, ExportFormat};
 use crate::import::Tool;
 use crate::import::marker::{MARKER_KEY, Marker};
@@ -84,8 +84,8 @@ fn test(record: &Record, (prompt, generated): (u64, u64), samples: &[u64], marke
     let rates: Vec<f64> = times.iter().map(|nanos| tokens * 1e9 / nanos).collect();
     let (time, rate) = (Summary::new(&times).ok()?, Summary::new(&rates).ok()?);
     let mut out = head(record, prompt, generated);
-    out["avg_ns"] = time.mean.round().into();
-    out["stddev_ns"] = time.sd.map(f64::round).into();
+    out["avg_ns"] = whole(Some(time.mean));
+    out["stddev_ns"] = whole(time.sd);
     out["avg_ts"] = rate.mean.into();
     out["stddev_ts"] = rate.sd.into();
     out["samples_ns"] = samples.into();
@@ -131,8 +131,8 @@ fn imported(record: &Record) -> Vec<Value> {
             test[if key == "depth" { "n_depth" } else { key }] =
                 value.parse::<u64>().map_or_else(|_| value.into(), Value::from);
         }
-        test["avg_ns"] = time.value.map(|millis| (millis * 1e6).round()).into();
-        test["stddev_ns"] = time.deviation.map(|millis| (millis * 1e6).round()).into();
+        test["avg_ns"] = whole(time.value.map(|millis| millis * 1e6));
+        test["stddev_ns"] = whole(time.deviation.map(|millis| millis * 1e6));
         test["avg_ts"] = rate.value.into();
         test["stddev_ts"] = rate.deviation.into();
         for key in ["samples_ns", "samples_ts"] {

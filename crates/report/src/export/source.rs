@@ -1,5 +1,6 @@
 //! Where the fields of another tool's file come from: cells, figures and rows of the record.
 
+use serde_json::Value;
 use weighbridge_summary::{Rows, figure_cell};
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::Record;
@@ -87,4 +88,10 @@ pub(super) fn rows_of<'a>(rows: Option<&'a Rows>, cell: &Cell) -> Vec<&'a Reques
 pub(super) fn seconds(span: std::time::Duration) -> f64 {
     // Nanoseconds below 2^53 are exact, and a quotient is rounded once: what comes back rounds to the same stamp.
     span.as_nanos() as f64 / 1e9
+}
+
+/// A whole number as JSON; null for none, or for one that is off scale.
+pub(super) fn whole(value: Option<f64>) -> Value {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked here")]
+    value.filter(|value| (0.0..9e15).contains(value)).map_or(Value::Null, |value| (value.round() as u64).into())
 }

@@ -6,7 +6,9 @@ use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::Record;
 use weighbridge_types::request::{Outcome, RequestRow};
 
-use super::source::{cells, figures, mark, own_figures, population_deviation, rows_of, seconds, single, statistic};
+use super::source::{
+    cells, figures, mark, own_figures, population_deviation, rows_of, seconds, single, statistic, whole,
+};
 use super::{ExportError, ExportFile, ExportFormat, file_name};
 use crate::import::Tool;
 use crate::import::marker::{MARKER_KEY, Marker};
@@ -91,11 +93,6 @@ fn document(record: &Record, rows: Option<&Rows>, cell: &Cell) -> Value {
     }
     out.insert(MARKER_KEY.to_owned(), json!(marker));
     Value::Object(out)
-}
-
-fn whole(value: Option<f64>) -> Value {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked here")]
-    value.filter(|value| (0.0..9e15).contains(value)).map_or(Value::Null, |value| (value.round() as u64).into())
 }
 
 fn latency(out: &mut Map<String, Value>, marker: &mut Marker, field: &str, figures: &[&Metric]) {

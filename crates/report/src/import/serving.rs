@@ -149,10 +149,11 @@ fn latencies(
         }
     }
     let last = if format == Format::Vllm { "e2el" } else { "e2e_latency" };
-    for field in LATENCIES.into_iter().chain([last]) {
-        found.entry(field).or_default();
-    }
-    for (field, parts) in found {
+    // What every file has comes first, and its first mean is the headline.
+    let others: Vec<&str> =
+        found.keys().copied().filter(|field| !LATENCIES.contains(field) && *field != last).collect();
+    for field in LATENCIES.into_iter().chain([last]).chain(others) {
+        let parts = found.remove(field).unwrap_or_default();
         let known = draft.sheet.marked_count(field);
         let n = known
             .or_else(|| arrays.observations(field))
