@@ -1,9 +1,9 @@
-//! The rows of a run, as the event log holds them.
+//! The rows of a run. The store reads them from an event log, of each phase its last attempt.
 
 use std::collections::BTreeMap;
 
 use weighbridge_types::metric::Cell;
-use weighbridge_types::record::{ItemRow, LogLine, Phase};
+use weighbridge_types::record::{ItemRow, Phase};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
 
@@ -16,29 +16,6 @@ pub struct Rows {
     pub items: Vec<ItemRow>,
     /// Samples of process and host, with the phase that they were taken in.
     pub samples: Vec<(Phase, ResourceSample)>,
-}
-
-impl Rows {
-    /// Collects the lines of an event log. A phase that begins again discards the rows of its earlier attempt.
-    pub fn from_lines(lines: impl IntoIterator<Item = LogLine>) -> Self {
-        let mut rows = Self::default();
-        for line in lines {
-            match line {
-                LogLine::PhaseStarted { phase, .. } => rows.discard(phase),
-                LogLine::Request(row) => rows.requests.push(*row),
-                LogLine::Resource { phase, sample } => rows.samples.push((phase, sample)),
-                LogLine::Item(item) => rows.items.push(item),
-            }
-        }
-        rows
-    }
-
-    fn discard(&mut self, phase: Phase) {
-        let is_of_phase = |cell: &Cell| cell.get("phase") == Some(phase.name());
-        self.requests.retain(|row| !is_of_phase(&row.cell));
-        self.items.retain(|item| !is_of_phase(&item.cell));
-        self.samples.retain(|(of, _)| *of != phase);
-    }
 }
 
 /// The cell of a figure: that of its rows without the repetition, `run`.
@@ -68,31 +45,6 @@ pub(crate) fn overlaps(run: &[&RequestRow]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_phase_that_begins_again_discards_its_earlier_rows() {
-        let item = |phase| {
-            LogLine::Item(ItemRow {
-                cell: Cell::of(phase),
-                item: String::new(),
-                expected: String::new(),
-                given: None,
-                problem: None,
-            })
-        };
-        let start = |phase, attempt| LogLine::PhaseStarted { phase, attempt };
-        let rows = Rows::from_lines([
-            start(Phase::Latency, 1),
-            item(Phase::Latency),
-            start(Phase::Quality, 1),
-            item(Phase::Quality),
-            item(Phase::Quality),
-            start(Phase::Quality, 2),
-            item(Phase::Quality),
-        ]);
-        let phases: Vec<_> = rows.items.iter().filter_map(|item| item.cell.get("phase")).collect();
-        assert_eq!(phases, ["latency", "quality"]);
-    }
 
     #[test]
     fn the_run_is_no_part_of_a_figures_cell() {
