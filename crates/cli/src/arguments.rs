@@ -5,9 +5,10 @@ mod load;
 
 use std::path::PathBuf;
 
-use clap::builder::StyledStr;
+use clap::builder::{PossibleValuesParser, StyledStr, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use weighbridge_report::import::Format;
 
 use crate::exit::Exit;
 
@@ -77,6 +78,8 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: ReportVerb,
     },
+    /// Take in result files of other tools, with the definitions that their figures have
+    Import(ImportArguments),
     /// List the runs of a results folder
     History(HistoryArguments),
     /// Print the versions of the stored forms, or one JSON schema
@@ -268,6 +271,27 @@ pub(crate) enum ExportFormat {
     Csv,
     /// Every document of a campaign: phase reports, tracker, final report, JSON files.
     All,
+    /// vLLM `bench serve` JSON, a file per cell, with detailed arrays.
+    Vllm,
+    /// AIPerf `profile_export_aiperf.json`, a file per cell.
+    Aiperf,
+    /// AIPerf `profile_export.jsonl`, a line per request.
+    #[value(name = "aiperf-jsonl")]
+    AiperfRows,
+    /// llama-bench JSON, from cells with known lengths.
+    LlamaBench,
+    /// SQL for two tables.
+    Sql,
+    /// Prometheus text exposition.
+    Prometheus,
+    /// JUnit XML: targets and checks as test cases.
+    Junit,
+    /// github-action-benchmark, a file per direction.
+    GithubAction,
+    /// Bencher metric format, our intervals as bounds.
+    Bencher,
+    /// Short Markdown for the page of a CI job.
+    JobSummary,
 }
 
 #[derive(Debug, Subcommand)]
@@ -297,12 +321,34 @@ pub(crate) enum ReportVerb {
         /// The form
         #[arg(long, value_enum, default_value = "html")]
         format: ExportFormat,
-        /// File to write; a folder for `--format all` [default: stdout, or the run's `reports` folder]
+        /// File to write; a folder where the form has several files [default: stdout, or the run's `reports` folder]
         #[arg(short = 'o', long = "output", value_name = "PATH")]
         path: Option<PathBuf>,
         #[command(flatten)]
         results: ResultsArguments,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// Result files; each becomes a run of the results folder
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What the files are, instead of what their shape tells
+    #[arg(long, value_name = "FORMAT", value_parser = import_format())]
+    pub(crate) format: Option<Format>,
+    /// Name of the runs, for the folder and the history [default: the file's name]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// The parser of a format's name; it lists the names in the help.
+fn import_format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
 }
 
 #[derive(Clone, Debug, Args)]

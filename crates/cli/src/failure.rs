@@ -77,6 +77,8 @@ failures! {
     weighbridge_engine_local::error::ModelError => Usage;
     weighbridge_store::StoreError => Usage;
     weighbridge_bench::SettingsError => Usage;
+    weighbridge_report::import::ImportError => Usage;
+    weighbridge_report::export::ExportError => Usage;
     weighbridge_telemetry::TelemetryError => Invalid;
     weighbridge_load::ProfileError => Usage;
 }

@@ -34,8 +34,12 @@ pub(crate) fn talk(line: &str) {
 
 /// Width and color of what goes to stdout.
 pub(crate) fn console(environment: &Environment) -> (Width, Color) {
-    let terminal = terminal_size::terminal_size().map(|(width, _)| width.0);
-    let columns = environment.columns.or(terminal).unwrap_or(COLUMNS_WITHOUT_TERMINAL);
     let color = if io::stdout().is_terminal() && !environment.no_color { Color::Always } else { Color::Never };
-    (Width::new(usize::from(columns)), color)
+    (Width::new(columns(environment)), color)
+}
+
+/// Columns of what goes to stdout.
+pub(crate) fn columns(environment: &Environment) -> usize {
+    let terminal = terminal_size::terminal_size().map(|(width, _)| width.0);
+    usize::from(environment.columns.or(terminal).unwrap_or(COLUMNS_WITHOUT_TERMINAL))
 }

@@ -149,7 +149,8 @@ impl LoadRun {
         journal.checkpoint(&record)?;
         journal.event(&RunEvent::PhaseStarted { phase: Phase::Load, attempt: 1 })?;
         let health = Health::start(&setup, &self.root, self.clock);
-        let (start, sampler) = (self.clock.now(), Sampler::start(&self.root, self.clock, SamplerSettings::default()).ok());
+        let (start, sampler) =
+            (self.clock.now(), Sampler::start(&self.root, self.clock, SamplerSettings::default()).ok());
         let mut runner = Runner {
             run: &self,
             settings,

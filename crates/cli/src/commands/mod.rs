@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod cold_start;
 mod history;
+mod import;
 mod load;
 mod model;
 mod reference;
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Report { verb } => report::run(verb, environment),
+        Verb::Import(import) => import::run(&import),
         Verb::History(history) => history::run(&history),
         Verb::Schema(schema) => schema::run(&schema),
         Verb::Reference(reference) => reference::run(&reference),

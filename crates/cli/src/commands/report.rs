@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use weighbridge_report::{check, console, documents, html, json, markdown};
+use weighbridge_report::export::{self, ExportFile};
+use weighbridge_report::{check, console, documents, html, import, json, markdown};
 use weighbridge_store::read_record;
 use weighbridge_summary::Rows;
 use weighbridge_types::record::Record;
@@ -25,7 +26,11 @@ pub(super) fn run(verb: ReportVerb, environment: &Environment) -> Result<Exit, F
                 OutputFormat::Json => output::json(&record)?,
                 OutputFormat::Console => {
                     let (width, color) = output::console(environment);
-                    output::data(&console::render(&record, width, color))?;
+                    let text = match record.kind.as_str() {
+                        import::KIND => import::console::render(&record, output::columns(environment), color),
+                        _ => console::render(&record, width, color),
+                    };
+                    output::data(&text)?;
                 }
             }
             Ok(Exit::Pass)
@@ -33,7 +38,10 @@ pub(super) fn run(verb: ReportVerb, environment: &Environment) -> Result<Exit, F
         ReportVerb::Check { run, results, output: format } => {
             let path = runs::find(&run, &results.output_dir)?;
             let record = read_record(&path)?;
-            let report = check::check(&record, rows_of(&path)?.as_ref());
+            let report = match record.kind.as_str() {
+                import::KIND => import::check::check_imported(&record),
+                _ => check::check(&record, rows_of(&path)?.as_ref()),
+            };
             match format.output_format {
                 OutputFormat::Json => output::json(&report)?,
                 OutputFormat::Console => output::data(&report.render())?,
@@ -61,20 +69,59 @@ fn rows_of(path: &Path) -> Result<Option<Rows>, Failure> {
 
 fn export(run: &Path, format: ExportFormat, path: Option<PathBuf>) -> Result<Exit, Failure> {
     let record = read_record(run)?;
-    let text = match format {
-        ExportFormat::Html => html::render(&record, rows_of(run)?.as_ref()),
-        ExportFormat::Markdown => markdown::render(&record),
-        ExportFormat::Csv => json::csv(&record),
+    let form = match format {
+        ExportFormat::Html => return whole(&html::render(&record, rows_of(run)?.as_ref()), path),
+        ExportFormat::Markdown => return whole(&markdown::render(&record), path),
+        ExportFormat::Csv => return whole(&json::csv(&record), path),
         ExportFormat::All => {
             let folder = path.unwrap_or_else(|| documents_folder(run));
             return export_all(&record, run, &folder);
         }
+        ExportFormat::Vllm => export::ExportFormat::Vllm,
+        ExportFormat::Aiperf => export::ExportFormat::Aiperf,
+        ExportFormat::AiperfRows => export::ExportFormat::AiperfRows,
+        ExportFormat::LlamaBench => export::ExportFormat::LlamaBench,
+        ExportFormat::Sql => export::ExportFormat::Sql,
+        ExportFormat::Prometheus => export::ExportFormat::Prometheus,
+        ExportFormat::Junit => export::ExportFormat::Junit,
+        ExportFormat::GithubAction => export::ExportFormat::GithubAction,
+        ExportFormat::Bencher => export::ExportFormat::Bencher,
+        ExportFormat::JobSummary => export::ExportFormat::JobSummary,
     };
+    let needs_rows = matches!(format, ExportFormat::Vllm | ExportFormat::AiperfRows | ExportFormat::LlamaBench);
+    let rows = if needs_rows { rows_of(run)? } else { None };
+    files(export::export(&record, rows.as_ref(), form)?, run, path)
+}
+
+/// A form that is one text: to the file named, or to stdout.
+fn whole(text: &str, path: Option<PathBuf>) -> Result<Exit, Failure> {
     match path {
-        Some(path) => write(&path, &text)?,
-        None => output::data(&text)?,
+        Some(path) => write(&path, text.as_bytes())?,
+        None => output::data(text)?,
     }
     Ok(Exit::Pass)
+}
+
+/// The files of a form: one goes where a text would go, several go into a folder.
+fn files(files: Vec<ExportFile>, run: &Path, path: Option<PathBuf>) -> Result<Exit, Failure> {
+    match (files.as_slice(), &path) {
+        ([file], None) => output::data(&String::from_utf8_lossy(&file.bytes))?,
+        ([file], Some(path)) if !path.is_dir() => write(path, &file.bytes)?,
+        _ => {
+            let folder = path.unwrap_or_else(|| documents_folder(run));
+            create(&folder)?;
+            for file in &files {
+                write(&folder.join(&file.name), &file.bytes)?;
+            }
+            output::talk(&format!("wrote {} files into `{}`", files.len(), folder.display()));
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+fn create(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::usage(format!("create the folder `{}`: {error}", folder.display()), ""))
 }
 
 fn documents_folder(run: &Path) -> PathBuf {
@@ -83,18 +130,17 @@ fn documents_folder(run: &Path) -> PathBuf {
 }
 
 fn export_all(record: &Record, run: &Path, folder: &Path) -> Result<Exit, Failure> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Failure::usage(format!("create the folder `{}`: {error}", folder.display()), ""))?;
+    create(folder)?;
     let documents = documents::documents(record, rows_of(run)?.as_ref());
     for (name, contents) in &documents {
-        write(&folder.join(name), contents)?;
+        write(&folder.join(name), contents.as_bytes())?;
     }
     output::talk(&format!("wrote {} documents into `{}`", documents.len(), folder.display()));
     Ok(Exit::Pass)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| {
         let hint = "name a file in a folder that exists and can be written";
         Failure::usage(format!("write `{}`: {error}", path.display()), hint)
     })

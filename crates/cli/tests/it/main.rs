@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod documents;
 mod floors;
+mod import;
 mod model;
 mod report;
 mod support;

@@ -114,10 +114,10 @@ fn latency(out: &mut Map<String, Value>, marker: &mut Marker, field: &str, figur
     }
 }
 
-/// The arrays, in order of release. A time that does not exist is 0.0 there, as the form has it; `errors` says why.
+/// The arrays, in order of the schedule. A time that does not exist is 0.0 there, as the form has it; `errors` says why.
 fn arrays(out: &mut Map<String, Value>, rows: &[&RequestRow]) {
     let mut rows = rows.to_vec();
-    rows.sort_by_key(|row| (row.timeline.released, row.id));
+    rows.sort_by_key(|row| row.id);
     let mut list = |key: &str, value: &dyn Fn(&RequestRow) -> Value| {
         out.insert(key.to_owned(), rows.iter().map(|row| value(row)).collect());
     };
