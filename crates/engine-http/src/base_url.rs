@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use hyper::Uri;
+use http::Uri;
 
 use crate::error::HttpError;
 

@@ -1,16 +1,11 @@
-//! Connections: how they are opened, driven, and kept.
+//! Connections: how they are opened and kept.
 
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::Request;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -18,51 +13,9 @@ use weighbridge_engine::RequestFailure;
 use weighbridge_types::request::FailureClass;
 use weighbridge_types::time::{Clock, Stamp};
 
-use crate::exchange::ResponseFuture;
-use crate::failure::{failure, root_cause};
-use crate::stamped::{Marks, SharedMarks, Stamped, Transport};
-
-type Driver = http1::Connection<TokioIo<Transport>, Full<Bytes>>;
-
-/// One HTTP/1.1 connection.
-///
-/// Whoever uses it drives it: hyper's connection future is polled in the task of the request, not in one of its own.
-/// A read therefore happens only after the chunk before it was taken, and the mark of the last read is that chunk's.
-pub(crate) struct Link {
-    sender: http1::SendRequest<Full<Bytes>>,
-    driver: Pin<Box<Driver>>,
-    closed: bool,
-    marks: SharedMarks,
-}
-
-impl Link {
-    pub(crate) fn marks(&self) -> &SharedMarks {
-        &self.marks
-    }
-
-    /// Begins a request; marks before it are forgotten.
-    pub(crate) fn send(&mut self, request: Request<Full<Bytes>>, clock: Clock) -> ResponseFuture {
-        *self.marks.lock() = Marks::begin(clock);
-        Box::pin(self.sender.send_request(request))
-    }
-
-    /// Lets the connection read and write. Errors reach the request that they concern.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.closed {
-            self.closed = self.driver.as_mut().poll(cx).is_ready();
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        !self.closed && self.sender.is_ready()
-    }
-}
-
-impl std::fmt::Debug for Link {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("closed", &self.closed).field("marks", &self.marks).finish_non_exhaustive()
-    }
-}
+use crate::failure::{failure, no_connection, root_cause};
+use crate::socket::Socket;
+use crate::transport::Transport;
 
 /// Opens connections to one server.
 pub(crate) struct Dialer {
@@ -70,19 +23,23 @@ pub(crate) struct Dialer {
     addresses: Vec<SocketAddr>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
+    kernel_stamps: bool,
 }
 
 impl Dialer {
+    /// Kernel stamps are for plain connections: under TLS a read of the socket is no read of the answer.
     pub(crate) fn new(
         addresses: Vec<SocketAddr>,
         tls: Option<(TlsConnector, ServerName<'static>)>,
         timeout: Duration,
+        kernel_stamps: bool,
     ) -> Self {
-        Self { addresses, tls, timeout }
+        let kernel_stamps = kernel_stamps && tls.is_none();
+        Self { addresses, tls, timeout, kernel_stamps }
     }
 
     /// Opens a connection and says when it stood.
-    pub(crate) async fn open(&self, clock: Clock) -> Result<(Link, Stamp), RequestFailure> {
+    pub(crate) async fn open(&self, clock: Clock) -> Result<(Transport, Stamp), RequestFailure> {
         match tokio::time::timeout(self.timeout, self.open_patiently(clock)).await {
             Ok(opened) => opened,
             Err(_) => {
@@ -92,27 +49,25 @@ impl Dialer {
         }
     }
 
-    async fn open_patiently(&self, clock: Clock) -> Result<(Link, Stamp), RequestFailure> {
-        let no_connection = |error: std::io::Error| failure(FailureClass::Connect, error.to_string());
-        let socket = TcpStream::connect(&*self.addresses).await.map_err(no_connection)?;
-        socket.set_nodelay(true).map_err(no_connection)?;
-        let marks = SharedMarks::new(clock);
-        let socket = Stamped::new(socket, marks.clone());
+    async fn open_patiently(&self, clock: Clock) -> Result<(Transport, Stamp), RequestFailure> {
+        let socket = self.open_socket(clock).await.map_err(|error| no_connection(&error))?;
         let transport = match &self.tls {
             None => Transport::Plain(socket),
             Some((connector, name)) => match connector.connect(name.clone(), socket).await {
-                Ok(socket) => Transport::Tls(Box::new(socket)),
+                Ok(stream) => Transport::Tls(Box::new(stream)),
                 Err(error) => {
                     let message = format!("the TLS handshake failed: {}", root_cause(&error));
                     return Err(failure(FailureClass::Tls, message));
                 }
             },
         };
-        let stood = clock.now();
-        let (sender, driver) = http1::handshake(TokioIo::new(transport))
-            .await
-            .map_err(|error| failure(FailureClass::Connect, root_cause(&error)))?;
-        Ok((Link { sender, driver: Box::pin(driver), closed: false, marks }, stood))
+        Ok((transport, clock.now()))
+    }
+
+    async fn open_socket(&self, clock: Clock) -> io::Result<Socket> {
+        let socket = TcpStream::connect(&*self.addresses).await?;
+        socket.set_nodelay(true)?;
+        Ok(Socket::new(socket, clock, self.kernel_stamps))
     }
 }
 
@@ -126,7 +81,7 @@ pub(crate) struct Pool {
 }
 
 struct Kept {
-    link: Link,
+    transport: Transport,
     since: Stamp,
 }
 
@@ -136,26 +91,18 @@ impl Pool {
     }
 
     /// Takes a kept connection that is neither too old nor closed by the server, as far as can be seen.
-    pub(crate) fn take(&self, cx: &mut Context<'_>) -> Option<Link> {
+    pub(crate) fn take(&self, cx: &mut Context<'_>) -> Option<Transport> {
         loop {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            if self.clock.now() - kept.since > self.age_limit {
-                continue;
-            }
-            // A closed half shows as the end of the driver.
-            kept.link.drive(cx);
-            if kept.link.is_ready() {
-                return Some(kept.link);
+            if self.clock.now() - kept.since <= self.age_limit && !kept.transport.is_spent(cx) {
+                return Some(kept.transport);
             }
         }
     }
 
-    /// Keeps a connection whose answer was read to its end, if the server keeps it too.
-    pub(crate) fn put(&self, link: Link) {
-        if !link.is_ready() {
-            return;
-        }
-        let kept = Kept { link, since: self.clock.now() };
+    /// Keeps a connection whose answer was read to its end.
+    pub(crate) fn put(&self, transport: Transport) {
+        let kept = Kept { transport, since: self.clock.now() };
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() < self.limit {
             all.push(kept);

@@ -3,11 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::stream;
-use hyper::HeaderMap;
-use hyper::Method;
-use hyper::header::SERVER;
 use serde_json::Value;
 use weighbridge_engine::{
     BoxFuture, Capabilities, Engine, EngineError, EngineEvent, EventKind, EventStream, GenerateRequest, RequestFailure,
@@ -21,7 +17,6 @@ use crate::base_url::BaseUrl;
 use crate::client::{Client, ConnectionCounts};
 use crate::dialect::Writer;
 use crate::error::HttpError;
-use crate::failure::header;
 use crate::generation;
 use crate::models::{choose_model, list_models};
 use crate::options::{Delivery, HttpOptions};
@@ -58,7 +53,7 @@ impl HttpEngine {
         let listing = listing.map_err(|failure| HttpError::unreachable(&client.base().to_string(), failure))?;
         let url = client.base().to_string();
         let model = choose_model(&listing, endpoint.model.as_deref(), endpoint.preset, traits.models, &url)?;
-        let (scripted, version) = identify(&client, &traits, &listing.headers).await;
+        let (scripted, version) = identify(&client, &traits, &listing.server).await;
         let description = EngineDescription {
             engine: "http".to_owned(),
             engine_version: version,
@@ -104,14 +99,14 @@ impl Engine for HttpEngine {
             score: self.traits.score,
             token_prompts: self.traits.token_prompts,
             ignore_eos: self.traits.ignore_eos != IgnoreEos::No,
-            exact_tokens: self.traits.continuous_usage || self.delivery == Delivery::Whole,
+            exact_tokens: self.writer.reports_counts() || self.delivery == Delivery::Whole,
             in_process: false,
         }
     }
 
     fn generate(&self, request: GenerateRequest) -> EventStream {
         match self.writer.write(&request) {
-            Ok(call) => generation::events(Arc::clone(&self.client), call, self.delivery, request.clock),
+            Ok(call) => generation::events(Arc::clone(&self.client), &call, self.delivery, request.clock),
             Err(error) => {
                 let message = format!("{error}: {}", error.hint());
                 let refusal = RequestFailure { class: FailureClass::ClientError, message, retry_after: None };
@@ -147,15 +142,14 @@ fn reference(endpoint: &EndpointRef, model: &str, url: &str) -> String {
 }
 
 /// Whether the server is a scripted one, and its version: from its version page where it has one, else its header.
-async fn identify(client: &Client, traits: &Traits, headers: &HeaderMap) -> (bool, Option<String>) {
-    let server = header(headers, SERVER);
+async fn identify(client: &Client, traits: &Traits, server: &str) -> (bool, Option<String>) {
     let scripted = server.starts_with(SERVER_NAME);
     let from_header = (!server.is_empty()).then(|| server.to_owned());
     let Some(place) = traits.version_at else { return (scripted, from_header) };
     let root = client.base().clone().without("/v1").path;
     // A server without the page is no worse: the version is only a label.
-    let answer = client.fetch(Method::GET, &format!("{root}{}", place.path), Bytes::new()).await;
-    let page = answer.and_then(|answer| client.json::<Value>(&answer)).unwrap_or_default();
+    let answer = client.fetch("GET", &format!("{root}{}", place.path), b"").await;
+    let page = answer.and_then(|answer| client.json::<Value>(answer)).unwrap_or_default();
     let version = page.get(place.key).and_then(Value::as_str).map(str::to_owned);
     (scripted, version.or(from_header))
 }

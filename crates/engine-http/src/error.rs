@@ -23,6 +23,14 @@ pub enum HttpError {
     /// The key holds characters that no header can carry.
     #[error("send the key: it holds characters that a header cannot carry")]
     KeyUnusable,
+    /// A header field cannot be sent.
+    #[error("send the header `{name}`: {problem}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// The file of certificate authorities cannot be used.
     #[error("trust the certificates of `{file}`: {problem}")]
     Certificates {
@@ -73,6 +81,7 @@ impl HttpError {
             Self::Url { .. } => "write a base URL such as `http://127.0.0.1:8000/v1`; keys come from the environment",
             Self::KeyInClear { .. } => "use https, or allow keys over plain HTTP if the network is yours alone",
             Self::KeyUnusable => "check the environment variable that holds the key",
+            Self::Header { .. } => "write a header as `name: value`, in plain characters and on one line",
             Self::Certificates { .. } => "give a PEM file with at least one certificate",
             Self::Unreachable { class, .. } => match class {
                 FailureClass::Connect | FailureClass::Timeout => {

@@ -1,140 +1,138 @@
-//! One request and its answer on one connection, step by step.
+//! One request and its answer on one connection.
 
-use std::pin::Pin;
+use std::cell::Cell;
+use std::io;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::{Body, Incoming};
-use hyper::http::response::Parts;
-use hyper::{Request, Response};
+use tokio::sync::OwnedSemaphorePermit;
 use weighbridge_types::time::{Clock, Stamp};
 
-use crate::connection::Link;
+use crate::http1::{BadAnswer, Decoder, Piece};
+use crate::socket::Marks;
+use crate::transport::Transport;
 
-/// The head of an answer, to come.
-pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+/// Bytes that are read at once. A stream at full speed fills it; more gains nothing.
+const READ_SIZE: usize = 64 << 10;
+
+thread_local! {
+    /// The buffer of reads. What is read is taken in at once, so that one per thread is enough and always warm.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A request under way.
 pub(crate) struct Exchange {
-    link: Link,
-    stage: Stage,
-    /// Whether the first write was told.
-    write_told: bool,
+    transport: Transport,
+    request: Bytes,
+    /// Bytes of the request that were handed over.
+    written: usize,
+    is_flushed: bool,
+    decoder: Decoder,
+    /// Whether there is more than the answer.
+    is_overlong: bool,
+    /// The place among the connections, given back with the connection.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
-enum Stage {
-    Head(ResponseFuture),
-    Body(Incoming),
-    Over,
-}
-
-/// What happened next.
-pub(crate) enum Step {
-    /// The first byte went out.
-    Writing(Stamp),
-    /// The head of the answer came.
-    Head {
-        /// When.
-        at: Stamp,
-        /// When the last byte of the request had gone out.
-        sent: Option<Stamp>,
-        /// Status and headers.
-        parts: Box<Parts>,
-    },
-    /// A part of the body came.
-    Data {
-        /// When its last byte was read.
-        at: Stamp,
-        /// The part.
-        bytes: Bytes,
-    },
-    /// The body ended.
-    End(Stamp),
-    /// The connection failed.
-    Broken {
-        /// When that was seen.
-        at: Stamp,
-        /// How.
-        error: hyper::Error,
-    },
+/// How a connection broke.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error(transparent)]
+    Bad(#[from] BadAnswer),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it ended too early")]
+    Closed,
 }
 
 impl Exchange {
-    pub(crate) fn begin(mut link: Link, request: Request<Full<Bytes>>, clock: Clock) -> Self {
-        let stage = Stage::Head(link.send(request, clock));
-        Self { link, stage, write_told: false }
+    pub(crate) fn begin(
+        mut transport: Transport,
+        request: Bytes,
+        clock: Clock,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        transport.begin(clock);
+        let decoder = Decoder::default();
+        Self { transport, request, written: 0, is_flushed: false, decoder, is_overlong: false, permit }
+    }
+
+    pub(crate) fn marks(&self) -> &Marks {
+        self.transport.marks()
     }
 
     /// Whether a byte of the answer came.
     pub(crate) fn is_answered(&self) -> bool {
-        self.link.marks().lock().last_read.is_some()
+        self.marks().last_read.is_some()
+    }
+
+    /// When the last byte of the request went out; `None` until it has.
+    pub(crate) fn sent(&self) -> Option<Stamp> {
+        self.marks().last_write.filter(|_| self.is_flushed)
     }
 
     /// When the last sign of life was: bytes read, or else written.
     pub(crate) fn last_activity(&self) -> Option<Stamp> {
-        let marks = *self.link.marks().lock();
-        marks.last_read.or(marks.last_write)
+        self.marks().last_read.or(self.marks().last_write)
     }
 
-    /// The connection, after the end of the body.
-    pub(crate) fn into_link(self) -> Option<Link> {
-        matches!(self.stage, Stage::Over).then_some(self.link)
+    /// The connection and its place, if another request can follow on it.
+    pub(crate) fn into_reusable(self) -> Option<(Transport, Option<OwnedSemaphorePermit>)> {
+        let reusable = self.decoder.is_reusable() && self.is_flushed && !self.is_overlong;
+        reusable.then_some((self.transport, self.permit))
     }
 
-    /// Waits for the next step. Not to be polled after [`Step::End`] or [`Step::Broken`].
-    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        // Twice: only a poll of the body makes hyper read it.
-        for _ in 0..2 {
-            self.link.drive(cx);
-            let marks = *self.link.marks().lock();
-            if let Some(at) = marks.first_write.filter(|_| !self.write_told) {
-                self.write_told = true;
-                return Poll::Ready(Step::Writing(at));
+    /// Makes one read and hands its pieces on, [`Piece::End`] last. The end of the connection is the end of a body
+    /// that has no other. Pieces share the stamp of their read.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut on_piece: impl FnMut(Stamp, Piece<'_>),
+    ) -> Poll<Result<(), Broken>> {
+        let mut buffer = BUFFER.take();
+        buffer.resize(READ_SIZE, 0);
+        let polled = self.transport.poll_receive(cx, &mut buffer).map(|read| match read? {
+            0 if self.decoder.close() => {
+                on_piece(self.end_of_connection(), Piece::End);
+                Ok(())
             }
-            let polled = match &mut self.stage {
-                Stage::Head(response) => response.as_mut().poll(cx).map(|response| match response {
-                    Ok(response) => {
-                        let (parts, body) = response.into_parts();
-                        self.stage = Stage::Body(body);
-                        let at = marks.last_read.unwrap_or_else(|| marks.now());
-                        Step::Head { at, sent: marks.last_write, parts: Box::new(parts) }
-                    }
-                    Err(error) => Step::Broken { at: marks.now(), error },
-                }),
-                Stage::Body(body) => poll_data(body, cx).map(|data| {
-                    let at = marks.last_read.unwrap_or_else(|| marks.now());
-                    match data {
-                        Some(Ok(bytes)) => Step::Data { at, bytes },
-                        Some(Err(error)) => Step::Broken { at: marks.closed.unwrap_or_else(|| marks.now()), error },
-                        None => {
-                            self.stage = Stage::Over;
-                            // One more turn lets the connection become ready for the next request.
-                            self.link.drive(cx);
-                            Step::End(marks.closed.map_or(at, |closed| closed.max(at)))
-                        }
-                    }
-                }),
-                Stage::Over => Poll::Pending,
-            };
-            if polled.is_ready() {
-                return polled;
+            0 => Err(Broken::Closed),
+            bytes => self.decode(&buffer[..bytes], on_piece),
+        });
+        BUFFER.set(buffer);
+        polled
+    }
+
+    fn decode(&mut self, mut input: &[u8], mut on_piece: impl FnMut(Stamp, Piece<'_>)) -> Result<(), Broken> {
+        let at = self.marks().last_read.unwrap_or_default();
+        loop {
+            match self.decoder.next(&mut input)? {
+                Piece::Nothing => {
+                    self.is_overlong |= !input.is_empty();
+                    return Ok(());
+                }
+                piece => on_piece(at, piece),
             }
         }
-        Poll::Pending
     }
-}
 
-/// The next data of a body; trailers are passed over.
-fn poll_data(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
-    loop {
-        return match std::task::ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            None => Poll::Ready(None),
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(bytes) => Poll::Ready(Some(Ok(bytes))),
-                Err(_) => continue,
-            },
-        };
+    fn end_of_connection(&self) -> Stamp {
+        let Marks { closed, last_read, .. } = self.marks();
+        (*closed).max(*last_read).unwrap_or_default()
+    }
+
+    /// Writes until the socket takes no more. A failure is left to the read that follows: the server may have
+    /// answered before it closed, and then the answer says more.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) {
+        if self.is_flushed {
+            return;
+        }
+        while self.written < self.request.len() {
+            match self.transport.poll_send(cx, &self.request[self.written..]) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => self.written += bytes,
+                Poll::Ready(Ok(_) | Err(_)) | Poll::Pending => return,
+            }
+        }
+        self.is_flushed = matches!(self.transport.poll_flush(cx), Poll::Ready(Ok(())));
     }
 }

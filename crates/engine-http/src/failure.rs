@@ -1,16 +1,17 @@
 //! What servers say when they refuse, as failures of a request.
 
 use std::error::Error;
+use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
-use hyper::HeaderMap;
-use hyper::header::{CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 use weighbridge_engine::RequestFailure;
 use weighbridge_types::request::FailureClass;
 use weighbridge_types::time::WallTime;
 
-use crate::secret::Secret;
+use crate::exchange::Broken;
+use crate::http1::{BadAnswer, Head};
+use crate::secret::{Secret, redact_all};
 
 /// Characters of a message at most, and so of a server's text in it.
 const MESSAGE: usize = 200;
@@ -32,17 +33,17 @@ pub(crate) fn server_error(text: &str) -> RequestFailure {
     failure(FailureClass::ServerError, format!("the server reports an error: {}", excerpt(&complaint(text), QUOTED)))
 }
 
-/// The failure as it may be shown: without the key, and short.
-pub(crate) fn shown(failure: RequestFailure, key: Option<&Secret>) -> RequestFailure {
-    let message = key.map_or_else(|| failure.message.clone(), |key| key.redact(&failure.message));
-    RequestFailure { message: excerpt(&message, MESSAGE), ..failure }
+/// The failure as it may be shown: without secrets, and short.
+pub(crate) fn shown(failure: RequestFailure, secrets: &[Secret]) -> RequestFailure {
+    RequestFailure { message: excerpt(&redact_all(secrets, &failure.message), MESSAGE), ..failure }
 }
 
 /// The failure that a status of 300 or more stands for.
-pub(crate) fn refused(status: u16, headers: &HeaderMap, body: &str) -> RequestFailure {
+pub(crate) fn refused(head: &Head, body: &str) -> RequestFailure {
+    let status = head.status;
     let class = match status {
         300..400 => {
-            let target = excerpt(header(headers, LOCATION), QUOTED);
+            let target = excerpt(head.field("location"), QUOTED);
             let message = format!("HTTP {status} to `{target}`: redirects are not followed");
             return failure(FailureClass::Malformed, message);
         }
@@ -52,28 +53,61 @@ pub(crate) fn refused(status: u16, headers: &HeaderMap, body: &str) -> RequestFa
     };
     let said = excerpt(&complaint(body), QUOTED);
     let message = if said.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {said}") };
-    RequestFailure {
-        retry_after: retry_after(header(headers, RETRY_AFTER), WallTime::now()),
-        ..failure(class, message)
-    }
+    RequestFailure { retry_after: retry_after(head.field("retry-after"), WallTime::now()), ..failure(class, message) }
 }
 
 /// The failure of an answer with a good status whose body is of another kind.
-pub(crate) fn wrong_kind(headers: &HeaderMap, wanted: &str, body: &str) -> RequestFailure {
-    let kind = header(headers, CONTENT_TYPE);
+pub(crate) fn wrong_kind(head: &Head, wanted: &str, body: &str) -> RequestFailure {
+    let kind = head.field("content-type");
     let kind = if kind.is_empty() { "no content type" } else { kind };
     let begins = excerpt(body, QUOTED_BEGINNING);
     failure(FailureClass::Malformed, format!("the answer is `{kind}` and not {wanted}; it begins `{begins}`"))
 }
 
 /// The failure of a connection in use. `answered` tells whether a byte of the answer had come.
-pub(crate) fn broken(error: &hyper::Error, answered: bool) -> RequestFailure {
-    if error.is_parse() {
-        return failure(FailureClass::Malformed, format!("the answer is no HTTP: {}", root_cause(error)));
+pub(crate) fn broken(error: &Broken, answered: bool) -> RequestFailure {
+    match error {
+        Broken::Bad(bad @ (BadAnswer::Head(_) | BadAnswer::LargeHead)) => {
+            failure(FailureClass::Malformed, format!("the answer is no HTTP: {bad}"))
+        }
+        Broken::Bad(bad) => failure(FailureClass::Malformed, format!("the answer is not sound HTTP: {bad}")),
+        Broken::Io(_) | Broken::Closed => {
+            let place = if answered { "within the answer" } else { "before an answer" };
+            failure(FailureClass::Truncated, format!("the server closed the connection {place} ({error})"))
+        }
     }
-    let place = if answered { "within the answer" } else { "before an answer" };
-    let cause = root_cause(error);
-    failure(FailureClass::Truncated, format!("the server closed the connection {place} ({cause})"))
+}
+
+/// The failure of a connection that could not be opened.
+pub(crate) fn no_connection(error: &io::Error) -> RequestFailure {
+    match open_files_used_up(error) {
+        Some(whose) => {
+            let message = format!("{error}: {whose}; allow more with `ulimit -n`, or use fewer connections");
+            failure(FailureClass::Connect, message)
+        }
+        None => failure(FailureClass::Connect, error.to_string()),
+    }
+}
+
+/// Whose limit of open files was reached, if that is what the error says.
+#[cfg(unix)]
+fn open_files_used_up(error: &io::Error) -> Option<String> {
+    use nix::errno::Errno;
+    use nix::sys::resource::{Resource, getrlimit};
+
+    match Errno::from_raw(error.raw_os_error()?) {
+        Errno::EMFILE => Some(match getrlimit(Resource::RLIMIT_NOFILE) {
+            Ok((limit, _)) => format!("this process may have {limit} files open, connections among them"),
+            Err(_) => "this process may have no more files open, connections among them".to_owned(),
+        }),
+        Errno::ENFILE => Some("the whole system may have no more files open".to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(not(unix))]
+fn open_files_used_up(_error: &io::Error) -> Option<String> {
+    None
 }
 
 /// The innermost error, which says most.
@@ -83,11 +117,6 @@ pub(crate) fn root_cause(error: &dyn Error) -> String {
         cause = inner;
     }
     cause.to_string()
-}
-
-/// A header as text; empty when it is missing or no text.
-pub(crate) fn header(headers: &HeaderMap, name: HeaderName) -> &str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The beginning of a text on one line, cut at a character.
@@ -142,9 +171,27 @@ mod tests {
         check("", None);
     }
 
+    fn head(status: u16) -> Head {
+        let answer = format!("HTTP/1.1 {status} x\r\n\r\n");
+        match crate::http1::Decoder::default().next(&mut answer.as_bytes()) {
+            Ok(crate::http1::Piece::Head(head)) => head,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn used_up_files_are_named_with_the_remedy() {
+        let said = no_connection(&io::Error::from(nix::errno::Errno::EMFILE));
+        assert_eq!(said.class, FailureClass::Connect);
+        assert!(said.message.contains("files open") && said.message.contains("`ulimit -n`"), "{}", said.message);
+        let other = no_connection(&io::Error::from(nix::errno::Errno::ECONNREFUSED)).message;
+        assert!(!other.contains("ulimit"), "{other}");
+    }
+
     #[test]
     fn the_status_decides_the_class() {
-        let check = |status, class| assert_eq!(refused(status, &HeaderMap::new(), "").class, class, "{status}");
+        let check = |status, class| assert_eq!(refused(&head(status), "").class, class, "{status}");
         check(302, FailureClass::Malformed);
         check(400, FailureClass::ClientError);
         check(404, FailureClass::ClientError);

@@ -1,15 +1,12 @@
 //! Which models a server has.
 
-use bytes::Bytes;
-use hyper::header::CONTENT_TYPE;
-use hyper::{HeaderMap, Method};
 use serde_json::Value;
 use weighbridge_engine::RequestFailure;
 use weighbridge_types::model_ref::Preset;
 
 use crate::client::Client;
 use crate::error::HttpError;
-use crate::failure::{header, wrong_kind};
+use crate::failure::wrong_kind;
 use crate::preset::{Dialect, ModelList};
 
 /// A model that a server lists.
@@ -23,7 +20,8 @@ pub(crate) struct ListedModel {
 pub(crate) struct Listing {
     /// `None` where the server says that it has no list.
     models: Option<Vec<ListedModel>>,
-    pub(crate) headers: HeaderMap,
+    /// What the server calls itself; empty where it does not say.
+    pub(crate) server: String,
 }
 
 pub(crate) async fn list_models(client: &Client, dialect: Dialect) -> Result<Listing, RequestFailure> {
@@ -33,16 +31,17 @@ pub(crate) async fn list_models(client: &Client, dialect: Dialect) -> Result<Lis
         Dialect::Anthropic => format!("{base}/models?limit=1000"),
         Dialect::Ollama => format!("{base}/api/tags"),
     };
-    let answer = client.fetch(Method::GET, &path, Bytes::new()).await?;
-    let headers = answer.parts.headers.clone();
-    let is_json = header(&headers, CONTENT_TYPE).contains("json");
-    if is_json && matches!(answer.parts.status.as_u16(), 404 | 405 | 501) {
-        return Ok(Listing { models: None, headers });
+    let answer = client.fetch("GET", &path, b"").await?;
+    let server = answer.head.field("server").to_owned();
+    let is_json = answer.head.field("content-type").contains("json");
+    if is_json && matches!(answer.head.status, 404 | 405 | 501) {
+        return Ok(Listing { models: None, server });
     }
-    let page: Value = client.json(&answer)?;
+    let (head, text) = (answer.head.clone(), client.text(&answer.body));
+    let page: Value = client.json(answer)?;
     match models_in(&page) {
-        Some(models) => Ok(Listing { models: Some(models), headers }),
-        None => Err(client.shown(wrong_kind(&headers, "a list of models", &client.text(&answer.body)))),
+        Some(models) => Ok(Listing { models: Some(models), server }),
+        None => Err(client.shown(wrong_kind(&head, "a list of models", &text))),
     }
 }
 
@@ -94,7 +93,7 @@ mod tests {
     fn choose(names: Option<&[&str]>, named: Option<&str>, preset: Preset) -> Result<String, String> {
         let model = |name: &&str| ListedModel { name: (*name).to_owned(), context_length: None };
         let models = names.map(|names| names.iter().map(model).collect());
-        let listing = Listing { models, headers: HeaderMap::new() };
+        let listing = Listing { models, server: String::new() };
         let list = crate::preset::traits(preset).models;
         choose_model(&listing, named, preset, list, "http://h")
             .map(|model| model.name)

@@ -32,10 +32,35 @@ pub struct HttpOptions {
     pub delivery: Delivery,
     /// How a text prompt is sent; `None` takes the preset's way.
     pub text_prompts: Option<TextPrompts>,
+    /// Header fields that are sent with every request; one of ours of the same name gives way. Values do not print,
+    /// and those of fields whose names say so (such as `x-api-key`) are treated as keys.
+    pub headers: Vec<(String, Secret)>,
     /// Fields that are put into every request body, over those that the engine wrote.
     pub extra_body: Map<String, Value>,
     /// Largest event of a stream, and largest answer that is not a stream, bytes. 16 MiB.
     pub largest_event: usize,
+    /// Largest body of a stream, bytes. 1 GiB: a million tokens with log-probabilities fit.
+    pub largest_answer: u64,
+    /// Connections at most; further requests wait until one is free. `None` opens as many as there are requests.
+    pub max_connections: Option<usize>,
+    /// Whether connections are used again; else each request opens one and asks the server to close it.
+    pub reuse_connections: bool,
+    /// Whether the kernel stamps the arrival of bytes, where it can: on Linux, without TLS.
+    pub kernel_stamps: bool,
+    /// What a stream is asked to report on token counts.
+    pub stream_usage: StreamUsage,
+}
+
+/// What a stream is asked to report on token counts. Dialects other than OpenAI's report without being asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// With each chunk where the preset's servers can, else at the end.
+    #[default]
+    Preset,
+    /// At the end.
+    AtEnd,
+    /// Nothing: for servers that refuse `stream_options`.
+    Unasked,
 }
 
 /// How answers are delivered.
@@ -70,8 +95,14 @@ impl Default for HttpOptions {
             idle_connections: 1024,
             delivery: Delivery::Stream,
             text_prompts: None,
+            headers: Vec::new(),
             extra_body: Map::new(),
             largest_event: 16 << 20,
+            largest_answer: 1 << 30,
+            max_connections: None,
+            reuse_connections: true,
+            kernel_stamps: true,
+            stream_usage: StreamUsage::Preset,
         }
     }
 }

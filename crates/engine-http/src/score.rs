@@ -4,7 +4,6 @@
 //! first place where the two token lists differ, so that tokens which the border between them changes count as the
 //! continuation's. One token is generated besides, for servers that refuse to generate none, and dropped.
 
-use hyper::Method;
 use serde::Deserialize;
 use serde_json::json;
 use weighbridge_engine::{EngineError, RequestFailure, ScoreRequest, ScoredContinuation};
@@ -63,8 +62,8 @@ async fn echo(client: &Client, model: &str, text: &str) -> Result<Vec<Scored>, E
         "return_tokens_as_token_ids": true});
     let path = format!("{}/completions", client.base().path);
     let failed = |failure: RequestFailure| EngineError::Failed { problem: failure.message };
-    let answer = client.fetch(Method::POST, &path, body.to_string().into()).await.map_err(failed)?;
-    let completion = client.json(&answer).map_err(failed)?;
+    let answer = client.fetch("POST", &path, body.to_string().as_bytes()).await.map_err(failed)?;
+    let completion = client.json(answer).map_err(failed)?;
     scored_tokens(completion).ok_or_else(|| EngineError::Failed {
         problem: "the server did not return the prompt's tokens with their ids and log-probabilities".to_owned(),
     })

@@ -32,6 +32,11 @@ impl Secret {
     }
 }
 
+/// The text with all secrets taken out.
+pub(crate) fn redact_all(secrets: &[Secret], text: &str) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(REDACTED)

@@ -38,12 +38,110 @@ pub struct Script {
 /// A planned failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The class it is reported as.
-    pub class: FailureClass,
+    /// What goes wrong.
+    pub kind: FaultKind,
     /// Every how many requests; 1 fails them all.
     pub every: u64,
+    /// Only among so many requests at the start; `None` goes on for ever.
+    pub first: Option<u64>,
     /// After how many frames.
     pub after_frames: u32,
+}
+
+impl Fault {
+    /// A fault of every request.
+    #[must_use]
+    pub const fn always(kind: FaultKind, after_frames: u32) -> Self {
+        Self { kind, every: 1, first: None, after_frames }
+    }
+
+    /// Whether it strikes the request of this number, from 1.
+    #[must_use]
+    pub fn strikes(&self, number: u64) -> bool {
+        number.is_multiple_of(self.every) && self.first.is_none_or(|first| number <= first)
+    }
+}
+
+/// What goes wrong. The scripted engine reports its class; the scripted server plays it on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Status 500, or an error event within a stream.
+    Error,
+    /// Status 429 with `Retry-After`.
+    RateLimit,
+    /// Status 400.
+    BadRequest,
+    /// Status 401.
+    Unauthorized,
+    /// Status 404, for the model.
+    NoModel,
+    /// Status 307 to another place.
+    Redirect,
+    /// A web page with status 200.
+    WebPage,
+    /// A frame whose JSON is cut short.
+    TruncatedJson,
+    /// A frame that is no UTF-8.
+    NotText,
+    /// A frame of ten million characters. A client may take it or refuse it.
+    LargeFrame,
+    /// The connection is closed in the middle.
+    Cut,
+    /// The connection is reset in the middle.
+    Reset,
+    /// The body ends before the length that its head names.
+    WrongLength,
+    /// The connection is closed without an answer.
+    NoAnswer,
+    /// The server says no more and keeps the connection open.
+    Stall,
+    /// Frames come without an end, whatever was asked for.
+    Endless,
+    /// A success without a token.
+    Empty,
+}
+
+impl FaultKind {
+    /// Every kind with its name in a script.
+    pub const NAMES: [(&'static str, Self); 17] = [
+        ("error", Self::Error),
+        ("rate_limit", Self::RateLimit),
+        ("bad_request", Self::BadRequest),
+        ("unauthorized", Self::Unauthorized),
+        ("no_model", Self::NoModel),
+        ("redirect", Self::Redirect),
+        ("web_page", Self::WebPage),
+        ("truncated_json", Self::TruncatedJson),
+        ("not_text", Self::NotText),
+        ("large_frame", Self::LargeFrame),
+        ("cut", Self::Cut),
+        ("reset", Self::Reset),
+        ("wrong_length", Self::WrongLength),
+        ("no_answer", Self::NoAnswer),
+        ("stall", Self::Stall),
+        ("endless", Self::Endless),
+        ("empty", Self::Empty),
+    ];
+
+    /// The class that a client should report.
+    #[must_use]
+    pub const fn class(self) -> FailureClass {
+        match self {
+            Self::Error => FailureClass::ServerError,
+            Self::RateLimit => FailureClass::RateLimited,
+            Self::BadRequest | Self::Unauthorized | Self::NoModel => FailureClass::ClientError,
+            Self::Redirect | Self::WebPage | Self::TruncatedJson | Self::NotText | Self::LargeFrame => {
+                FailureClass::Malformed
+            }
+            Self::Cut | Self::Reset | Self::WrongLength | Self::NoAnswer => FailureClass::Truncated,
+            Self::Stall | Self::Endless => FailureClass::Timeout,
+            Self::Empty => FailureClass::Empty,
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, kind)| kind)
+    }
 }
 
 impl Default for Script {
@@ -71,7 +169,10 @@ impl ScriptError {
     /// What to write instead.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,fail_every=10,fail_after=3`, each part optional"
+        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,fail=error,fail_every=10,fail_first=100,\
+         fail_after=3`, each part optional; what can fail: error, rate_limit, bad_request, unauthorized, no_model, \
+         redirect, web_page, truncated_json, not_text, large_frame, cut, reset, wrong_length, no_answer, stall, \
+         endless, empty"
     }
 }
 
@@ -80,7 +181,7 @@ impl FromStr for Script {
 
     fn from_str(text: &str) -> Result<Self, ScriptError> {
         let mut script = Self::default();
-        let (mut every, mut after_frames) = (0, 0);
+        let (mut kind, mut every, mut first, mut after_frames) = (None, None, None, 0);
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let wrong = |problem: String| ScriptError { part: part.to_owned(), problem };
             let (key, value) = part.split_once('=').ok_or_else(|| wrong("a part is `key=value`".to_owned()))?;
@@ -95,13 +196,19 @@ impl FromStr for Script {
                 "bundle" => script.bundle = count(1)?,
                 "reasoning" => script.reasoning = count(0)?,
                 "tokens" => script.tokens = Some(count(1)?),
-                "fail_every" => every = u64::from(count(1)?),
+                "fail" => {
+                    let named = FaultKind::named(value);
+                    kind = Some(named.ok_or_else(|| wrong(format!("`{value}` is nothing that can fail")))?);
+                }
+                "fail_every" => every = Some(u64::from(count(1)?)),
+                "fail_first" => first = Some(u64::from(count(1)?)),
                 "fail_after" => after_frames = count(0)?,
                 _ => return Err(wrong(format!("there is no key `{key}`"))),
             }
         }
-        if every > 0 {
-            script.fault = Some(Fault { class: FailureClass::ServerError, every, after_frames });
+        if kind.is_some() || every.is_some() || first.is_some() {
+            let kind = kind.unwrap_or(FaultKind::Error);
+            script.fault = Some(Fault { kind, every: every.unwrap_or(1), first, after_frames });
         }
         Ok(script)
     }
@@ -139,7 +246,7 @@ impl Engine for ScriptedEngine {
 
     fn generate(&self, request: GenerateRequest) -> EventStream {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let fault = self.script.fault.filter(|fault| number.is_multiple_of(fault.every));
+        let fault = self.script.fault.filter(|fault| fault.strikes(number));
         let play = Play {
             total: self.script.tokens.unwrap_or(request.max_tokens).min(request.max_tokens),
             start: request.clock.now(),
@@ -194,7 +301,7 @@ impl Play {
         if let Some(fault) = self.fault.filter(|fault| self.frames >= fault.after_frames) {
             self.stage = Stage::Over;
             let message = format!("scripted fault after {} frames", self.frames);
-            return EventKind::Failed(RequestFailure { class: fault.class, message, retry_after: None });
+            return EventKind::Failed(RequestFailure { class: fault.kind.class(), message, retry_after: None });
         }
         if self.sent >= self.total {
             self.stage = Stage::Finish;
@@ -310,6 +417,27 @@ mod tests {
     }
 
     #[test]
+    fn faults_are_read() {
+        let check = |text: &str, expected: Fault| assert_eq!(text.parse::<Script>().unwrap().fault, Some(expected));
+        let error = Fault::always(FaultKind::Error, 0);
+        check("fail_every=10", Fault { every: 10, ..error });
+        check("fail=rate_limit,fail_first=3", Fault { kind: FaultKind::RateLimit, first: Some(3), ..error });
+        for (name, kind) in FaultKind::NAMES {
+            check(&format!("fail={name},fail_after=2"), Fault::always(kind, 2));
+        }
+        assert_eq!("fail_after=2".parse::<Script>().unwrap().fault, None);
+    }
+
+    #[test]
+    fn a_storm_of_faults_ends() {
+        let struck = |fault: Fault| (1..=6).filter(|&number| fault.strikes(number)).collect::<Vec<_>>();
+        let fault = Fault { every: 2, first: Some(4), ..Fault::always(FaultKind::Cut, 0) };
+        assert_eq!(struck(fault), [2, 4]);
+        assert_eq!(struck(Fault { every: 1, ..fault }), [1, 2, 3, 4]);
+        assert_eq!(struck(Fault { first: None, ..fault }), [2, 4, 6]);
+    }
+
+    #[test]
     fn a_wrong_script_names_the_part() {
         let check = |text: &str, part: &str| {
             let error = text.parse::<Script>().unwrap_err();
@@ -318,6 +446,7 @@ mod tests {
         check("ttft=fast", "`ttft=fast`");
         check("itl", "`itl`");
         check("bundle=0", "`bundle=0`");
+        check("fail=sometimes", "`sometimes`");
         check("speed=9", "`speed`");
     }
 }

@@ -68,6 +68,15 @@ impl Clock {
         Stamp(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// The time since the origin, and beside it what the wall clock shows, as time since 1970. The kernel stamps what
+    /// it receives on the wall clock; the pair is what brings such a stamp to this clock.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this type is the one place that reads the clocks")]
+    pub fn now_beside_wall(&self) -> (Stamp, Duration) {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (self.now(), wall)
+    }
+
     /// The instant of a stamp, for tokio's timers.
     #[must_use]
     pub fn instant(&self, stamp: Stamp) -> tokio::time::Instant {

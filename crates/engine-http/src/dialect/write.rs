@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use weighbridge_engine::{EngineError, GenerateRequest, Message, Prompt, Role, Sampling};
 
 use super::Api;
-use crate::options::{Delivery, HttpOptions, TextPrompts};
+use crate::options::{Delivery, HttpOptions, StreamUsage, TextPrompts};
 use crate::preset::{Dialect, Field, IgnoreEos, Traits};
 
 /// A request ready to be sent.
@@ -24,6 +24,7 @@ pub(crate) struct Writer {
     model: String,
     delivery: Delivery,
     text_prompts: TextPrompts,
+    stream_usage: StreamUsage,
     /// OpenAI's own server refuses `max_tokens` for its newer models; others may not know the new name.
     limit_field: &'static str,
     extra_body: Map<String, Value>,
@@ -38,6 +39,7 @@ impl Writer {
             model,
             delivery: options.delivery,
             text_prompts: options.text_prompts.unwrap_or(traits.text_prompts),
+            stream_usage: options.stream_usage,
             limit_field: if host == "api.openai.com" { "max_completion_tokens" } else { "max_tokens" },
             extra_body: options.extra_body.clone(),
         }
@@ -138,14 +140,19 @@ impl Writer {
             Some(likeliest) => drop(body.insert("logprobs".to_owned(), json!(likeliest))),
             None => {}
         }
-        if self.delivery == Delivery::Stream {
+        if self.delivery == Delivery::Stream && self.stream_usage != StreamUsage::Unasked {
             let mut options = json!({"include_usage": true});
-            if self.traits.continuous_usage {
+            if self.reports_counts() {
                 options["continuous_usage_stats"] = json!(true);
             }
             body.insert("stream_options".to_owned(), options);
         }
         body
+    }
+
+    /// Whether each chunk of a stream tells the count so far.
+    pub(crate) fn reports_counts(&self) -> bool {
+        self.traits.continuous_usage && self.stream_usage == StreamUsage::Preset
     }
 
     fn anthropic(&self, request: &GenerateRequest) -> Body {

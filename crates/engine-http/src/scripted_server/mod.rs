@@ -4,8 +4,10 @@
 //! writes down when it was asked and when it wrote what. It generates nothing and says so: its `Server` header and
 //! its only model are called scripted.
 //!
-//! Two threads do the work, so that whoever is measured keeps a runtime of their own: one accepts and reads, one
-//! writes at the due times. The writer sleeps until shortly before a time is due and spins the rest, since timers
+//! Two threads do the work, so that whoever is measured keeps a runtime of their own: one accepts and reads, and
+//! writes what is due at once; one writes at the due times. With `ttft=0s,itl=0s` answers are kept ready and go out in
+//! one write, so that the server is never what limits a load. Where the kernel stamps arrivals, time to first token
+//! counts from its stamp of the request. The writer sleeps until shortly before a time is due and spins the rest, since timers
 //! wake too late by tens of microseconds; it therefore costs part of a core while streams are under way.
 //!
 //! ```no_run
@@ -54,19 +56,26 @@ const LOG_PATIENCE: Duration = Duration::from_secs(5);
 /// What the server does.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// The timeline of every answer. Time to first token counts from the moment when the request was read.
+    /// The timeline of every answer. Time to first token counts from the moment when the request came.
     pub script: Script,
     /// What is odd about its streams.
     pub odd: Vec<Odd>,
     /// Clock of the stamps it writes down; a meter that shares it can subtract them from its own.
     pub clock: Clock,
+    /// Where it listens; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Whether it writes down what it played. Without, its memory stays flat and it answers faster.
+    pub keep_log: bool,
+    /// Whether the kernel stamps the arrival of requests, where it can.
+    pub kernel_stamps: bool,
 }
 
 impl ServerOptions {
-    /// Nothing odd.
+    /// Nothing odd, on a free port of 127.0.0.1, with a log.
     #[must_use]
     pub fn new(script: Script, clock: Clock) -> Self {
-        Self { script, odd: Vec::new(), clock }
+        let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { script, odd: Vec::new(), clock, bind, keep_log: true, kernel_stamps: true }
     }
 }
 
@@ -109,12 +118,12 @@ pub struct ScriptedServer {
 }
 
 impl ScriptedServer {
-    /// Starts a server on a free port of 127.0.0.1.
+    /// Starts a server; it runs until it is dropped.
     ///
     /// # Errors
-    /// When no port or thread is to be had.
+    /// When the port is taken, or no thread is to be had.
     pub fn start(options: ServerOptions) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        let listener = std::net::TcpListener::bind(options.bind)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use weighbridge_engine::scripted::{Fault, Script};
-use weighbridge_types::request::{Channel, FailureClass};
+use weighbridge_engine::scripted::{Fault, FaultKind, Script};
+use weighbridge_types::request::Channel;
 
 use super::request::Request;
-use super::stream::{PlannedWrite, Stream, chunk};
+use super::stream::{PlannedWrite, Stream};
 use super::wire::{Counts, Piece, Wire};
 use super::{Odd, SERVER_NAME};
 
@@ -18,17 +18,79 @@ const SPLIT_GAP: Duration = Duration::from_micros(500);
 /// Time that the server is silent where a timeout is scripted: longer than any client waits.
 const SILENCE: Duration = Duration::from_secs(24 * 3600);
 
+/// Length that an answer names and does not have.
+const WRONG_LENGTH: usize = 1 << 20;
+
+/// Characters of the large frame: ten million, as a model that repeats itself into one frame.
+const LARGE_FRAME: usize = 10_000_000;
+
+/// Least time between the frames of an endless stream.
+const ENDLESS_PACE: Duration = Duration::from_millis(1);
+
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     KeepAlive,
     Close,
+    /// The connection is reset instead of closed.
+    Reset,
+    /// The last write is made again and again, with this time between.
+    Endless(Duration),
 }
 
 /// The writes of one answer and its end.
 pub(super) struct Plan {
     pub(super) writes: VecDeque<PlannedWrite>,
     pub(super) ending: Ending,
+}
+
+impl Ending {
+    /// What becomes of a connection after an answer without a fault.
+    pub(super) fn of_sound_answers(odd: &[Odd]) -> Self {
+        if odd.contains(&Odd::CloseAfterAnswer) { Self::Close } else { Self::KeepAlive }
+    }
+}
+
+impl Plan {
+    /// The bytes and the tokens of an answer that is due at once; `None` where something comes later.
+    pub(super) fn at_once(&self) -> Option<(Bytes, u32)> {
+        if matches!(self.ending, Ending::Endless(_)) || self.writes.iter().any(|write| !write.after.is_zero()) {
+            return None;
+        }
+        let tokens = self.writes.iter().map(|write| write.tokens).sum();
+        let bytes = self.writes.iter().fold(Vec::new(), |mut all, write| {
+            all.extend_from_slice(&write.bytes);
+            all
+        });
+        Some((bytes.into(), tokens))
+    }
+}
+
+/// What an answer without a fault depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Asked {
+    wire: Wire,
+    limit: u32,
+    input: u32,
+    is_whole: bool,
+    wants_usage: bool,
+    wants_counts: bool,
+}
+
+impl Asked {
+    pub(super) fn of(wire: Wire, request: &Request) -> Self {
+        // Ollama streams unless it is told not to.
+        let is_whole =
+            if wire.is_lines() { request.body.get("stream") == Some(&false.into()) } else { !request.asks("/stream") };
+        Self {
+            wire,
+            limit: request.max_tokens().unwrap_or(u32::MAX),
+            input: u32::try_from(request.prompt().split_whitespace().count()).unwrap_or(u32::MAX),
+            is_whole,
+            wants_usage: request.asks("/stream_options/include_usage"),
+            wants_counts: request.asks("/stream_options/continuous_usage_stats"),
+        }
+    }
 }
 
 /// A frame of the script.
@@ -42,28 +104,24 @@ struct ScriptFrame {
 type Form = Vec<(Channel, u32)>;
 
 /// Plans the answer to a request that a fault may strike.
-pub(super) fn plan(script: &Script, odd: &[Odd], fault: Option<Fault>, wire: Wire, request: &Request) -> Plan {
-    if let Some(refusal) = fault.filter(|fault| fault.after_frames == 0).and_then(refusal) {
+pub(super) fn plan(script: &Script, odd: &[Odd], fault: Option<Fault>, asked: Asked) -> Plan {
+    if let Some(refusal) = fault.filter(|fault| fault.after_frames == 0).and_then(|fault| refusal(fault.kind)) {
         return refusal;
     }
-    let limit = request.max_tokens().unwrap_or(u32::MAX);
-    let total = script.tokens.unwrap_or(limit).min(limit);
-    let empty = fault.is_some_and(|fault| fault.class == FailureClass::Empty);
+    let total = script.tokens.unwrap_or(asked.limit).min(asked.limit);
+    let empty = fault.is_some_and(|fault| fault.kind == FaultKind::Empty);
     let total = if empty { 0 } else { total };
-    let input = u32::try_from(request.prompt().split_whitespace().count()).unwrap_or(u32::MAX);
     let answer = Answer {
         odd,
-        wire,
+        wire: asked.wire,
         frames: frames(script, total),
-        is_limited: script.tokens.is_none_or(|tokens| tokens > limit),
-        counts: Counts { input, output: total },
-        usage_asked: request.asks("/stream_options/include_usage"),
-        counts_asked: request.asks("/stream_options/continuous_usage_stats"),
+        is_limited: script.tokens.is_none_or(|tokens| tokens > asked.limit),
+        counts: Counts { input: asked.input, output: total },
+        usage_asked: asked.wants_usage,
+        counts_asked: asked.wants_counts,
+        pace: script.itl,
     };
-    // Ollama streams unless it is told not to.
-    let whole =
-        if wire.is_lines() { request.body.get("stream") == Some(&false.into()) } else { !request.asks("/stream") };
-    if whole { answer.whole() } else { answer.stream(fault.filter(|_| !empty)) }
+    if asked.is_whole { answer.whole() } else { answer.stream(fault.filter(|_| !empty)) }
 }
 
 /// The frames of a script. A frame's place follows from the tokens before it, as in the scripted engine.
@@ -83,31 +141,41 @@ fn frames(script: &Script, total: u32) -> Vec<ScriptFrame> {
 }
 
 /// The answer of a fault that strikes before any frame; `None` for those that need a stream.
-fn refusal(fault: Fault) -> Option<Plan> {
-    let json = |status: &str, extra: &str| {
-        let body = r#"{"error":{"message":"scripted refusal"}}"#;
-        Some(answer_at_once(status, extra, "application/json", body))
+fn refusal(kind: FaultKind) -> Option<Plan> {
+    let json = |status: &str, extra: &str, message: &str| {
+        let body = format!(r#"{{"error":{{"message":"{message}"}}}}"#);
+        Some(answer_at_once(status, extra, "application/json", &body))
     };
-    match fault.class {
-        FailureClass::RateLimited => json("429 Too Many Requests", "retry-after: 2\r\n"),
-        FailureClass::ClientError => json("400 Bad Request", ""),
-        FailureClass::ServerError | FailureClass::Engine => json("500 Internal Server Error", ""),
-        FailureClass::Malformed => {
+    match kind {
+        FaultKind::RateLimit => json("429 Too Many Requests", "retry-after: 2\r\n", "scripted refusal"),
+        FaultKind::BadRequest => json("400 Bad Request", "", "scripted refusal"),
+        FaultKind::Unauthorized => json("401 Unauthorized", "", "scripted refusal of the key"),
+        FaultKind::NoModel => json("404 Not Found", "", "scripted refusal: no such model"),
+        FaultKind::Error => json("500 Internal Server Error", "", "scripted refusal"),
+        FaultKind::Redirect => json("307 Temporary Redirect", "location: http://elsewhere.invalid/\r\n", "moved"),
+        FaultKind::WebPage => {
             Some(answer_at_once("200 OK", "", "text/html", "<!DOCTYPE html><title>scripted web page</title>"))
         }
-        FailureClass::Connect | FailureClass::Tls => Some(Plan { writes: VecDeque::new(), ending: Ending::Close }),
-        FailureClass::Timeout => {
-            let never = PlannedWrite { after: SILENCE, bytes: Bytes::from_static(b" "), tokens: 0, is_begun: false };
+        FaultKind::NoAnswer => Some(Plan { writes: VecDeque::new(), ending: Ending::Close }),
+        FaultKind::Stall => {
+            let never = PlannedWrite { after: SILENCE, bytes: Bytes::from_static(b" "), tokens: 0, sent: 0 };
             Some(Plan { writes: [never].into(), ending: Ending::Close })
         }
-        FailureClass::Truncated | FailureClass::Empty => None,
+        FaultKind::Cut
+        | FaultKind::Reset
+        | FaultKind::WrongLength
+        | FaultKind::TruncatedJson
+        | FaultKind::NotText
+        | FaultKind::LargeFrame
+        | FaultKind::Endless
+        | FaultKind::Empty => None,
     }
 }
 
 /// A whole answer without delay.
 pub(super) fn answer_at_once(status: &str, extra_headers: &str, content_type: &str, body: &str) -> Plan {
     let bytes = whole_answer(status, extra_headers, content_type, body);
-    let write = PlannedWrite { after: Duration::ZERO, bytes, tokens: 0, is_begun: false };
+    let write = PlannedWrite { after: Duration::ZERO, bytes, tokens: 0, sent: 0 };
     Plan { writes: [write].into(), ending: Ending::KeepAlive }
 }
 
@@ -129,6 +197,8 @@ struct Answer<'a> {
     counts: Counts,
     usage_asked: bool,
     counts_asked: bool,
+    /// Time between the frames of an endless stream.
+    pace: Duration,
 }
 
 impl Answer<'_> {
@@ -137,7 +207,7 @@ impl Answer<'_> {
     }
 
     fn ending(&self) -> Ending {
-        if self.is(Odd::CloseAfterAnswer) { Ending::Close } else { Ending::KeepAlive }
+        Ending::of_sound_answers(self.odd)
     }
 
     fn text(&self, tokens: u32) -> String {
@@ -154,7 +224,7 @@ impl Answer<'_> {
             after: self.frames.last().map_or(Duration::ZERO, |frame| frame.after),
             bytes: whole_answer("200 OK", "", "application/json", &body),
             tokens: self.counts.output,
-            is_begun: false,
+            sent: 0,
         };
         Plan { writes: [write].into(), ending: self.ending() }
     }
@@ -163,14 +233,15 @@ impl Answer<'_> {
         let mut stream = Stream::new(self.wire, self.is(Odd::CrlfWithoutSpace));
         let first = self.frames.first().map_or(Duration::ZERO, |frame| frame.after);
         let begin = if self.is(Odd::LateHeaders) { first } else { Duration::ZERO };
-        stream.head(begin);
+        let length = fault.filter(|fault| fault.kind == FaultKind::WrongLength).map(|_| WRONG_LENGTH);
+        stream.head(begin, length);
         self.open(begin, &mut stream);
         let sound = fault.map_or(usize::MAX, |fault| usize::try_from(fault.after_frames).unwrap_or(usize::MAX));
         self.play_frames(&mut stream, sound);
         match fault {
             Some(fault) => {
-                self.strike(fault, &mut stream);
-                Plan { writes: stream.writes, ending: Ending::Close }
+                let ending = self.strike(fault.kind, &mut stream);
+                Plan { writes: stream.writes, ending }
             }
             None => {
                 self.close(&mut stream);
@@ -240,30 +311,53 @@ impl Answer<'_> {
         self.put_odd_frames(stream, &mut bytes);
         let cut = bytes.iter().position(|byte| !byte.is_ascii()).filter(|_| self.is(Odd::SplitCharacters));
         let rest = cut.map(|cut| bytes.split_off(cut + 1));
-        [Some(bytes), rest].into_iter().flatten().map(|part| chunk(&part)).collect()
+        [Some(bytes), rest].into_iter().flatten().map(|part| stream.body(&part)).collect()
     }
 
-    /// What a fault does after its frames; the connection is closed after it.
-    fn strike(&self, fault: Fault, stream: &mut Stream) {
+    /// What a fault does after its frames, and what becomes of the connection.
+    fn strike(&self, kind: FaultKind, stream: &mut Stream) -> Ending {
         let after = stream.last;
         let mut bytes = Vec::new();
-        match fault.class {
-            FailureClass::Malformed => {
+        match kind {
+            FaultKind::TruncatedJson => {
                 let piece = self.wire.frame(Channel::Answer, "word ", None);
                 let half = Piece { data: piece.data[..piece.data.len() / 2].to_owned(), ..piece };
                 stream.frame_piece(&half, &mut bytes);
             }
-            FailureClass::Timeout => return stream.chunk(SILENCE, b"\n"),
-            FailureClass::ServerError
-            | FailureClass::Engine
-            | FailureClass::RateLimited
-            | FailureClass::ClientError => {
-                stream.frame_piece(&self.wire.error("scripted error"), &mut bytes);
+            FaultKind::NotText => {
+                stream.frame_piece(&self.wire.frame(Channel::Answer, "word", None), &mut bytes);
+                if let Some(place) = memchr::memmem::find(&bytes, b"word") {
+                    bytes[place] = 0xff;
+                }
             }
-            // The connection is closed in the middle.
-            FailureClass::Truncated | FailureClass::Connect | FailureClass::Tls | FailureClass::Empty => {}
+            FaultKind::LargeFrame => {
+                stream.frame_piece(&self.wire.frame(Channel::Answer, &"x".repeat(LARGE_FRAME), None), &mut bytes);
+                stream.chunk(after, &bytes);
+                self.close(stream);
+                return self.ending();
+            }
+            FaultKind::Endless => {
+                let pace = self.pace.max(ENDLESS_PACE);
+                stream.frame_piece(&self.wire.frame(Channel::Answer, "word ", None), &mut bytes);
+                stream.put(after + pace, stream.body(&bytes), 1);
+                return Ending::Endless(pace);
+            }
+            FaultKind::Stall => {
+                stream.chunk(SILENCE, b"\n");
+                return Ending::Close;
+            }
+            FaultKind::Reset => return Ending::Reset,
+            FaultKind::Error
+            | FaultKind::RateLimit
+            | FaultKind::BadRequest
+            | FaultKind::Unauthorized
+            | FaultKind::NoModel
+            | FaultKind::Redirect
+            | FaultKind::WebPage => stream.frame_piece(&self.wire.error("scripted error"), &mut bytes),
+            FaultKind::Cut | FaultKind::WrongLength | FaultKind::NoAnswer | FaultKind::Empty => {}
         }
         stream.chunk(after, &bytes);
+        Ending::Close
     }
 
     fn close(&self, stream: &mut Stream) {

@@ -1,13 +1,18 @@
 //! Reading requests, as far as a scripted server needs it.
 
+use std::future::poll_fn;
 use std::io;
 
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use weighbridge_types::time::Stamp;
+
+use crate::socket::Socket;
 
 /// Largest request, bytes.
 const LARGEST_REQUEST: usize = 64 << 20;
+
+/// Bytes that are read at once.
+const PIECE: usize = 16 << 10;
 
 /// A request.
 #[derive(Debug)]
@@ -16,10 +21,12 @@ pub(super) struct Request {
     pub(super) path: String,
     /// Null for a body that is no JSON.
     pub(super) body: Value,
+    /// When its last byte came.
+    pub(super) received: Stamp,
 }
 
 /// Reads a request; `None` when the client closed the connection instead. `buffer` holds what was read beyond it.
-pub(super) async fn read(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
+pub(super) async fn read(socket: &mut Socket, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let head_end = loop {
         if let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
             break end + 4;
@@ -28,27 +35,33 @@ pub(super) async fn read(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Re
             return Ok(None);
         }
     };
-    let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
-    let length = content_length(&head);
+    let length = content_length(&String::from_utf8_lossy(&buffer[..head_end]));
     while buffer.len() < head_end + length {
         if more(socket, buffer).await? == 0 {
             return Ok(None);
         }
     }
     let body = serde_json::from_slice(&buffer[head_end..head_end + length]).unwrap_or_default();
-    buffer.drain(..head_end + length);
+    let head = String::from_utf8_lossy(&buffer[..head_end]);
     let mut words = head.split_ascii_whitespace();
-    let mut word = || words.next().unwrap_or_default().to_owned();
-    let (method, target) = (word(), word());
-    let path = target.split('?').next().unwrap_or_default().to_owned();
-    Ok(Some(Request { method, path, body }))
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split('?').next().unwrap_or_default();
+    let received = socket.marks().last_read.unwrap_or_default();
+    let request = Request { method: method.to_owned(), path: path.to_owned(), body, received };
+    drop(head);
+    buffer.drain(..head_end + length);
+    Ok(Some(request))
 }
 
-async fn more(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+async fn more(socket: &mut Socket, buffer: &mut Vec<u8>) -> io::Result<usize> {
     if buffer.len() > LARGEST_REQUEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the request is too large"));
     }
-    socket.read_buf(buffer).await
+    let filled = buffer.len();
+    buffer.resize(filled + PIECE, 0);
+    let read = poll_fn(|cx| socket.poll_receive(cx, &mut buffer[filled..])).await;
+    buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
+    read
 }
 
 fn content_length(head: &str) -> usize {

@@ -1,22 +1,26 @@
 //! Accepting connections and reading requests.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::log::Played;
-use super::plan::{Plan, answer_at_once, plan};
+use super::log::{Played, Written};
+use super::plan::{Asked, Ending, Plan, answer_at_once, plan};
 use super::request::{Request, read};
 use super::timer::Play;
 use super::wire::Wire;
 use super::{MODEL_NAME, Odd, ServerOptions};
+use crate::receive::reset_on_close;
+use crate::socket::Socket;
 
 /// Answers that are kept until they are taken; beyond them the oldest are dropped.
 const PLAYED_KEPT: usize = 100_000;
@@ -24,11 +28,16 @@ const PLAYED_KEPT: usize = 100_000;
 /// Characters of a prompt that are written down.
 const PROMPT_KEPT: usize = 64;
 
+/// Answers without delay that are kept ready. A load rarely asks for more kinds; others are made each time.
+const READY_ANSWERS: usize = 64;
+
 /// What the threads share.
 #[derive(Debug)]
 pub(super) struct Shared {
     options: ServerOptions,
     requests: AtomicU64,
+    /// Sound answers without delay: bytes and tokens.
+    ready: Mutex<HashMap<Asked, (Bytes, u32)>>,
     played: Mutex<VecDeque<Played>>,
     /// Told when a generation was written down.
     logged: Condvar,
@@ -36,12 +45,18 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: ServerOptions) -> Self {
-        Self { options, requests: AtomicU64::new(0), played: Mutex::new(VecDeque::new()), logged: Condvar::new() }
+        Self {
+            options,
+            requests: AtomicU64::new(0),
+            ready: Mutex::new(HashMap::new()),
+            played: Mutex::new(VecDeque::new()),
+            logged: Condvar::new(),
+        }
     }
 
     /// Writes a generation down; pages about the server are no such thing.
     pub(super) fn log(&self, played: Played) {
-        if Wire::of(&played.path).is_none() {
+        if !self.options.keep_log || Wire::of(&played.path).is_none() {
             return;
         }
         let mut all = self.played.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,13 +74,46 @@ impl Shared {
         std::mem::take(&mut *all).into()
     }
 
-    fn plan(&self, request: &Request) -> Plan {
+    fn answer(&self, request: &Request) -> Answer {
         let Some(wire) = Wire::of(&request.path).filter(|_| request.method == "POST") else {
-            return page(&request.path);
+            return Answer::of(page(&request.path));
         };
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let fault = self.options.script.fault.filter(|fault| number.is_multiple_of(fault.every));
-        plan(&self.options.script, &self.options.odd, fault, wire, request)
+        let fault = self.options.script.fault.filter(|fault| fault.strikes(number));
+        let asked = Asked::of(wire, request);
+        let (script, odd) = (&self.options.script, &self.options.odd);
+        if fault.is_some() || !script.ttft.is_zero() || !script.itl.is_zero() {
+            return Answer::of(plan(script, odd, fault, asked));
+        }
+        let ready = || self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((bytes, tokens)) = ready().get(&asked) {
+            let ending = Ending::of_sound_answers(odd);
+            return Answer::AtOnce { bytes: bytes.clone(), tokens: *tokens, ending };
+        }
+        let answer = Answer::of(plan(script, odd, None, asked));
+        if let Answer::AtOnce { bytes, tokens, .. } = &answer
+            && ready().len() < READY_ANSWERS
+        {
+            ready().insert(asked, (bytes.clone(), *tokens));
+        }
+        answer
+    }
+}
+
+/// An answer to be given.
+enum Answer {
+    /// Without delay: written by the thread that read the request.
+    AtOnce { bytes: Bytes, tokens: u32, ending: Ending },
+    /// Over time: written by the thread that keeps time.
+    Timed(Plan),
+}
+
+impl Answer {
+    fn of(plan: Plan) -> Self {
+        match plan.at_once() {
+            Some((bytes, tokens)) => Self::AtOnce { bytes, tokens, ending: plan.ending },
+            None => Self::Timed(plan),
+        }
     }
 }
 
@@ -109,25 +157,42 @@ async fn converse(socket: TcpStream, shared: &Shared, plays: &SyncSender<Play>) 
     socket.set_nodelay(true)?;
     let socket = socket.into_std()?;
     let writing = Arc::new(socket.try_clone()?);
-    let mut socket = TcpStream::from_std(socket)?;
+    let mut socket = Socket::new(TcpStream::from_std(socket)?, shared.options.clock, shared.options.kernel_stamps);
     let mut buffer = Vec::new();
     let mut answered = 0_u32;
     while let Some(request) = read(&mut socket, &mut buffer).await? {
-        let received = shared.options.clock.now();
         if answered > 0 && shared.options.odd.contains(&Odd::DropSecondRequest) {
             return Ok(());
         }
-        let Plan { writes, ending } = shared.plan(&request);
-        let prompt = request.prompt().chars().take(PROMPT_KEPT).collect();
-        let played = Played { path: request.path, prompt, received, writes: Vec::new(), abandoned: false };
-        let (done, written) = oneshot::channel();
-        if plays.send(Play { socket: Arc::clone(&writing), writes, ending, played, done }).is_err() {
-            return Ok(());
+        let answer = shared.answer(&request);
+        let prompt =
+            if shared.options.keep_log { request.prompt().chars().take(PROMPT_KEPT).collect() } else { String::new() };
+        let received = request.received;
+        let mut played = Played { path: request.path, prompt, received, writes: Vec::new(), abandoned: false };
+        let ending = match answer {
+            Answer::AtOnce { bytes, tokens, ending } => {
+                let written = Written { due: received, at: shared.options.clock.now(), tokens };
+                played.writes.push(written);
+                socket.write_all(&bytes).await?;
+                shared.log(played);
+                ending
+            }
+            Answer::Timed(Plan { writes, ending }) => {
+                let (done, written) = oneshot::channel();
+                let play = Play { socket: Arc::clone(&writing), writes, ending, played, done };
+                if plays.send(play).is_err() {
+                    return Ok(());
+                }
+                let Ok(ending) = written.await else { return Ok(()) };
+                ending
+            }
+        };
+        match ending {
+            Ending::KeepAlive => answered += 1,
+            Ending::Reset => return reset_on_close(&*writing),
+            // The client may have gone already, and then it fails.
+            Ending::Close | Ending::Endless(_) => return socket.shutdown().await,
         }
-        if written.await.is_err() {
-            return Ok(());
-        }
-        answered += 1;
     }
     Ok(())
 }

@@ -16,14 +16,16 @@ pub(super) struct PlannedWrite {
     pub(super) bytes: Bytes,
     /// Tokens that it completes.
     pub(super) tokens: u32,
-    /// Whether a part of it went out.
-    pub(super) is_begun: bool,
+    /// Bytes of it that went out.
+    pub(super) sent: usize,
 }
 
 /// The writes of a stream as they are put together.
 pub(super) struct Stream {
     wire: Wire,
     crlf_without_space: bool,
+    /// Whether the body is sent in chunks; else the head names a length.
+    is_chunked: bool,
     pub(super) writes: VecDeque<PlannedWrite>,
     /// Time of the last write.
     pub(super) last: Duration,
@@ -31,7 +33,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(wire: Wire, crlf_without_space: bool) -> Self {
-        Self { wire, crlf_without_space, writes: VecDeque::new(), last: Duration::ZERO }
+        Self { wire, crlf_without_space, is_chunked: true, writes: VecDeque::new(), last: Duration::ZERO }
     }
 
     /// Adds bytes to be written at a time, or to the write before it if that is due then and completes no token.
@@ -42,24 +44,38 @@ impl Stream {
                 write.bytes = [&write.bytes[..], &bytes].concat().into();
                 write.tokens += tokens;
             }
-            _ => self.writes.push_back(PlannedWrite { after, bytes, tokens, is_begun: false }),
+            _ => self.writes.push_back(PlannedWrite { after, bytes, tokens, sent: 0 }),
         }
     }
 
-    pub(super) fn head(&mut self, after: Duration) {
+    /// The head of the answer. A length that is given is named, and the body is then sent as it is.
+    pub(super) fn head(&mut self, after: Duration, length: Option<usize>) {
+        self.is_chunked = length.is_none();
         let content_type = if self.wire.is_lines() { "application/x-ndjson" } else { "text/event-stream" };
+        let framing = match length {
+            Some(length) => format!("content-length: {length}"),
+            None => "transfer-encoding: chunked".to_owned(),
+        };
         let version = env!("CARGO_PKG_VERSION");
         let head = format!(
-            "HTTP/1.1 200 OK\r\nserver: {SERVER_NAME}/{version}\r\ncontent-type: {content_type}\r\n\
-             transfer-encoding: chunked\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nserver: {SERVER_NAME}/{version}\r\ncontent-type: {content_type}\r\n{framing}\r\n\r\n"
         );
         self.put(after, head.into(), 0);
     }
 
-    /// One chunk of the body that completes no token; nothing where there are no bytes.
-    pub(super) fn chunk(&mut self, after: Duration, body: &[u8]) {
-        if !body.is_empty() {
-            self.put(after, chunk(body), 0);
+    /// A part of the body as it goes over the wire: a chunk (RFC 9112, 7.1), or the bytes themselves.
+    pub(super) fn body(&self, part: &[u8]) -> Bytes {
+        if self.is_chunked {
+            [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat().into()
+        } else {
+            Bytes::copy_from_slice(part)
+        }
+    }
+
+    /// A part of the body that completes no token; nothing where there are no bytes.
+    pub(super) fn chunk(&mut self, after: Duration, part: &[u8]) {
+        if !part.is_empty() {
+            self.put(after, self.body(part), 0);
         }
     }
 
@@ -85,9 +101,4 @@ impl Stream {
             bytes.extend_from_slice(b": keep-alive\n\n");
         }
     }
-}
-
-/// A chunk of a chunked body (RFC 9112, 7.1).
-pub(super) fn chunk(body: &[u8]) -> Bytes {
-    [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat().into()
 }

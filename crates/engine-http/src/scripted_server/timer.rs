@@ -22,14 +22,17 @@ const SPIN: Duration = Duration::from_micros(120);
 /// Pause before another try to write to a client that does not read.
 const FULL_SOCKET_PAUSE: Duration = Duration::from_millis(1);
 
+/// Writes of an endless stream that are logged.
+const ENDLESS_LOGGED: usize = 1024;
+
 /// An answer to be played.
 pub(super) struct Play {
     pub(super) socket: Arc<TcpStream>,
     pub(super) writes: VecDeque<PlannedWrite>,
     pub(super) ending: Ending,
     pub(super) played: Played,
-    /// Told when the answer was written and the connection may carry another request.
-    pub(super) done: oneshot::Sender<()>,
+    /// Told what becomes of the connection when the answer was written.
+    pub(super) done: oneshot::Sender<Ending>,
 }
 
 /// Plays until nobody can hand in more; what is left then is dropped.
@@ -118,15 +121,14 @@ impl Play {
     /// Writes what is due, or the rest of it.
     fn write(&mut self, now: Stamp, due: Stamp) -> Progress {
         let Some(planned) = self.writes.front_mut() else { return Progress::Finished };
-        match (&*self.socket).write(&planned.bytes) {
+        match (&*self.socket).write(&planned.bytes[planned.sent..]) {
             Ok(count) => {
-                let is_begun = std::mem::replace(&mut planned.is_begun, true);
-                if !is_begun {
+                if planned.sent == 0 {
                     self.played.writes.push(Written { due, at: now, tokens: planned.tokens });
                 }
-                let _ = planned.bytes.split_to(count);
-                if planned.bytes.is_empty() {
-                    self.writes.pop_front();
+                planned.sent += count;
+                if planned.sent == planned.bytes.len() {
+                    self.end_write();
                 }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -142,14 +144,24 @@ impl Play {
         if self.writes.is_empty() { Progress::Finished } else { Progress::Continue(self.next_due()) }
     }
 
-    fn finish(self, log: &impl Fn(Played)) {
-        match self.ending {
-            Ending::KeepAlive => {}
-            // It fails where the client has closed already.
-            Ending::Close => drop(self.socket.shutdown(Shutdown::Both)),
+    /// Takes the write that went out off the list; the last one of an endless stream comes again.
+    fn end_write(&mut self) {
+        let Some(gone) = self.writes.pop_front() else { return };
+        if let (Ending::Endless(pace), true) = (self.ending, self.writes.is_empty()) {
+            self.writes.push_back(PlannedWrite { after: gone.after + pace, sent: 0, ..gone });
+            // An endless log would need endless memory.
+            self.played.writes.truncate(ENDLESS_LOGGED);
         }
+    }
+
+    fn finish(self, log: &impl Fn(Played)) {
+        // It fails where the client has closed already.
+        if self.ending == Ending::Close {
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
+        drop(self.socket);
         log(self.played);
         // Nobody listens when the connection has ended.
-        let _ = self.done.send(());
+        let _ = self.done.send(self.ending);
     }
 }

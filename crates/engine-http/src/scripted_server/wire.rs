@@ -6,7 +6,7 @@ use weighbridge_types::request::Channel;
 use super::MODEL_NAME;
 
 /// The API that was called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Wire {
     OpenAiChat,
     OpenAiText,

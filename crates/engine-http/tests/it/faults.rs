@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weighbridge_engine::scripted::{Fault, Script};
+use weighbridge_engine::scripted::{Fault, FaultKind, Script};
 use weighbridge_engine::{Collected, Engine, GenerateRequest, Prompt};
 use weighbridge_engine_http::scripted_server::{Odd, ScriptedServer, ServerOptions};
 use weighbridge_engine_http::{HttpEngine, HttpOptions};
@@ -104,26 +104,37 @@ async fn an_event_without_end_is_bounded() {
 
 #[tokio::test]
 async fn scripted_faults_keep_their_class_in_every_dialect() {
-    let check = async |preset, class, after_frames, expected| {
-        let fault = Some(Fault { class, every: 1, after_frames });
-        let script = Script { fault, ..scripted_script() };
+    let check = async |preset, kind: FaultKind, after_frames| {
+        let script = Script { fault: Some(Fault::always(kind, after_frames)), ..scripted_script() };
         let server = ScriptedServer::start(ServerOptions::new(script, Clock::start())).unwrap();
         let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, Clock::start()).await;
-        assert_eq!(failed(&got).0, expected, "{preset:?} {class:?} after {after_frames}");
-        assert_eq!(got.timeline.frames.len(), after_frames as usize, "{preset:?} {class:?}");
+        assert_eq!(failed(&got).0, kind.class(), "{preset:?} {kind:?} after {after_frames}");
+        assert_eq!(got.timeline.frames.len(), after_frames as usize, "{preset:?} {kind:?}");
     };
     for preset in DIALECTS {
-        check(preset, FailureClass::RateLimited, 0, FailureClass::RateLimited).await;
-        check(preset, FailureClass::ClientError, 0, FailureClass::ClientError).await;
-        check(preset, FailureClass::ServerError, 0, FailureClass::ServerError).await;
-        check(preset, FailureClass::ServerError, 3, FailureClass::ServerError).await;
-        check(preset, FailureClass::Malformed, 0, FailureClass::Malformed).await;
-        check(preset, FailureClass::Malformed, 3, FailureClass::Malformed).await;
-        check(preset, FailureClass::Truncated, 0, FailureClass::Truncated).await;
-        check(preset, FailureClass::Truncated, 3, FailureClass::Truncated).await;
-        check(preset, FailureClass::Empty, 0, FailureClass::Empty).await;
-        // A connection that closes without a byte is no answer, though there was one.
-        check(preset, FailureClass::Connect, 0, FailureClass::Truncated).await;
+        for kind in [
+            FaultKind::RateLimit,
+            FaultKind::BadRequest,
+            FaultKind::Unauthorized,
+            FaultKind::NoModel,
+            FaultKind::Redirect,
+            FaultKind::WebPage,
+            FaultKind::NoAnswer,
+            FaultKind::Empty,
+        ] {
+            check(preset, kind, 0).await;
+        }
+        for kind in [
+            FaultKind::Error,
+            FaultKind::TruncatedJson,
+            FaultKind::NotText,
+            FaultKind::Cut,
+            FaultKind::Reset,
+            FaultKind::WrongLength,
+        ] {
+            check(preset, kind, 0).await;
+            check(preset, kind, 3).await;
+        }
     }
 }
 
@@ -144,7 +155,7 @@ async fn a_stream_that_only_stops_is_truncated() {
 async fn silence_ends_in_a_timeout() {
     let short = Duration::from_millis(30);
     let check = async |after_frames, options: HttpOptions, part: &str| {
-        let fault = Some(Fault { class: FailureClass::Timeout, every: 1, after_frames });
+        let fault = Some(Fault::always(FaultKind::Stall, after_frames));
         let script = Script { fault, ..scripted_script() };
         let server = ScriptedServer::start(ServerOptions::new(script, Clock::start())).unwrap();
         let engine = HttpEngine::connect(endpoint(Preset::Vllm, &server.url()), options).await.unwrap();

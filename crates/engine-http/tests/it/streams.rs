@@ -196,7 +196,7 @@ async fn events_come_in_order() {
             EventKind::Failed(_) => "failed",
         })
         .collect();
-    assert_eq!(names, ["writing", "sent", "headers", "frame", "frame", "usage", "stop"]);
+    assert_eq!(names, ["writing", "sent", "headers", "frame", "frame", "usage", "receipt", "stop"]);
 }
 
 #[tokio::test]
