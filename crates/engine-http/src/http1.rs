@@ -145,6 +145,10 @@ impl Decoder {
                     self.state = if left == 0 { State::ChunkCr } else { State::Chunk(left) };
                     return Ok(Piece::Data(data));
                 }
+                State::ChunkCr if input.len() > 1 && input.starts_with(b"\r\n") => {
+                    *input = &input[2..];
+                    self.state = State::Size { value: 0, any: false };
+                }
                 _ => self.read_framing(input)?,
             }
         }

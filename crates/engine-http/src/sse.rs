@@ -71,6 +71,12 @@ impl SseParser {
         while let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
             self.check_room(line.len())?;
+            if let Some(data) = self.whole_event(line, bytes[end], rest) {
+                // One line of data and the empty line after it, as nearly all events are: nothing is copied.
+                on_event(SseEvent { name: "", data: text(data)? });
+                bytes = &rest[1..];
+                continue;
+            }
             if self.line.is_empty() {
                 self.take_line(line, &mut on_event)?;
             } else {
@@ -86,6 +92,16 @@ impl SseParser {
         self.check_room(bytes.len())?;
         self.line.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// The data of an event that begins and ends here.
+    fn whole_event<'a>(&self, line: &'a [u8], end: u8, rest: &[u8]) -> Option<&'a [u8]> {
+        let fresh = self.line.is_empty() && !self.has_data && self.name.is_empty() && !self.at_start;
+        if !fresh || end != b'\n' || rest.first() != Some(&b'\n') {
+            return None;
+        }
+        let value = line.strip_prefix(b"data:")?;
+        Some(value.strip_prefix(b" ").unwrap_or(value))
     }
 
     fn check_room(&self, more: usize) -> Result<(), SseError> {
@@ -122,13 +138,16 @@ impl SseParser {
 
     fn dispatch(&mut self, on_event: &mut impl FnMut(SseEvent<'_>)) -> Result<(), SseError> {
         if std::mem::take(&mut self.has_data) {
-            let text = |bytes| std::str::from_utf8(bytes).map_err(|_| SseError::NotText);
             on_event(SseEvent { name: text(&self.name)?, data: text(&self.data)? });
         }
         self.name.clear();
         self.data.clear();
         Ok(())
     }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, SseError> {
+    std::str::from_utf8(bytes).map_err(|_| SseError::NotText)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub(crate) mod anthropic;
 pub(crate) mod ollama;
 pub(crate) mod openai;
 mod reader;
+mod skeleton;
 mod write;
 
 use weighbridge_engine::{Frame, RequestFailure};

@@ -5,6 +5,7 @@ use serde_json::Value;
 use weighbridge_engine::{Frame, RequestFailure};
 use weighbridge_types::request::{Channel, FinishReason, Usage};
 
+use super::skeleton::{Simple, Skeleton};
 use super::{Signal, usage};
 use crate::failure::{malformed, server_error};
 
@@ -83,6 +84,7 @@ struct CompletionDetails {
 pub(crate) struct Decoder {
     /// Tokens that frames have accounted for, to tell a chunk's share from a running count.
     counted: u32,
+    skeleton: Skeleton,
 }
 
 impl Decoder {
@@ -96,9 +98,30 @@ impl Decoder {
             signals.push(Signal::Failed(server_error(data)));
             return Ok(());
         }
+        if let Some(Simple { channel, text, counts }) = self.skeleton.read(data) {
+            let mut frame = Frame { channel, ..Frame::answer(text, 1) };
+            self.count(std::slice::from_mut(&mut frame), Vec::new(), counts);
+            signals.push(Signal::Frame(frame));
+            signals.extend(counts.map(Signal::Usage));
+            return Ok(());
+        }
         if data.is_empty() {
             return Ok(());
         }
+        let before = signals.len();
+        self.parse(data, signals)?;
+        if let Some(simple) = simple_of(&signals[before..]) {
+            self.skeleton.learn(data, &simple, |data, is_expected| {
+                let mut signals = Vec::new();
+                let parsed = Self::default().parse(data, &mut signals);
+                parsed.is_ok() && simple_of(&signals).is_some_and(|simple| is_expected(&simple))
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads a chunk with the parser of JSON.
+    fn parse(&mut self, data: &str, signals: &mut Vec<Signal>) -> Result<(), RequestFailure> {
         let chunk: Chunk = serde_json::from_str(data)
             .map_err(|error| malformed(&format!("a chunk is not as expected ({error})"), data))?;
         if chunk.error.is_some() || chunk.object.as_deref() == Some("error") {
@@ -149,6 +172,18 @@ impl Decoder {
     }
 }
 
+/// What a chunk meant, if it is one that a skeleton can stand for: one frame without log-probabilities, and perhaps
+/// counts.
+fn simple_of(signals: &[Signal]) -> Option<Simple<'_>> {
+    let (frame, counts) = match signals {
+        [Signal::Frame(frame)] => (frame, None),
+        [Signal::Frame(frame), Signal::Usage(counts)] => (frame, Some(*counts)),
+        _ => return None,
+    };
+    let plain = frame.log_probabilities.is_empty() && !frame.text.is_empty();
+    plain.then_some(Simple { channel: frame.channel, text: &frame.text, counts })
+}
+
 impl Delta {
     fn into_frames(self, text: Option<String>) -> Vec<Frame> {
         // Some servers send the same thinking under both names.
@@ -193,6 +228,8 @@ fn finish(reason: &str) -> FinishReason {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(chunks: &[&str]) -> Vec<Signal> {
@@ -281,6 +318,78 @@ mod tests {
         check("tool_calls", FinishReason::ToolCalls);
         check("content_filter", FinishReason::ContentFilter);
         check("abort", FinishReason::Other);
+    }
+
+    /// Chunks as servers send them; `{}` stands for the text, `#` for counts that grow.
+    const SHAPES: [&str; 6] = [
+        r#"{"choices":[{"delta":{"content":{}},"finish_reason":null,"index":0}],"model":"scripted"}"#,
+        r#"{"id":"c-1","choices":[{"index":0,"delta":{"content":{}}}],"usage":{"prompt_tokens":9,"total_tokens":1#,"completion_tokens":#}}"#,
+        r#"{"choices":[{"text":{},"logprobs":null}],"usage": {"prompt_tokens": 9, "completion_tokens": #, "prompt_tokens_details": {"cached_tokens": 4}}}"#,
+        r#"{"note":"a","choices":[{"delta":{"reasoning_content":{},"content":null}}]}"#,
+        r#"{"note":{"content":{}},"choices":[{"delta":{"content":{}}}]}"#,
+        r#"{"choices":[{"delta":{"content":{}},"logprobs":{"content":[{"logprob":-1}]}}],"usage":null}"#,
+    ];
+
+    fn chunk(shape: usize, text: &str, number: usize) -> String {
+        let text = serde_json::to_string(text).unwrap();
+        SHAPES[shape].replace("{}", &text).replace('#', &(number * 7).to_string())
+    }
+
+    /// The signals of chunks with and without what a decoder learns.
+    fn both(chunks: &[String]) -> (Vec<Signal>, Vec<Signal>) {
+        let (mut short, mut long) = (Decoder::default(), Decoder::default());
+        let (mut by_skeleton, mut by_parser) = (Vec::new(), Vec::new());
+        for chunk in chunks {
+            let read = short.read("", chunk, &mut by_skeleton).is_ok();
+            assert_eq!(read, long.parse(chunk, &mut by_parser).is_ok(), "{chunk}");
+        }
+        (by_skeleton, by_parser)
+    }
+
+    #[test]
+    fn the_short_way_is_taken_where_chunks_are_alike() {
+        for shape in 0..SHAPES.len() {
+            let mut decoder = Decoder::default();
+            decoder.read("", &chunk(shape, "first", 1), &mut Vec::new()).unwrap();
+            let next = chunk(shape, "second", 20);
+            assert_eq!(decoder.skeleton.read(&next).is_some(), shape < 4, "{next}");
+            for text in ["", "a\"b", "a\\", "a\nb"] {
+                assert_eq!(decoder.skeleton.read(&chunk(shape, text, 3)), None, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_chunks_do_not_take_the_short_way() {
+        let whole = chunk(1, "first", 1);
+        let broken: Vec<String> = (0..whole.len()).map(|end| whole[..end].to_owned()).collect();
+        let odd = [whole.replace("9,", "09,"), whole.replace(":7}", ":7e1}"), whole.replace("first", "a\u{1}b")];
+        for chunk in broken.into_iter().chain(odd) {
+            let mut decoder = Decoder::default();
+            decoder.read("", &whole, &mut Vec::new()).unwrap();
+            assert_eq!(decoder.skeleton.read(&chunk), None, "{chunk}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_ways_read_the_same(
+            chunks in prop::collection::vec((0..SHAPES.len(), "[a-z\"\\\\\u{1}äß€🦀 ~]{0,4}", 0usize..400), 1..12),
+            damage in prop::collection::vec((0usize..12, 0usize..200, "[\"\\\\}0a]"), 0..3),
+        ) {
+            // Mostly one shape after another, so that skeletons are met.
+            let mut chunks: Vec<String> = chunks.iter().map(|(shape, text, number)| chunk(*shape, text, *number))
+                .flat_map(|chunk| [chunk.clone(), chunk]).collect();
+            for (which, place, with) in damage {
+                let which = which % chunks.len();
+                let place = place % chunks[which].len();
+                if chunks[which].is_char_boundary(place) {
+                    chunks[which].insert_str(place, &with);
+                }
+            }
+            let (short, long) = both(&chunks);
+            prop_assert_eq!(short, long);
+        }
     }
 
     #[test]
