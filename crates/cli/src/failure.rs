@@ -91,6 +91,7 @@ impl From<HttpError> for Failure {
             | HttpError::KeyInClear { .. }
             | HttpError::KeyUnusable
             | HttpError::Certificates { .. }
+            | HttpError::Header { .. }
             | HttpError::ModelNotFound { .. }
             | HttpError::ModelNotNamed { .. } => Exit::Usage,
         };

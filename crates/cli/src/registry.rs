@@ -31,6 +31,7 @@ const LARGEST_QUANTIZED_UNASKED: u64 = 1 << 30;
 pub(crate) struct Registry {
     keys: Environment,
     threads: Option<NonZeroUsize>,
+    http: HttpOptions,
 }
 
 /// Which forms of a model are set side by side.
@@ -66,7 +67,13 @@ impl Registry {
                 Failure::usage(what, "leave `--threads` out to use every core")
             })?),
         };
-        Ok(Self { keys: environment.clone(), threads })
+        Ok(Self { keys: environment.clone(), threads, http: HttpOptions::default() })
+    }
+
+    /// Makes endpoints with these options; the key still comes from the environment.
+    pub(crate) fn with_http(mut self, http: HttpOptions) -> Self {
+        self.http = http;
+        self
     }
 
     /// Makes an engine now.
@@ -184,7 +191,7 @@ impl Registry {
             Preset::Ollama | Preset::Vllm | Preset::Tgi | Preset::Sglang | Preset::LlamaServer | Preset::Mlx => &None,
         };
         let key = self.keys.api_key.as_ref().or(dialect_key.as_ref());
-        HttpOptions { key: key.map(|key| Secret::new(key)), ..HttpOptions::default() }
+        HttpOptions { key: key.map(|key| Secret::new(key)), ..self.http.clone() }
     }
 }
 

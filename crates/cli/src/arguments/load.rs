@@ -197,6 +197,18 @@ pub(crate) struct ClientArguments {
     /// Event loops of the client [default: one for every four cores]
     #[arg(long, value_name = "N")]
     pub(crate) client_threads: Option<u32>,
+    /// Header field sent with every request, as `NAME: VALUE`; may be repeated. Keys come from the environment
+    #[arg(short = 'H', long, value_name = "FIELD")]
+    pub(crate) header: Vec<String>,
+    /// JSON object whose members are put into every request body
+    #[arg(long, value_name = "JSON", aliases = ["extra-inputs"])]
+    pub(crate) extra_body: Option<String>,
+    /// Opens a connection for every request
+    #[arg(long)]
+    pub(crate) no_keep_alive: bool,
+    /// Stamps answers in this program instead of in the kernel
+    #[arg(long)]
+    pub(crate) no_kernel_stamps: bool,
     /// A request released later than this after its plan is marked as disturbed by the client
     #[arg(long, value_name = "TIME", default_value = "5ms")]
     pub(crate) lag_limit: String,

@@ -21,7 +21,7 @@ use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::runtime;
-use crate::arguments::{LoadArguments, OutputFormat, SoakArguments, StressArguments, TargetArguments};
+use crate::arguments::{ClientArguments, LoadArguments, OutputFormat, SoakArguments, StressArguments, TargetArguments};
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -35,6 +35,7 @@ struct Order<'a> {
     /// What kind of run: `load`, `stress`, `soak`.
     kind: &'static str,
     target: &'a TargetArguments,
+    client: &'a ClientArguments,
     settings: LoadSettings,
     label: Option<&'a str>,
     results: &'a Path,
@@ -47,6 +48,7 @@ pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Resul
     let order = Order {
         kind: "load",
         target: &arguments.target,
+        client: &arguments.client,
         settings: settings::of_load(arguments)?,
         label: arguments.label.as_deref(),
         results: &arguments.results.output_dir,
@@ -60,6 +62,7 @@ pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> 
     let order = Order {
         kind: "stress",
         target: &arguments.target,
+        client: &arguments.client,
         settings: settings::of_stress(arguments)?,
         label: arguments.label.as_deref(),
         results: &arguments.results.output_dir,
@@ -73,6 +76,7 @@ pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Resu
     let order = Order {
         kind: "soak",
         target: &arguments.target,
+        client: &arguments.client,
         settings: settings::of_soak(arguments)?,
         label: arguments.label.as_deref(),
         results: &arguments.results.output_dir,
@@ -85,7 +89,8 @@ pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Resu
 impl Order<'_> {
     fn carry_out(mut self, environment: &Environment) -> Result<Exit, Failure> {
         let model: ModelRef = settings::target(self.target)?.parse()?;
-        let registry = Registry::new(environment, self.target.threads, self.target.device)?;
+        let registry = Registry::new(environment, self.target.threads, self.target.device)?
+            .with_http(settings::http(self.client)?);
         let traffic = traffic::prepare(&self.settings, self.results)?;
         self.settings = settings::settled(self.settings, traffic.is_timed).checked()?;
         traffic.notes.iter().for_each(|note| output::talk(&format!("note: {note}")));

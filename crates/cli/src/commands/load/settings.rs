@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use weighbridge_engine_http::{HttpOptions, Secret};
 use weighbridge_load::{Axis, LoadSettings, SearchSettings, Shape, Warmup};
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
@@ -129,6 +130,33 @@ fn common(data: &DataArguments, client: &ClientArguments) -> Result<LoadSettings
         salt: (!data.no_salt).then(|| WallTime::now().unix_millis()),
         speed: data.speed,
         ..defaults
+    })
+}
+
+/// How an endpoint is spoken to.
+pub(super) fn http(client: &ClientArguments) -> Result<HttpOptions, Failure> {
+    let headers = client.header.iter().map(|field| {
+        let (name, value) = field.split_once(':').ok_or_else(|| {
+            let what = "accept a header field without `:`".to_owned();
+            Failure::usage(what, "write `--header 'NAME: VALUE'`")
+        })?;
+        Ok((name.trim().to_owned(), Secret::new(value.trim())))
+    });
+    let extra_body = match &client.extra_body {
+        None => serde_json::Map::new(),
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            let hint = "write an object, such as `--extra-body '{\"top_k\": 20}'`";
+            Failure::usage(format!("accept the extra body as a JSON object: {error}"), hint)
+        })?,
+    };
+    Ok(HttpOptions {
+        headers: headers.collect::<Result<_, Failure>>()?,
+        extra_body,
+        reuse_connections: !client.no_keep_alive,
+        kernel_stamps: !client.no_kernel_stamps,
+        // Every stream keeps its connection.
+        idle_connections: usize::from(u16::MAX),
+        ..HttpOptions::default()
     })
 }
 
