@@ -18,7 +18,8 @@ pub(crate) fn data(text: &str) -> io::Result<()> {
         .and_then(|()| if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") });
     match written.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Err(error) => Err(io::Error::new(error.kind(), format!("write to standard output: {error}"))),
+        Ok(()) => Ok(()),
     }
 }
 

@@ -145,6 +145,9 @@ struct RateOf<'a> {
 fn rate(runs: &[Window], of: &RateOf, cell: &Cell) -> Metric {
     let amount = |run: &Window| run.succeeded().map(|row| (of.amount)(row)).sum::<f64>();
     let n: usize = runs.iter().map(|run| run.succeeded().count()).sum();
+    if n == 0 {
+        return Metric::unavailable(of.definition, Statistic::Value, cell, "no request succeeded");
+    }
     let value = runs.iter().map(amount).sum::<f64>() / runs.iter().map(|run| run.seconds).sum::<f64>();
     let mut metric = low_sample(Metric::measured(of.definition, Statistic::Value, cell, value, n as u64));
     match runs {
@@ -186,6 +189,7 @@ mod tests {
     use super::*;
     use crate::request::tests::{failed, row};
     use weighbridge_types::record::Phase;
+    use weighbridge_types::request::Outcome;
 
     fn figures(rows: &[RequestRow]) -> Vec<Metric> {
         window_metrics(&rows.iter().collect::<Vec<_>>(), &Cell::of(Phase::Throughput), &Basis::default())
@@ -228,6 +232,18 @@ mod tests {
         assert!((reliability.value.unwrap() - 98.75).abs() < 1e-9);
         assert!(reliability.interval.as_ref().unwrap().low < 98.75);
         assert!((get(&metrics, "request_rate").value.unwrap() - 79.0 / 12.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_a_success_there_is_no_rate() {
+        let cancelled = RequestRow { outcome: Outcome::Cancelled, ..row(0, 0, (100, 20, 11)) };
+        for rows in [vec![cancelled], vec![failed(row(0, 0, (100, 20, 11)))]] {
+            let metrics = figures(&rows);
+            for key in ["request_rate", "output_rate"] {
+                let rate = get(&metrics, key);
+                assert_eq!((rate.value, rate.reason.as_deref()), (None, Some("no request succeeded")));
+            }
+        }
     }
 
     #[test]

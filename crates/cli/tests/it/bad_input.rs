@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::support::{passes, run};
+use crate::support::{passes, run, weighbridge};
 
 /// Runs a command that must fail with this code, and say all of this on stderr.
 fn check(folder: &Path, arguments: &[&str], code: i32, said: &[&str]) {
@@ -98,6 +98,12 @@ fn a_disk_that_is_full() {
     passes(folder.path(), &["bench", "scripted:ttft=1ms,itl=1ms", "--quick", "--phases", "latency", "--requests", "3"]);
     let arguments = ["report", "export", "latest", "--format", "markdown", "--output", "/dev/full"];
     check(folder.path(), &arguments, 2, &["`/dev/full`", "No space left"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = weighbridge().current_dir(folder.path()).args(["report", "show", "latest"]).stdout(full).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("failed to write to standard output: No space left"), "{said}");
 }
 
 /// Answers every connection with one fixed text, until the process ends.

@@ -1,6 +1,8 @@
 //! Records: shown, exported, checked, listed.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -84,4 +86,31 @@ fn published_schemas_are_printed() {
     let published = include_str!("../../../../schemas/record-1.schema.json");
     let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     assert_eq!(parse(&printed), parse(published));
+}
+
+/// Each script runs alone and leaves its file.
+#[test]
+fn four_entry_points_write_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/entry");
+    let run = |name: &str, arguments: &[&str]| {
+        let binary = env!("CARGO_BIN_EXE_weighbridge");
+        let mut command = Command::new(scripts.join(name));
+        let output = command.args(arguments).env("WEIGHBRIDGE", binary).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{name}\n{}", String::from_utf8_lossy(&output.stderr));
+    };
+    for phase in ["latency", "memory", "throughput"] {
+        run(phase, &["scripted:ttft=2ms,itl=1ms", "--quick", "--output-dir", phase]);
+        run("report", &["latest", "--output-dir", phase]);
+        let latest = fs::read_dir(folder.join(phase)).unwrap().map(|entry| entry.unwrap().path());
+        let documents = latest.filter(|path| path.is_dir()).map(|run| run.join("reports"));
+        let names: Vec<String> = documents
+            .flat_map(|reports| fs::read_dir(reports).unwrap())
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let is_of_phase = |name: &String| name.starts_with(&format!("{phase}_"));
+        assert!(names.iter().any(is_of_phase), "{phase}: {names:?}");
+        assert!(names.iter().any(|name| name.ends_with(".html")), "{phase}: {names:?}");
+    }
 }
