@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use weighbridge_types::definition::{Definition, Direction};
+use weighbridge_types::definition::{self as define, Definition, Direction};
 use weighbridge_types::metric::Statistic;
 use weighbridge_types::request::RequestRow;
 
@@ -113,6 +113,9 @@ impl SloLimit {
     pub fn key(&self) -> Option<String> {
         match self.scope {
             SloScope::Request => None,
+            SloScope::Figure if self.metric() == &define::IN_FLIGHT_SLOPE => {
+                Some(format!("{}.{}", self.metric().name, Statistic::Slope.name()))
+            }
             SloScope::Figure => Some(self.metric().name.to_owned()),
             SloScope::Statistic(statistic) => Some(format!("{}.{}", self.metric().name, statistic.name())),
         }

@@ -15,8 +15,14 @@ use super::sessions::{Closed, Sessions};
 use super::stages::CellStages;
 use crate::estimate::LONGEST;
 
-/// Series that may keep their values, for each run of each load point: [`PER_REQUEST`] and the ones beside it.
-pub(super) const SERIES: usize = PER_REQUEST.len() + 6;
+/// How many values a series keeps before it becomes a histogram.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    /// Series with one value per request.
+    pub(super) of_requests: usize,
+    /// Gaps between frames, and stalls.
+    pub(super) of_gaps: usize,
+}
 
 /// Whether requests did what they should, in the order of the log: how often, and how far they remember each other.
 #[derive(Clone, Debug)]
@@ -150,8 +156,9 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn new(stages: &CellStages, plan: &LoadPlan, is_single_stream: bool, limit: usize) -> Self {
-        let values = || Values::new(limit);
+    pub(super) fn new(stages: &CellStages, plan: &LoadPlan, is_single_stream: bool, kept: Kept) -> Self {
+        let values = || Values::new(kept.of_requests);
+        let gaps = || Values::new(kept.of_gaps);
         Self {
             window: (stages.window_start, stages.window_end),
             planned: Planned::default(),
@@ -164,9 +171,9 @@ impl Figures {
             per_request: PER_REQUEST.iter().map(|_| values()).collect(),
             prefill: is_single_stream.then(values),
             fluidity: plan.fluidity.map(|_| values()),
-            itl: values(),
-            icl: values(),
-            stall: values(),
+            itl: gaps(),
+            icl: gaps(),
+            stall: gaps(),
             bundles: Counts::default(),
             sessions: Sessions::default(),
             session_time: values(),

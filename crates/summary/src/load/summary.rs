@@ -8,20 +8,19 @@ use weighbridge_types::request::{Outcome, RequestRow};
 use weighbridge_types::resource::ResourceSample;
 
 use super::cells::Cells;
-use super::figures::{Figures, SERIES};
+use super::figures::{Figures, Kept};
 use super::plan::LoadPlan;
 use super::stages::{CellStages, LoadSeries, Stages, Steady};
 use super::window::{Point, metrics};
 use crate::basis::Basis;
 use crate::rows::figure_cell;
 
-/// Values that all series together may keep, 32 MiB. It is shared out evenly, so that a run of many load points needs no
-/// more memory than a run of one.
-const KEPT_VALUES: usize = 1 << 22;
+/// Values that a series with one value per request keeps. It does not hang on the number of load points: the figures of a
+/// point are the same whether its rows are read alone, as a search does, or among others, as the validator does.
+const KEPT_OF_REQUESTS: usize = 65_536;
 
-/// The most and the fewest values that one series keeps. Fewer would make histograms of series that are cheap to keep.
-const MOST_KEPT: usize = 131_072;
-const FEWEST_KEPT: usize = 4_096;
+/// Values that a series of gaps keeps; a request has many.
+const KEPT_OF_GAPS: usize = 131_072;
 
 /// What a load run says.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,13 +36,12 @@ pub struct LoadFigures {
 }
 
 /// The second reading of an event log: everything that needs to know the window. Flat in the number of requests: at most
-/// 32 MiB of kept values, and some 4 MiB for each load point.
+/// 20 MiB for each load point, before as after its series become histograms.
 #[derive(Clone, Debug)]
 pub struct LoadSummary {
     stages: Stages,
     plan: LoadPlan,
     basis: Basis,
-    limit: usize,
     cells: Cells<Figures>,
     tally: Tally,
     strangers: u64,
@@ -53,26 +51,23 @@ impl LoadSummary {
     /// Begins a reading with the stages that the first one found, under the same plan.
     #[must_use]
     pub fn new(stages: &Stages, plan: &LoadPlan, basis: &Basis) -> Self {
-        let limit = (KEPT_VALUES / (SERIES * stages.len().max(1))).clamp(FEWEST_KEPT, MOST_KEPT);
-        Self::with_limit(stages, plan, basis, limit)
+        Self::with_kept(stages, plan, basis, Kept { of_requests: KEPT_OF_REQUESTS, of_gaps: KEPT_OF_GAPS })
     }
 
-    /// As [`new`](Self::new), with the number of values that a series keeps before it becomes a histogram.
+    /// As [`new`](Self::new), with the number of values that every series keeps before it becomes a histogram.
     #[must_use]
     pub fn with_limit(stages: &Stages, plan: &LoadPlan, basis: &Basis, limit: usize) -> Self {
+        Self::with_kept(stages, plan, basis, Kept { of_requests: limit, of_gaps: limit })
+    }
+
+    fn with_kept(stages: &Stages, plan: &LoadPlan, basis: &Basis, kept: Kept) -> Self {
         let (stages, plan, basis) = (stages.clone(), plan.clone(), basis.clone());
         let mut cells = Cells::default();
         for (cell, stage) in stages.iter() {
             let is_single_stream = plan.is_single_stream(cell);
-            cells.entry(cell, || Figures::new(stage, &plan, is_single_stream, limit));
+            cells.entry(cell, || Figures::new(stage, &plan, is_single_stream, kept));
         }
-        Self { stages, plan, basis, limit, cells, tally: Tally::default(), strangers: 0 }
-    }
-
-    /// How many values a series keeps before it becomes a histogram.
-    #[must_use]
-    pub fn limit(&self) -> usize {
-        self.limit
+        Self { stages, plan, basis, cells, tally: Tally::default(), strangers: 0 }
     }
 
     /// Takes a row.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use weighbridge_stats::Sorted;
 use weighbridge_stats::histogram::RELATIVE_ERROR;
 use weighbridge_types::metric::{Cell, Flag, Metric, Statistic};
-use weighbridge_types::record::Phase;
+use weighbridge_types::record::{Phase, Verdict};
 use weighbridge_types::request::{
     ClientFault, FailureClass, FluidityTarget, Outcome, Receipt, ReceiveClock, RequestRow, Turn, Usage,
 };
@@ -197,6 +197,37 @@ fn a_queue_that_grows_is_told_from_one_that_does_not() {
     assert!(!holds_zero(&growing), "{growing:?}");
     let expected = 1_000.0 / 17.0 - 50.0;
     assert!((growing.value.unwrap() - expected).abs() < 0.5, "{growing:?}");
+}
+
+/// 64 streams in step, each request 1.46 s: completions come in bursts, and that is no drift.
+#[test]
+fn bursts_of_streams_in_step_are_steady() {
+    let rows: Vec<RequestRow> = (0..64 * 40).map(|id| row(id, id / 64 * 1_460, (199, 20, 64))).collect();
+    let plan = LoadPlan::default();
+    let (stages, figures) = read(&rows, &plan, None);
+    let (_, stage) = stages.iter().next().unwrap();
+    assert_eq!(stage.steady, Steady::Yes, "{}", stage.rule);
+    assert!(stage.window_start.as_nanos() < 3_000_000_000, "{}", stage.rule);
+    let rate = get(&figures, "request_throughput").value.unwrap();
+    assert!((rate / (64.0 / 1.46) - 1.0).abs() < 0.02, "{rate}");
+    let level = get(&figures, "concurrency").value.unwrap();
+    assert!((level - 64.0).abs() < 0.1, "{level}");
+}
+
+/// Every figure that an objective can be on is one that a load run has.
+#[test]
+fn objectives_find_their_figures() {
+    let (_, figures) = read(&even(200), &open("ttft<1s"), None);
+    let cell = &figures.metrics[0].cell;
+    let slo: Slo = "error<1%,good>90%,reliability>90%,stalled<1%,client_touched<1%,cache_hit>1%,achieved_share>90%,\
+                    goodput>1,request_throughput>1,output_throughput>1,input_throughput>1,in_flight_slope<1,\
+                    concurrency<9,p50.ttft<1s,mean.ttfo<1s,mean.e2e<1s,max.interactivity>1,ttft<1s"
+        .parse()
+        .unwrap();
+    for result in slo.judge(&figures.metrics, cell, 0.9) {
+        assert_ne!(result.verdict, Verdict::NotApplicable, "{result:?}");
+        assert_ne!(result.verdict, Verdict::Missed, "{result:?}");
+    }
 }
 
 #[test]
