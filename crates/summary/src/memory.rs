@@ -119,15 +119,16 @@ fn growth_metrics(series: &[MemoryPoint], cell: &Cell, basis: &Basis) -> [Metric
             ];
         }
     };
-    let slope = |definition, trend: &Trend| {
-        let metric = Metric::measured(definition, Statistic::Slope, cell, trend.slope, trend.n as u64);
+    let n = series.len() as u64;
+    let slope = |definition, trend: &Trend, n| {
+        let metric = Metric::measured(definition, Statistic::Slope, cell, trend.slope, n);
         let interval = stored(&trend.interval, metric.value, None);
         metric.with_interval(interval)
     };
-    let n = series.len() as u64;
+    // The whole may rest on means; it is of every reading all the same.
     [
-        slope(&define::MEMORY_GROWTH, &trends.whole),
-        slope(&define::MEMORY_GROWTH_LATE, &trends.late),
+        slope(&define::MEMORY_GROWTH, &trends.whole, n),
+        slope(&define::MEMORY_GROWTH_LATE, &trends.late, trends.late.n as u64),
         Metric::measured(&define::MEMORY_TREND, Statistic::Value, cell, trends.p, n),
     ]
 }
@@ -242,6 +243,15 @@ mod tests {
         let points = memory_series(&rows.iter().collect::<Vec<_>>(), &samples);
         let seen: Vec<_> = points.iter().map(|point| (point.served, point.bytes)).collect();
         assert_eq!(seen, [(1.0, 3.0), (3.0, 5.0)]);
+    }
+
+    #[test]
+    fn a_slope_counts_every_reading() {
+        let stepped: Vec<MemoryPoint> = (1..=300)
+            .map(|i| MemoryPoint { served: f64::from(i), bytes: if i > 120 { 262_144.0 } else { 0.0 } })
+            .collect();
+        let [whole, late, trend] = growth_metrics(&stepped, &Cell::default(), &Basis::default());
+        assert_eq!((whole.n, late.n, trend.n), (300, 100, 300));
     }
 
     #[test]

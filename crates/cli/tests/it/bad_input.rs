@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
-use crate::support::{passes, run, weighbridge};
+use crate::support::{passes, run};
 
 /// Runs a command that must fail with this code, and say all of this on stderr.
 fn check(folder: &Path, arguments: &[&str], code: i32, said: &[&str]) {
@@ -99,8 +100,8 @@ fn a_disk_that_is_full() {
     let arguments = ["report", "export", "latest", "--format", "markdown", "--output", "/dev/full"];
     check(folder.path(), &arguments, 2, &["`/dev/full`", "No space left"]);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = weighbridge().current_dir(folder.path()).args(["report", "show", "latest"]).stdout(full).output();
-    let output = output.unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weighbridge"));
+    let output = command.current_dir(folder.path()).args(["report", "show", "latest"]).stdout(full).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("failed to write to standard output: No space left"), "{said}");

@@ -2,6 +2,9 @@
 
 use crate::number;
 
+/// Width of a digit in the widest of the fonts that browsers fall back to, in the units of a chart.
+const DIGIT: f64 = 7.7;
+
 /// A numbered place on an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
@@ -95,7 +98,7 @@ fn drawable(value: f64) -> f64 {
 /// Leaves out every other number of a horizontal axis until the rest have room, `spacing` units apart.
 fn thin(ticks: &mut Vec<Tick>, mut spacing: f64) {
     let widest = ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0);
-    while ticks.len() > 2 && spacing < super::LETTER * widest as f64 + 8.0 {
+    while ticks.len() > 2 && spacing < DIGIT * widest as f64 + 8.0 {
         let mut index = 0;
         ticks.retain(|_| {
             index += 1;
@@ -135,6 +138,7 @@ mod tests {
     #[test]
     fn numbers_of_a_narrow_axis_do_not_touch() {
         assert_eq!(labels(&Axis::linear(680.0, 701.0, (0.0, 50.0), "")), ["680", "720"]);
+        assert_eq!(labels(&Axis::linear(1_900.0, 2_300.0, (314.0, 426.0), "")), ["1800", "2200"]);
     }
 
     #[test]
