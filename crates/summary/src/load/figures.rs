@@ -88,6 +88,7 @@ pub(super) struct Stamped {
 /// The whole run, drain included.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Whole {
+    pub(super) released: u64,
     pub(super) succeeded: u64,
     pub(super) output_tokens: u64,
     pub(super) first_release: Option<Stamp>,
@@ -216,6 +217,7 @@ impl Figures {
             self.stamped.ended_nanos += (ended - line.released).as_nanos();
             self.stamped.succeeded += u64::from(is_success);
         }
+        self.whole.released += 1;
         self.whole.first_release =
             Some(self.whole.first_release.map_or(line.released, |first| first.min(line.released)));
         self.whole.last_end = self.whole.last_end.max(line.ended);

@@ -18,6 +18,7 @@
 mod bins;
 mod cells;
 mod counts;
+mod distributions;
 mod figures;
 mod per_request;
 mod plan;

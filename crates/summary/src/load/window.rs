@@ -8,14 +8,13 @@ use weighbridge_stats::{Dependence, StatsError, student_t_mean};
 use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::metric::{Cell, Flag, Metric, MetricInterval, Statistic};
 
-use super::counts::Counts;
+use super::distributions::distributions;
 use super::figures::{Figures, Indicator};
-use super::per_request::{NO_GAP, NO_SUCCESS, PER_REQUEST, PREFILL};
+use super::per_request::NO_SUCCESS;
 use super::plan::LoadPlan;
-use super::series::{Of, Values};
 use super::stages::{CellStages, LoadPoint, Steady};
 use crate::basis::{Basis, CONFIDENCE, MIN_COUNT};
-use crate::estimate::{BETWEEN_RUNS, Shape, Told, reason, set_interval, stored, told, within_run};
+use crate::estimate::{BETWEEN_RUNS, reason, set_interval, stored, within_run};
 use crate::request::doubt;
 
 const NO_WINDOW: &str = "no window is left after warm-up";
@@ -74,6 +73,15 @@ impl Tables<'_> {
         self.runs.iter().map(Point::seconds).sum()
     }
 
+    /// What a figure of the whole window rests on: its requests, or the parts of a window that saw none.
+    fn n_of_window(&self) -> u64 {
+        let parts = self.runs.iter().map(|run| run.stages.inside.points.len() as u64).sum();
+        match self.sum(|run| run.planned.all) {
+            0 => parts,
+            planned => planned,
+        }
+    }
+
     fn value(&self, definition: &Definition, value: f64, n: u64) -> Metric {
         Metric::measured(definition, Statistic::Value, self.cell, value, n)
     }
@@ -124,9 +132,9 @@ impl Tables<'_> {
         ];
         let whole = |definition, of: fn(&Figures) -> u64| {
             let seconds: f64 = self.runs.iter().map(|run| run.figures.whole.seconds()).sum();
-            let n = self.sum(|run| run.whole.succeeded);
             if seconds > 0.0 {
-                let mut metric = self.value(definition, self.sum(of) as f64 / seconds, n.max(1));
+                let mut metric =
+                    self.value(definition, self.sum(of) as f64 / seconds, self.sum(|run| run.whole.released));
                 metric.interval_reason = Some("start and drain are no steady state".to_owned());
                 metric
             } else {
@@ -145,8 +153,12 @@ impl Tables<'_> {
         if seconds <= 0.0 {
             return self.missing(definition, NO_WINDOW);
         }
+        let n = self.n_of_window();
+        if n == 0 {
+            return self.missing(definition, "the window saw no request and is too short for its parts");
+        }
         let value = self.sum(amount) as f64 / seconds;
-        let mut metric = low_sample(self.value(definition, value, self.sum(|run| run.planned.all).max(1)));
+        let mut metric = low_sample(self.value(definition, value, n));
         self.set_interval_of_parts(&mut metric, value, amount, part);
         metric
     }
@@ -263,13 +275,13 @@ impl Tables<'_> {
     fn flight(&self) -> Vec<Metric> {
         let seconds = self.seconds();
         let ended = self.sum(|run| run.stamped.ended);
-        if seconds <= 0.0 {
+        let n = self.n_of_window();
+        if seconds <= 0.0 || n == 0 {
             let all = [define::CONCURRENCY, define::LITTLE_RESIDUAL, define::IN_FLIGHT_SLOPE];
             return all.iter().map(|definition| self.missing(definition, NO_WINDOW)).collect();
         }
         let nanos: u128 = self.runs.iter().map(|run| run.figures.stamped.in_flight_nanos).sum();
         let in_flight = nanos as f64 / 1e9 / seconds;
-        let n = self.sum(|run| run.planned.all).max(1);
         let mut concurrency = self.value(&define::CONCURRENCY, in_flight, n);
         self.set_interval_of_flight(&mut concurrency, in_flight);
         let spent: u128 = self.runs.iter().map(|run| run.figures.stamped.ended_nanos).sum();
@@ -386,7 +398,7 @@ enum Side {
     Misses,
 }
 
-fn low_sample(mut metric: Metric) -> Metric {
+pub(super) fn low_sample(mut metric: Metric) -> Metric {
     if metric.n < MIN_COUNT {
         metric.flags.push(Flag::LowSample);
     }
@@ -416,83 +428,4 @@ fn set_centered(metric: &mut Metric, value: f64, parts: &[f64]) {
             });
         }
     }
-}
-
-/// Everything that has a distribution.
-fn distributions(cell: &Cell, runs: Vec<Point>, plan: &LoadPlan, basis: &Basis) -> Vec<Metric> {
-    let is_single = runs.iter().all(|run| run.figures.prefill.is_some());
-    let alone = if is_single { Dependence::Independent } else { Dependence::Serial };
-    let of = |definition, dependence| Of { definition, cell, basis, dependence };
-    let mut runs: Vec<Figures> = runs.into_iter().map(|run| run.figures).collect();
-    let mut metrics = Vec::new();
-    for (index, measure) in PER_REQUEST.iter().enumerate() {
-        // Taken out one by one, so that no series is held twice.
-        let values = runs.iter_mut().map(|run| take(&mut run.per_request[index])).collect();
-        metrics.extend(of(measure.definition, alone).metrics(values, measure.shape, measure.missing));
-    }
-    if is_single {
-        let values = runs.iter_mut().filter_map(|run| run.prefill.take()).collect();
-        metrics.extend(of(PREFILL.definition, alone).metrics(values, PREFILL.shape, PREFILL.missing));
-    }
-    if plan.fluidity.is_some() {
-        let values = runs.iter_mut().filter_map(|run| run.fluidity.take()).collect();
-        metrics.extend(of(&define::FLUIDITY, alone).metrics(values, Shape::Full, NO_SUCCESS));
-    }
-    // Gaps within a request follow each other, whatever the requests do.
-    let mut series = |definition, shape, missing, pick: fn(&mut Figures) -> &mut Values| {
-        let values = runs.iter_mut().map(|run| take(pick(run))).collect();
-        of(definition, Dependence::Serial).metrics(values, shape, missing)
-    };
-    metrics.extend(series(&define::ITL, Shape::Headline, NO_GAP, |run| &mut run.itl));
-    metrics.extend(series(&define::ICL, Shape::Full, NO_GAP, |run| &mut run.icl));
-    metrics.extend(series(&define::STALL, Shape::Full, "no request of the window stalled", |run| &mut run.stall));
-    let sessions: u64 = runs.iter().map(|run| run.session_turns.moments().count()).sum();
-    if sessions > 0 {
-        let mut series = |definition, missing, pick: fn(&mut Figures) -> &mut Values| {
-            let values = runs.iter_mut().map(|run| take(pick(run))).collect();
-            of(definition, Dependence::Serial).metrics(values, Shape::Full, missing)
-        };
-        metrics.extend(series(&define::SESSION_TIME, "no session", |run| &mut run.session_time));
-        let counts = Metric::measured(&define::SESSIONS, Statistic::Value, cell, sessions as f64, sessions);
-        metrics.push(counts);
-        metrics.extend(counted(&define::SESSION_TURNS, cell, runs.iter().map(|run| &run.session_turns), ""));
-    }
-    metrics.extend(counted(&define::BUNDLE_SIZE, cell, runs.iter().map(|run| &run.bundles), NO_SUCCESS));
-    for metric in &mut metrics {
-        basis.mark(metric);
-    }
-    metrics
-}
-
-fn take(values: &mut Values) -> Values {
-    std::mem::replace(values, Values::new(0))
-}
-
-/// The distribution of small whole numbers.
-fn counted<'a>(
-    definition: &Definition,
-    cell: &Cell,
-    runs: impl Iterator<Item = &'a Counts>,
-    missing: &str,
-) -> Vec<Metric> {
-    let mut all = Counts::default();
-    runs.for_each(|counts| all.merge(counts));
-    let Some(summary) = all.moments().summary() else {
-        return vec![Metric::unavailable(definition, Statistic::Mean, cell, missing)];
-    };
-    let n = all.moments().count();
-    let point = |statistic, value| low_sample(Metric::measured(definition, statistic, cell, value, n));
-    let mut mean = point(Statistic::Mean, summary.mean);
-    mean.deviation = summary.sd;
-    mean.cv = summary.cv();
-    let mut metrics = vec![mean, point(Statistic::Min, summary.min), point(Statistic::Max, summary.max)];
-    for (statistic, q) in Statistic::GRID {
-        if let (Some(Told::Value { .. }), Some(value)) = (told(Shape::Full, statistic, q, n), all.quantile(q)) {
-            metrics.push(point(statistic, value));
-        }
-    }
-    for metric in &mut metrics {
-        metric.interval_reason = Some("whole numbers that repeat".to_owned());
-    }
-    metrics
 }
