@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use weighbridge_summary::Slo;
+use weighbridge_workload::Arrivals;
 
 use crate::drive::DriveLimits;
 use crate::error::LoadError;
@@ -159,10 +161,12 @@ impl LoadSettings {
             return Err(setting("concurrency", "nothing", "at least one load is needed"));
         }
         for shape in &self.shapes {
-            if let Shape::Concurrency(level) = shape
-                && !(1..=MOST_IN_FLIGHT).contains(level)
-            {
-                return Err(setting("concurrency", level, "it must be 1 to 60000"));
+            match shape {
+                Shape::Concurrency(level) if !(1..=MOST_IN_FLIGHT).contains(level) => {
+                    return Err(setting("concurrency", level, "it must be 1 to 60000"));
+                }
+                Shape::Arrivals(arrivals) => arrivals.parse::<Arrivals>().map(drop)?,
+                Shape::Concurrency(_) | Shape::Trace => {}
             }
         }
         let is_endless = self.sessions.is_none() && self.duration_s.is_none();
@@ -198,6 +202,9 @@ impl LoadSettings {
         }
         if !(1e-6..=1e6).contains(&self.speed) {
             return Err(setting("speed", self.speed, "it must be a positive factor"));
+        }
+        if let Some(slo) = &self.slo {
+            slo.parse::<Slo>()?;
         }
         if let Some(search) = &self.search {
             search.check(self.slo.is_some())?;

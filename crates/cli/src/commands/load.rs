@@ -98,10 +98,12 @@ impl Order<'_> {
             output::json(&self.settings)?;
             return Ok(Exit::Pass);
         }
-        let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
         let runtime = runtime()?;
         let cancel = CancellationToken::new();
         runtime.spawn(cancel_on_interrupt(cancel.clone()));
+        // A target that is not there is found before anything is written.
+        runtime.block_on(registry.check(&model))?;
+        let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
         let ended = runtime.block_on(self.drive(target, traffic.factory, cancel));
         runtime.shutdown_background();
         let (record, folder) = ended?;

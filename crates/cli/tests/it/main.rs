@@ -8,6 +8,7 @@ mod browser;
 mod documents;
 mod floors;
 mod import;
+mod load;
 mod model;
 mod report;
 mod support;
