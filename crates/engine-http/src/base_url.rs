@@ -49,6 +49,12 @@ impl BaseUrl {
         })
     }
 
+    /// Scheme, host and port.
+    pub(crate) fn root(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
+    }
+
     /// Whether the host is this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -73,8 +79,7 @@ impl BaseUrl {
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.secure { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority, self.path)
+        write!(f, "{}{}", self.root(), self.path)
     }
 }
 

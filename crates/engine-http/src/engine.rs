@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use crate::base_url::BaseUrl;
 use crate::client::{Client, ConnectionCounts};
 use crate::dialect::Writer;
 use crate::error::HttpError;
+use crate::fetch::Fetcher;
 use crate::generation;
 use crate::models::{choose_model, list_models};
 use crate::options::{Delivery, HttpOptions};
@@ -36,6 +38,7 @@ pub struct HttpEngine {
     traits: Traits,
     delivery: Delivery,
     description: EngineDescription,
+    fetcher: Fetcher,
 }
 
 impl HttpEngine {
@@ -65,13 +68,24 @@ impl HttpEngine {
             ..EngineDescription::default()
         };
         let writer = Writer::new(traits, &client.base().host, model.name, &options);
-        Ok(Self { client: Arc::new(client), writer, traits, delivery: options.delivery, description })
+        let fetcher = Fetcher::new(client.base().clone(), traits.dialect, &options);
+        Ok(Self { client: Arc::new(client), writer, traits, delivery: options.delivery, description, fetcher })
     }
 
     /// Connections so far.
     #[must_use]
     pub fn connection_counts(&self) -> ConnectionCounts {
         self.client.counts()
+    }
+
+    /// Fetches a page: `/path` from the server's root, or a whole URL, which may be another server's. Other servers
+    /// are sent neither the key nor the header fields. Its connections are not those of the generations.
+    ///
+    /// # Errors
+    /// When the place cannot be used, nobody answers in time, the status is no success, or the page is larger than
+    /// [`HttpOptions::largest_event`].
+    pub async fn get(&self, place: &str, timeout: Duration) -> Result<Vec<u8>, HttpError> {
+        self.fetcher.get(place, timeout).await
     }
 
     /// Whether the server can be asked for this, as [`generate`](Engine::generate) would ask.

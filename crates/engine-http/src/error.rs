@@ -74,6 +74,11 @@ impl HttpError {
         Self::Unreachable { url: url.to_owned(), class: failure.class, problem: failure.message }
     }
 
+    pub(crate) fn slow(url: &str, timeout: std::time::Duration) -> Self {
+        let problem = format!("no whole answer within {} s", timeout.as_secs_f64());
+        Self::Unreachable { url: url.to_owned(), class: FailureClass::Timeout, problem }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {

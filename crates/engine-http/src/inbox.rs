@@ -1,5 +1,6 @@
 //! What has come of an answer: its pieces turned into events.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use weighbridge_engine::{EngineEvent, EventKind, RequestFailure};
@@ -12,6 +13,15 @@ use crate::http1::{Head, Piece};
 
 /// Bytes of an answer that is not understood which are kept for the message.
 const REFUSAL_BYTES: usize = 64 << 10;
+
+/// Queues that a thread keeps for later answers, and their room at most: full-speed answers of a thousand frames.
+const SPARE_QUEUES: usize = 64;
+const SPARE_ROOM: usize = 2048;
+
+thread_local! {
+    /// Queues of answers that have ended, so that growing one is not a part of every request.
+    static SPARE: RefCell<Vec<VecDeque<EngineEvent>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Reads one answer and queues its events.
 pub(crate) struct Inbox {
@@ -33,6 +43,22 @@ pub(crate) struct Inbox {
     body_ended: Option<Stamp>,
 }
 
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.clear();
+        if (1..=SPARE_ROOM).contains(&queue.capacity()) {
+            // A thread that ends has no use for it.
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < SPARE_QUEUES {
+                    spare.push(queue);
+                }
+            });
+        }
+    }
+}
+
 /// How an answer ended.
 pub(crate) enum Ended {
     /// As it should; the end of the body may be still to come.
@@ -48,7 +74,7 @@ struct Refusal {
 impl Inbox {
     pub(crate) fn new(reader: Reader, largest_answer: u64) -> Self {
         Self {
-            queue: VecDeque::new(),
+            queue: SPARE.with_borrow_mut(Vec::pop).unwrap_or_default(),
             reader,
             signals: Vec::new(),
             refusal: None,

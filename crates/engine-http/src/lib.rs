@@ -6,9 +6,14 @@
 //! is tested and calibrated.
 //!
 //! Time is taken where bytes cross the socket, below TLS and before any parsing: just before the first write, after
-//! the last one, and after each read. Several events in one read share its stamp. To know which read a chunk came
-//! from, each request drives its own connection within its stream, so there is no task per connection. The price:
-//! a stream that is not polled does not read, and its stamps come late.
+//! the last one, and for each read. On Linux the time of a read is the kernel's stamp of the packet, so that it holds
+//! even where this program was late to read it; under TLS, elsewhere, and where the wall clock was set meanwhile, it is
+//! the time just after the read. Each request says in its receipt which it was. Several events in one read share its
+//! stamp; where the kernel had joined packets, that is the stamp of the last one.
+//!
+//! Each request drives its own connection within its stream, so there is no task per connection, and a read is taken
+//! in where it was made: framing, events and frames are read in place. The price: a stream that is not polled does not
+//! read.
 //!
 //! Only text or log-probabilities make a frame. Frames that announce a role, hold nothing, keep alive or report usage
 //! never do. There is no tokenizer here: a frame counts as one token unless the server tells more, by log-probabilities
@@ -22,6 +27,7 @@ mod engine;
 mod error;
 mod exchange;
 mod failure;
+mod fetch;
 mod generation;
 pub mod http1;
 mod inbox;

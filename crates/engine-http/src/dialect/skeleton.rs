@@ -23,6 +23,10 @@ pub(crate) type Expected<'a> = &'a dyn Fn(&Simple<'_>) -> bool;
 /// Tries to learn before a hit pays them back. A server whose chunks are never alike costs no more than these.
 const CREDIT: u8 = 4;
 
+/// Largest chunk that is learned from, bytes. Chunks of a token are a tenth of it, and a large one is the time it takes
+/// to copy it several times.
+const LARGEST_LEARNED: usize = 8 << 10;
+
 /// Places that are tried for the text within a chunk.
 const PLACES_TRIED: usize = 4;
 
@@ -72,7 +76,7 @@ impl Skeleton {
 
     /// Learns from a chunk that was parsed; `parses_to` tells whether the parser reads a chunk as is expected.
     pub(crate) fn learn(&mut self, data: &str, simple: &Simple<'_>, parses_to: impl Fn(&str, Expected<'_>) -> bool) {
-        if self.credit == 0 || !is_plain(simple.text) {
+        if self.credit == 0 || data.len() > LARGEST_LEARNED || !is_plain(simple.text) {
             return;
         }
         self.credit -= 1;

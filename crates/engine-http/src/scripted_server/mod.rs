@@ -126,7 +126,7 @@ impl ScriptedServer {
         let listener = std::net::TcpListener::bind(options.bind)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let clock = options.clock;
         let shared = Arc::new(Shared::new(options));
         let (plays, queue) = std::sync::mpsc::sync_channel(QUEUED_PLAYS);

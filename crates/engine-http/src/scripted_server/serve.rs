@@ -25,6 +25,9 @@ use crate::socket::Socket;
 /// Answers that are kept until they are taken; beyond them the oldest are dropped.
 const PLAYED_KEPT: usize = 100_000;
 
+/// Pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
 /// Characters of a prompt that are written down.
 const PROMPT_KEPT: usize = 64;
 
@@ -138,8 +141,11 @@ pub(super) async fn serve(
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let accept = async {
         loop {
-            // A failed accept concerns one client, who sees it.
-            let Ok((socket, _)) = listener.accept().await else { continue };
+            let Ok((socket, _)) = listener.accept().await else {
+                // It may be short of files, and then the next try fails at once too.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
             let (shared, plays) = (Arc::clone(&shared), plays.clone());
             tokio::spawn(async move {
                 // What goes wrong on a connection ends it, which the client sees too.

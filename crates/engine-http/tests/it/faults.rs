@@ -5,7 +5,7 @@ use std::time::Duration;
 use weighbridge_engine::scripted::{Fault, FaultKind, Script};
 use weighbridge_engine::{Collected, Engine, GenerateRequest, Prompt};
 use weighbridge_engine_http::scripted_server::{Odd, ScriptedServer, ServerOptions};
-use weighbridge_engine_http::{HttpEngine, HttpOptions};
+use weighbridge_engine_http::{HttpEngine, HttpError, HttpOptions};
 use weighbridge_types::model_ref::Preset;
 use weighbridge_types::request::{FailureClass, Outcome};
 use weighbridge_types::time::Clock;
@@ -49,6 +49,10 @@ async fn a_rate_limit_says_when_to_come_back() {
 async fn statuses_have_classes() {
     check(answer("400 Bad Request", JSON, r#"{"detail":"no"}"#), FailureClass::ClientError, &["HTTP 400: no"]).await;
     check(answer("404 Not Found", "", ""), FailureClass::ClientError, &["HTTP 404"]).await;
+    let unknown = r#"{"error":{"message":"the model `x` does not exist","type":"NotFoundError","code":404}}"#;
+    check(answer("404 Not Found", JSON, unknown), FailureClass::ClientError, &["HTTP 404", "`x` does not exist"]).await;
+    let no_key = r#"{"error":{"message":"invalid api key"}}"#;
+    check(answer("401 Unauthorized", JSON, no_key), FailureClass::ClientError, &["HTTP 401", "invalid api key"]).await;
     check(answer("500 Internal Server Error", "", "boom"), FailureClass::ServerError, &["boom"]).await;
     check(answer("503 Service Unavailable", "", ""), FailureClass::ServerError, &["HTTP 503"]).await;
     let redirect = answer("307 Temporary Redirect", "location: http://elsewhere/\r\n", "");
@@ -75,6 +79,10 @@ async fn broken_streams_are_told_from_sound_ones() {
     check_stream(&format!("{token}data: \u{0}\n\n"), FailureClass::Malformed, "not as expected").await;
     check_stream(&format!("{token}data: {{\"error\":{{\"message\":\"oom\"}}}}\n\n"), FailureClass::ServerError, "oom")
         .await;
+    let named = format!("{token}{token}{token}event: error\ndata: {{\"message\":\"overloaded\"}}\n\n");
+    check_stream(&named, FailureClass::ServerError, "overloaded").await;
+    let cut = format!("{token}{token}{token}data: {{\"choices\":[{{\"text\":\"a\"}}]\n\ndata: [DONE]\n\n");
+    check_stream(&cut, FailureClass::Malformed, "not as expected").await;
     check_stream("data: [DONE]\n\n", FailureClass::Empty, "no token").await;
     let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     check_stream(stop, FailureClass::Empty, "Stop").await;
@@ -197,4 +205,99 @@ async fn what_a_server_cannot_do_is_refused_before_sending() {
     assert!(message.contains("`ignore_eos`"), "{message}");
     assert_eq!(got.timeline.first_byte_written, None);
     assert!(events(&engine, chat("a"), 2).await.len() > 2, "other requests work");
+}
+
+#[tokio::test]
+async fn a_storm_of_rate_limits_passes_and_keeps_the_connection() {
+    let server = scripted("ttft=0s,itl=0s,fail=rate_limit,fail_first=3", &[], Clock::start());
+    let engine = engine(Preset::Vllm, &server.url()).await;
+    for request in 0..5 {
+        let got = generate(&engine, chat("a"), 4, Clock::start()).await;
+        if request < 3 {
+            assert_eq!(failed(&got).0, FailureClass::RateLimited);
+            assert_eq!(got.retry_after, Some(Duration::from_secs(2)));
+        } else {
+            assert!(got.outcome.is_success(), "{:?}", got.outcome);
+        }
+    }
+    assert_eq!(engine.connection_counts().opened, 1);
+}
+
+#[tokio::test]
+async fn an_endless_stream_is_ended_by_time_or_by_size() {
+    let check = async |options: HttpOptions, class, part: &str| {
+        let server = scripted("ttft=0s,itl=0s,fail=endless,fail_after=2", &[], Clock::start());
+        let engine = HttpEngine::connect(endpoint(Preset::OpenAi, &server.url()), options).await.unwrap();
+        let got = generate(&engine, chat("a"), 8, Clock::start()).await;
+        assert_eq!(failed(&got).0, class);
+        assert!(failed(&got).1.contains(part), "{}", failed(&got).1);
+        assert!(got.timeline.frames.len() > 2, "{:?}", got.timeline.frames.len());
+    };
+    let options = HttpOptions::default();
+    let short = Duration::from_millis(60);
+    check(HttpOptions { total_timeout: short, ..options.clone() }, FailureClass::Timeout, "no end within 0.06 s").await;
+    let message = "the answer is larger than 2000 bytes";
+    check(HttpOptions { largest_answer: 2000, ..options }, FailureClass::Malformed, message).await;
+}
+
+#[tokio::test]
+async fn a_large_frame_is_taken_or_refused() {
+    let script = "ttft=0s,itl=0s,tokens=2,fail=large_frame,fail_after=1";
+    for preset in DIALECTS {
+        let server = scripted(script, &[], Clock::start());
+        // Once is enough: unoptimized, it takes seconds.
+        if preset == Preset::Vllm {
+            let got = generate(&engine(preset, &server.url()).await, chat("a"), 8, Clock::start()).await;
+            assert!(got.outcome.is_success(), "{preset:?}: {:?}", got.outcome);
+            assert_eq!(got.text.unwrap().len(), "word ".len() + 10_000_000, "{preset:?}");
+        }
+        let options = HttpOptions { largest_event: 1 << 20, ..HttpOptions::default() };
+        let careful = HttpEngine::connect(endpoint(preset, &server.url()), options).await.unwrap();
+        let got = generate(&careful, chat("a"), 8, Clock::start()).await;
+        assert_eq!((failed(&got).0, got.timeline.frames.len()), (FailureClass::Malformed, 1), "{preset:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_a_timeout() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let options = HttpOptions { connect_timeout: Duration::from_millis(30), ..HttpOptions::default() };
+    let error = HttpEngine::connect(endpoint(Preset::OpenAi, &url), options).await.unwrap_err();
+    assert!(matches!(error, HttpError::Unreachable { class: FailureClass::Timeout, .. }), "{error}");
+    assert!(error.to_string().contains("no connection within 0.03 s"), "{error}");
+}
+
+/// Runs in a process of its own, since the limit is the process's.
+#[cfg(unix)]
+#[tokio::test]
+#[ignore = "run by `used_up_files_are_a_failure_that_names_the_limit`"]
+async fn with_few_files() {
+    use nix::sys::resource::{Resource, setrlimit};
+
+    let server = scripted("ttft=20ms,itl=1ms", &[], Clock::start());
+    // Connections that the server has no file for wait in the kernel, without an answer.
+    let options = HttpOptions { first_byte_timeout: Duration::from_millis(200), ..HttpOptions::default() };
+    let engine = HttpEngine::connect(endpoint(Preset::Vllm, &server.url()), options).await.unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 40, 40).unwrap();
+    let clock = Clock::start();
+    let all = futures_util::future::join_all((0..60).map(|_| generate(&engine, chat("a"), 4, clock))).await;
+    let failures: Vec<_> = all.iter().filter(|got| !got.outcome.is_success()).collect();
+    assert!(!failures.is_empty());
+    for got in failures {
+        let (class, message) = failed(got);
+        // The server, in the same process, runs short too, and then it is silent or closes.
+        if class == FailureClass::Connect {
+            assert!(message.contains("may have 40 files open") && message.contains("`ulimit -n`"), "{message}");
+        }
+    }
+    assert!(all.iter().any(|got| matches!(&got.outcome, Outcome::Failed { class: FailureClass::Connect, .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn used_up_files_are_a_failure_that_names_the_limit() {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", "faults::with_few_files", "--ignored"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

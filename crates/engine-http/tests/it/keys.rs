@@ -87,3 +87,24 @@ async fn a_key_that_no_header_can_carry_is_refused() {
     assert!(matches!(error, HttpError::KeyUnusable));
     assert!(!format!("{error} {error:?}").contains("sk-"));
 }
+
+#[tokio::test]
+async fn the_users_headers_are_sent_and_their_secrets_kept() {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let see = Arc::clone(&seen);
+    let url = answering(move |head, _| {
+        head.clone_into(&mut see.lock().unwrap());
+        answer("401 Unauthorized", "", &format!("who is {KEY}?")).into_bytes()
+    })
+    .await;
+    let headers = vec![("X-Api-Key".to_owned(), Secret::new(KEY)), ("x-team".to_owned(), Secret::new("bench"))];
+    let options = HttpOptions { headers, ..HttpOptions::default() };
+    assert!(!format!("{options:?}").contains("sk-"));
+    let engine = HttpEngine::connect(named(Preset::OpenAi, &url), options.clone()).await.unwrap();
+    let said = format!("{:?}", events(&engine, chat("a"), 8).await);
+    assert!(said.contains("who is [key]?") && !said.contains("sk-"), "{said}");
+    let head = seen.lock().unwrap().clone();
+    assert!(head.contains(&format!("X-Api-Key: {KEY}")) && head.contains("x-team: bench"), "{head}");
+    let error = HttpEngine::connect(named(Preset::OpenAi, "http://192.0.2.1:8000/v1"), options).await.unwrap_err();
+    assert!(matches!(error, HttpError::KeyInClear { .. }), "{error}");
+}

@@ -72,6 +72,20 @@ pub(crate) async fn answering(answer: impl Fn(&str, &[u8]) -> Vec<u8> + Send + S
     url(address)
 }
 
+/// A server of pages: answers each request as the function says, given its head. Returns its root URL.
+pub(crate) async fn paged(page: impl Fn(&str) -> String + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            if let Some((head, _)) = read_request(&mut socket).await {
+                let _ = socket.write_all(page(&head).as_bytes()).await;
+            }
+        }
+    });
+    url(address)
+}
+
 /// Answers every request, also questions for models, with these bytes.
 pub(crate) async fn always(bytes: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,20 +10,28 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use weighbridge_engine_http::{HttpEngine, HttpError, HttpOptions, Secret};
 use weighbridge_types::model_ref::{EndpointRef, Preset};
-use weighbridge_types::request::FailureClass;
+use weighbridge_types::request::{FailureClass, ReceiveClock};
 use weighbridge_types::time::Clock;
 
 use crate::support::{always, answer, chat, endpoint, generate, stream};
 
 /// A TLS server that answers one request per connection; returns its URL and its certificate as PEM.
 async fn tls_server() -> (String, String) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    tls_server_until(4096).await
+}
+
+/// The same with a certificate that ends with this year.
+async fn tls_server_until(year: i32) -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(year, 12, 31);
+    let cert = params.self_signed(&key).unwrap();
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![cert.der().clone()], private)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -45,7 +53,7 @@ async fn tls_server() -> (String, String) {
             });
         }
     });
-    (format!("https://localhost:{port}"), made.cert.pem())
+    (format!("https://localhost:{port}"), cert.pem())
 }
 
 fn named(url: &str) -> EndpointRef {
@@ -65,6 +73,19 @@ async fn a_trusted_server_is_measured_and_may_have_the_key() {
     let line = &got.timeline;
     assert!(line.connected <= line.first_byte_written && line.first_byte_written <= line.sent, "{line:?}");
     assert!(line.sent <= line.headers && line.is_ordered(), "{line:?}");
+    // A read of the socket is no read of the answer: the kernel's stamps are not used.
+    assert_eq!(got.receipt.unwrap().clock, ReceiveClock::User);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let (url, certificate) = tls_server_until(2020).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), certificate).unwrap();
+    let options = HttpOptions { ca_file: Some(file.path().to_owned()), ..HttpOptions::default() };
+    let error = HttpEngine::connect(named(&url), options).await.unwrap_err();
+    assert!(matches!(error, HttpError::Unreachable { class: FailureClass::Tls, .. }), "{error}");
+    assert!(error.to_string().to_lowercase().contains("expired"), "{error}");
 }
 
 #[tokio::test]
