@@ -310,6 +310,22 @@ mod tests {
     }
 
     #[test]
+    fn counts_are_asked_for_as_the_user_wants() {
+        let check = |preset, stream_usage, expected: Value| {
+            let options = HttpOptions { stream_usage, ..HttpOptions::default() };
+            let writer = Writer::new(traits(preset), "h", "m".to_owned(), &options);
+            let call = writer.write(&GenerateRequest::new(Prompt::Text(String::new()), 8, Clock::start())).unwrap();
+            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            assert_eq!(body["stream_options"], expected, "{preset:?} {stream_usage:?}");
+        };
+        let each_chunk = json!({"include_usage": true, "continuous_usage_stats": true});
+        check(Preset::Vllm, StreamUsage::Preset, each_chunk);
+        check(Preset::OpenAi, StreamUsage::Preset, json!({"include_usage": true}));
+        check(Preset::Vllm, StreamUsage::AtEnd, json!({"include_usage": true}));
+        check(Preset::Vllm, StreamUsage::Unasked, Value::Null);
+    }
+
+    #[test]
     fn the_users_fields_come_last() {
         let extra_body = Map::from_iter([("temperature".to_owned(), json!(0.5)), ("priority".to_owned(), json!(1))]);
         let options = HttpOptions { extra_body, ..HttpOptions::default() };
