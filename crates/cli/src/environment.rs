@@ -13,6 +13,8 @@ pub(crate) struct Environment {
     pub(crate) anthropic_key: Option<String>,
     /// `NO_COLOR`: any value switches color off.
     pub(crate) no_color: bool,
+    /// `TERM`: the terminal cannot move its cursor when it is `dumb`, or not named where terminals are.
+    pub(crate) dumb_terminal: bool,
     /// `COLUMNS`: width of the terminal, where it cannot be asked.
     pub(crate) columns: Option<u16>,
 }
@@ -27,6 +29,7 @@ impl Environment {
             openai_key: text("OPENAI_API_KEY"),
             anthropic_key: text("ANTHROPIC_API_KEY"),
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            dumb_terminal: text("TERM").map_or(cfg!(unix), |term| term == "dumb"),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
         }
     }

@@ -7,6 +7,7 @@ mod embedded;
 mod environment;
 mod exit;
 mod failure;
+mod live;
 mod output;
 mod progress;
 mod registry;

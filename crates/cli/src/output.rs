@@ -6,6 +6,7 @@ use weighbridge_report::console::{Color, Width};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::live;
 
 /// Columns where no terminal tells its width, as in a pipe or a log.
 const COLUMNS_WITHOUT_TERMINAL: u16 = 100;
@@ -28,8 +29,11 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     Ok(data(&serde_json::to_string_pretty(value)?)?)
 }
 
-/// Writes a line to stderr; there is nobody to tell when that fails.
+/// Writes a line to stderr, once the live view is off it; there is nobody to tell when that fails.
 pub(crate) fn talk(line: &str) {
+    if live::hold(line) {
+        return;
+    }
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use weighbridge_types::event::{Pulse, RunEvent, Sink, SinkError};
-use weighbridge_types::record::{Record, Status};
+use weighbridge_types::record::{PhaseResult, Record, Status};
 
 /// Shows where a run stands, on stderr. Without a terminal it writes one line per phase instead.
 #[derive(Debug)]
@@ -70,18 +70,7 @@ impl Sink for Progress {
                 self.bar.set_message(what.clone());
             }
             RunEvent::Pulse(pulse) => self.pulse(pulse),
-            RunEvent::PhaseFinished { result, .. } => {
-                let state = match result.status {
-                    Status::Complete => "done",
-                    Status::Interrupted => "interrupted",
-                    Status::Failed => "failed",
-                    Status::Skipped => "skipped",
-                    Status::Pending | Status::Running => "left open",
-                };
-                let seconds = result.duration_s.map_or_else(String::new, |seconds| format!(" {seconds:.1} s"));
-                let notes = result.notes.first().map_or_else(String::new, |note| format!("  {note}"));
-                self.say(&format!("{:>10} {state}{seconds}{notes}", result.phase.name()));
-            }
+            RunEvent::PhaseFinished { result, .. } => self.say(&finished(result)),
             RunEvent::Request(_) | RunEvent::Resource { .. } | RunEvent::Item(_) => {}
         }
         Ok(())
@@ -90,4 +79,18 @@ impl Sink for Progress {
     fn checkpoint(&mut self, _record: &Record) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+/// The line of a phase that is over.
+pub(crate) fn finished(result: &PhaseResult) -> String {
+    let state = match result.status {
+        Status::Complete => "done",
+        Status::Interrupted => "interrupted",
+        Status::Failed => "failed",
+        Status::Skipped => "skipped",
+        Status::Pending | Status::Running => "left open",
+    };
+    let seconds = result.duration_s.map_or_else(String::new, |seconds| format!(" {seconds:.1} s"));
+    let notes = result.notes.first().map_or_else(String::new, |note| format!("  {note}"));
+    format!("{:>10} {state}{seconds}{notes}", result.phase.name())
 }

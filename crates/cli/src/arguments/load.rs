@@ -215,6 +215,9 @@ pub(crate) struct ClientArguments {
     /// Share of disturbed requests above which the run is no measurement (exit code 4)
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     pub(crate) disturbed_limit: f64,
+    /// Shows a progress bar instead of the live view
+    #[arg(long)]
+    pub(crate) no_live: bool,
 }
 
 /// What it is judged by.

@@ -22,6 +22,7 @@ use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::live;
 use crate::output;
 use crate::progress::Progress;
 use crate::registry::Registry;
@@ -49,17 +50,34 @@ pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
 
 /// The first Ctrl-C ends the run in order, the second one at once.
 pub(super) async fn cancel_on_interrupt(cancel: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if asked_to_stop().await.is_ok() {
         output::talk("interrupted: cancelling what is in flight, keeping what was measured (again to stop at once)");
         cancel.cancel();
     }
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if asked_to_stop().await.is_ok() {
         stop_at_once();
     }
 }
 
+/// Waits for Ctrl-C, or for the signal by which a supervisor ends a process.
+#[cfg(unix)]
+async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_stop() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
 #[expect(clippy::exit, reason = "the user asked twice; the record is valid at every byte")]
 fn stop_at_once() {
+    live::restore();
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 

@@ -3,13 +3,12 @@
 pub(super) mod settings;
 mod traffic;
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Gate, gate};
 use weighbridge_load::{
-    Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, invalid_reason, newest_profile,
+    Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, Warmup, invalid_reason, newest_profile,
 };
 use weighbridge_report::{console, html};
 use weighbridge_store::{Index, Recorder, RunFolder, replay};
@@ -26,8 +25,8 @@ use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::live::{Live, LiveSettings};
 use crate::output;
-use crate::progress::Progress;
 use crate::registry::Registry;
 
 /// The files and folders of a run, and how its result is printed.
@@ -38,6 +37,8 @@ struct Order<'a> {
     client: &'a ClientArguments,
     settings: LoadSettings,
     label: Option<&'a str>,
+    /// Whether the live view is wanted.
+    live: bool,
     results: &'a Path,
     output: OutputFormat,
     /// Whether only the settings are wanted.
@@ -51,6 +52,7 @@ pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Resul
         client: &arguments.client,
         settings: settings::of_load(arguments)?,
         label: arguments.label.as_deref(),
+        live: !arguments.client.no_live,
         results: &arguments.results.output_dir,
         output: arguments.output.output_format,
         is_dry: arguments.dry_run,
@@ -65,6 +67,7 @@ pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> 
         client: &arguments.client,
         settings: settings::of_stress(arguments)?,
         label: arguments.label.as_deref(),
+        live: !arguments.client.no_live,
         results: &arguments.results.output_dir,
         output: arguments.output.output_format,
         is_dry: false,
@@ -79,6 +82,7 @@ pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Resu
         client: &arguments.client,
         settings: settings::of_soak(arguments)?,
         label: arguments.label.as_deref(),
+        live: !arguments.client.no_live,
         results: &arguments.results.output_dir,
         output: arguments.output.output_format,
         is_dry: false,
@@ -104,7 +108,7 @@ impl Order<'_> {
         // A target that is not there is found before anything is written.
         runtime.block_on(registry.check(&model))?;
         let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
-        let ended = runtime.block_on(self.drive(target, traffic.factory, cancel));
+        let ended = runtime.block_on(self.drive(target, traffic.factory, cancel, environment));
         runtime.shutdown_background();
         let (record, folder) = ended?;
         self.conclude(&record, &folder, environment)
@@ -115,6 +119,7 @@ impl Order<'_> {
         target: Target,
         traffic: TrafficFactory,
         cancel: CancellationToken,
+        environment: &Environment,
     ) -> Result<(Record, PathBuf), Failure> {
         let label = self.label.unwrap_or(self.kind).to_owned();
         let folder = RunFolder::create(self.results, self.kind, &label, WallTime::now())?;
@@ -127,10 +132,16 @@ impl Order<'_> {
             environment: fingerprint(&root, build(), self.results),
         };
         let calibration = newest_profile(self.results, &identity.environment);
+        let live = LiveSettings {
+            target: target.model_ref.clone(),
+            disturbed_limit: self.settings.disturbed_limit,
+            with_warmup: !matches!(self.settings.warmup, Warmup::Sessions(_)),
+            wanted: self.live,
+        };
         let mut journal = Readers {
             path: path.clone(),
             recorder: Some(Recorder::start(folder)?),
-            progress: Progress::new(std::io::stderr().is_terminal()),
+            progress: Live::new(live, environment),
         };
         let (settings, clock) = (self.settings.clone(), Clock::start());
         let run = LoadRun { settings, target, traffic, identity, calibration, root, clock, cancel };
@@ -179,7 +190,7 @@ impl Order<'_> {
 struct Readers {
     path: PathBuf,
     recorder: Option<Recorder>,
-    progress: Progress,
+    progress: Live,
 }
 
 impl Sink for Readers {
