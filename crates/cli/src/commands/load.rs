@@ -146,8 +146,9 @@ impl Order<'_> {
         let (settings, clock) = (self.settings.clone(), Clock::start());
         let run = LoadRun { settings, target, traffic, identity, calibration, root, clock, cancel };
         let ended = run.run(&mut journal).await;
-        journal.progress.clear();
+        // The record is whole before anything waits for the terminal.
         let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
+        journal.progress.clear();
         let record = ended?;
         closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
         std::fs::write(path.join(REPORT_FILE), html::render(&record, None))?;

@@ -73,11 +73,6 @@ impl Counts {
     pub(crate) fn errors(&self) -> u64 {
         self.failed.values().sum()
     }
-
-    /// Requests that ended, however.
-    pub(crate) fn ended(&self) -> u64 {
-        self.succeeded + self.errors() + self.cancelled + self.dropped
-    }
 }
 
 /// How much of a load is done.

@@ -7,7 +7,8 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, TryLockError};
+use std::time::Duration;
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -25,6 +26,12 @@ const CLEAR: &[u8] = b"\x1b[0m\x1b[2J";
 
 /// Lines that are kept for the time after the view; more are not said while a run is watched.
 const HELD: usize = 64;
+
+/// Longest wait for a terminal that takes no bytes, at the end. A slow line needs less for a frame of some kilobytes.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Time between two looks at whether it took them.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The modes to restore; `None` while the view is off. Held while anything is written, so that nothing is written after.
 static ENTERED: Mutex<Option<Modes>> = Mutex::new(None);
@@ -45,10 +52,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Gives the terminal back as it was, and says what was held. Does nothing when the view is off.
+///
+/// A terminal that takes no bytes is waited for no longer than [`LONGEST_WAIT`]; the thread that writes to it then gives it
+/// back as soon as it can.
 pub(crate) fn restore() {
-    let mut entered = lock(&ENTERED);
+    if !ON.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    for _ in 0..LONGEST_WAIT.as_millis() / LOOK.as_millis() {
+        match ENTERED.try_lock() {
+            Ok(mut entered) => return leave(&mut entered),
+            Err(TryLockError::Poisoned(entered)) => return leave(&mut entered.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+fn leave(entered: &mut Option<Modes>) {
     let Some(modes) = entered.take() else { return };
-    ON.store(false, Ordering::SeqCst);
     let mut stderr = io::stderr().lock();
     // There is nobody to tell when the terminal is gone.
     let _ = stderr.write_all(LEAVE);
@@ -118,7 +139,9 @@ impl Write for Bytes {
 #[derive(Debug)]
 pub(crate) struct Screen {
     bytes: Bytes,
-    terminal: Option<(Terminal<CrosstermBackend<Bytes>>, (u16, u16))>,
+    /// The cells drawn last; `None` before the first frame.
+    terminal: Option<Terminal<CrosstermBackend<Bytes>>>,
+    size: (u16, u16),
     frames: SyncSender<Vec<u8>>,
     is_busy: Arc<AtomicBool>,
 }
@@ -137,7 +160,7 @@ impl Screen {
         ON.store(true, Ordering::SeqCst);
         let wrote = io::stderr().lock().write_all(ENTER);
         drop(entered);
-        let screen = Self { bytes: Bytes::default(), terminal: None, frames, is_busy };
+        let screen = Self { bytes: Bytes::default(), terminal: None, size: (0, 0), frames, is_busy };
         wrote.ok().map(|()| screen)
     }
 
@@ -163,14 +186,14 @@ impl Screen {
         // The size is fixed, and the terminal made anew when it changes: asking it for its size or its cursor would open it
         // once more, and wait for an answer.
         let is_stale = STALE.swap(false, Ordering::SeqCst);
-        if is_stale || self.terminal.as_ref().is_none_or(|(_, last)| *last != size) {
+        if is_stale || self.terminal.is_none() || self.size != size {
             let viewport = Viewport::Fixed(Rect::new(0, 0, size.0, size.1));
             lock(&self.bytes.0).extend_from_slice(CLEAR);
             let backend = CrosstermBackend::new(self.bytes.clone());
             let terminal = Terminal::with_options(backend, TerminalOptions { viewport }).ok()?;
-            self.terminal = Some((terminal, size));
+            (self.terminal, self.size) = (Some(terminal), size);
         }
-        let (terminal, _) = self.terminal.as_mut()?;
+        let terminal = self.terminal.as_mut()?;
         terminal.draw(|frame| draw(frame, said)).ok()?;
         Some(std::mem::take(&mut *lock(&self.bytes.0)))
     }
@@ -184,11 +207,14 @@ impl Drop for Screen {
 
 fn write_frames(frames: &Receiver<Vec<u8>>, is_busy: &AtomicBool) {
     while let Ok(frame) = frames.recv() {
-        let entered = lock(&ENTERED);
+        let mut entered = lock(&ENTERED);
         if entered.is_some() {
             let mut stderr = io::stderr().lock();
-            if stderr.write_all(&frame).and_then(|()| stderr.flush()).is_err() {
-                return;
+            let wrote = stderr.write_all(&frame).and_then(|()| stderr.flush());
+            // Whoever wanted to give the terminal back may have stopped waiting for this frame.
+            if wrote.is_err() || !ON.load(Ordering::SeqCst) {
+                ON.store(false, Ordering::SeqCst);
+                leave(&mut entered);
             }
         }
         drop(entered);
