@@ -207,10 +207,9 @@ impl Page {
         }
         self.heading("targets", "the interval decides, not the point");
         for line in targets {
-            let target = line.target;
             let word = self.paint(&format!("{:8}", line.verdict.text), line.verdict.tone);
-            let profile = format!("{} ({})", target.name, target.profile);
-            self.wrapped(&word, 8, &format!("{profile}: {}, observed {}; {}", line.limit, line.observed, line.because));
+            let name = &line.name;
+            self.wrapped(&word, 8, &format!("{name}: {}, observed {}; {}", line.limit, line.observed, line.because));
         }
     }
 

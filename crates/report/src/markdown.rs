@@ -10,7 +10,7 @@ use crate::view::{self, Align, Section, Table, Tone, superscript};
 /// The whole report of a run, with a final newline.
 #[must_use]
 pub fn render(record: &Record) -> String {
-    let mut out = Document::new(&format!("{} weighed", record.engine.model));
+    let mut out = Document::new(&view::title(record));
     out.head(record);
     out.outcome(record);
     for section in Phase::ALL.into_iter().filter_map(|phase| view::section(record, phase)) {
@@ -78,9 +78,7 @@ impl Document {
             self.paragraph("The bound of the interval decides, not the point.");
             self.text.push_str("| target | limit | observed | verdict | because |\n|---|---|---|---|---|\n");
             for line in targets {
-                let target = line.target;
-                let name = format!("{} ({})", target.name, target.profile);
-                let cells = [&name, &line.limit, &line.observed, &line.verdict.text, &line.because];
+                let cells = [&line.name, &line.limit, &line.observed, &line.verdict.text, &line.because];
                 self.row(cells.into_iter().map(String::as_str));
             }
             self.end_list();

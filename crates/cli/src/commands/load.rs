@@ -10,7 +10,7 @@ use weighbridge_bench::{Gate, gate};
 use weighbridge_load::{
     Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, Warmup, invalid_reason, newest_profile,
 };
-use weighbridge_report::{console, html};
+use weighbridge_report::console;
 use weighbridge_store::{Index, Recorder, RunFolder, replay};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
@@ -19,7 +19,7 @@ use weighbridge_types::record::{LogLine, Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
-use super::runtime;
+use super::{runs, runtime};
 use crate::arguments::{ClientArguments, LoadArguments, OutputFormat, SoakArguments, StressArguments, TargetArguments};
 use crate::build::build;
 use crate::environment::Environment;
@@ -151,7 +151,7 @@ impl Order<'_> {
         journal.progress.clear();
         let record = ended?;
         closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
-        std::fs::write(path.join(REPORT_FILE), html::render(&record, None))?;
+        std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
         Index::open(self.results)?.register(&path)?;
         Ok((record, path))
     }

@@ -57,20 +57,29 @@ pub(super) fn run(verb: ReportVerb, environment: &Environment) -> Result<Exit, F
 
 /// The event log beside a record; a record that was moved away from its log is judged alone.
 fn rows_of(path: &Path) -> Result<Option<Rows>, Failure> {
+    log_folder(path).map(runs::rows).transpose()
+}
+
+/// The folder with the event log of a record; without one, a word about it.
+fn log_folder(path: &Path) -> Option<&Path> {
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
-    match folder {
-        Some(folder) if folder.join("events.jsonl.zst").exists() => Ok(Some(runs::rows(folder)?)),
-        _ => {
-            output::talk("note: there is no event log beside the record, so that only the record itself is looked at");
-            Ok(None)
-        }
+    let found = folder.filter(|folder| folder.join("events.jsonl.zst").exists());
+    if found.is_none() {
+        output::talk("note: there is no event log beside the record, so that only the record itself is looked at");
     }
+    found
 }
 
 fn export(run: &Path, format: ExportFormat, path: Option<PathBuf>) -> Result<Exit, Failure> {
     let record = read_record(run)?;
     let form = match format {
-        ExportFormat::Html => return whole(&html::render(&record, rows_of(run)?.as_ref()), path),
+        ExportFormat::Html => {
+            let page = match log_folder(run) {
+                Some(folder) => runs::page(folder, &record)?,
+                None => html::render(&record, None),
+            };
+            return whole(&page, path);
+        }
         ExportFormat::Markdown => return whole(&markdown::render(&record), path),
         ExportFormat::Csv => return whole(&json::csv(&record), path),
         ExportFormat::All => {

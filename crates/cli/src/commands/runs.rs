@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use weighbridge_store::{Filter, Index, RunLog, StoreError, read_log};
+use weighbridge_report::html::{self, LoadReading, LoadTraces};
+use weighbridge_store::{Filter, Index, RunLog, StoreError, read_log, replay};
 use weighbridge_summary::Rows;
+use weighbridge_types::record::{LogLine, Phase, Record};
+use weighbridge_types::request::RequestRow;
 
 use crate::failure::Failure;
 
@@ -27,6 +30,36 @@ fn latest(results: &Path) -> Result<PathBuf, Failure> {
     let newest = index.list(&Filter { limit: Some(1), ..Filter::default() })?;
     let run = newest.first().ok_or_else(none)?;
     Ok(results.join(&run.run_id))
+}
+
+/// The page of a run with what its event log adds. A load run may have millions of requests: its log is read twice, row
+/// by row, and never held.
+pub(super) fn page(run: &Path, record: &Record) -> Result<String, Failure> {
+    if record.phase(Phase::Load).is_none() {
+        return Ok(html::render(record, Some(&rows(run)?)));
+    }
+    Ok(match traces(run, record)? {
+        Some(traces) => html::render_load(record, &traces),
+        None => html::render(record, None),
+    })
+}
+
+/// `None` for a load without a plan, which is one of another tool.
+fn traces(run: &Path, record: &Record) -> Result<Option<LoadTraces>, Failure> {
+    let Some(mut reading) = LoadReading::new(record) else { return Ok(None) };
+    each_request(run, |row| reading.push(row))?;
+    let mut traces = reading.finish();
+    each_request(run, |row| traces.push(row))?;
+    Ok(Some(traces))
+}
+
+fn each_request(run: &Path, mut each: impl FnMut(&RequestRow)) -> Result<(), Failure> {
+    replay(run, 0, |line| {
+        if let LogLine::Request(row) = line {
+            each(&row);
+        }
+    })?;
+    Ok(())
 }
 
 /// The rows of a run's event log, for whoever recomputes or draws them.

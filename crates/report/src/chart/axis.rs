@@ -52,6 +52,15 @@ impl Axis {
         Self { min: first * step, max: last * step, is_log: false, from, to, ticks, title: title.into() }
     }
 
+    /// An even axis from `low` to `high` and no further: a course has no time after its end.
+    pub(crate) fn course(low: f64, high: f64, span: (f64, f64), title: impl Into<String>) -> Self {
+        let mut axis = Self::linear(low, high, span, title);
+        (axis.min, axis.max) = (axis.min.max(drawable(low)), axis.max.min(drawable(high).max(drawable(low) + 1e-9)));
+        let (min, max) = (axis.min, axis.max);
+        axis.ticks.retain(|tick| (min..=max).contains(&tick.value));
+        axis
+    }
+
     /// An axis of equal factors that holds `low` to `high`, both above zero.
     pub(crate) fn log(low: f64, high: f64, (from, to): (f64, f64), title: impl Into<String>) -> Self {
         let low = drawable(low).max(1e-9);

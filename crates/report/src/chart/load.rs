@@ -46,13 +46,10 @@ fn draw(id: &str, title: &str, unit: &str, mut all: Vec<Series<'_>>, knee: Optio
     all.retain(|series| !series.points.is_empty());
     let levels: Vec<f64> = all.first()?.points.iter().map(|point| point.0).collect();
     let is_rate = id == "load-rate";
-    let mut keys: Vec<Key> = all
-        .iter()
-        .enumerate()
-        .map(|(index, series)| Key { name: series.name.to_owned(), class: series_class(index) })
-        .collect();
+    let mut keys: Vec<Key> =
+        all.iter().enumerate().map(|(index, series)| Key::line(series.name, series_class(index))).collect();
     if is_rate {
-        keys.push(Key { name: "perfect scaling".to_owned(), class: "ideal".to_owned() });
+        keys.push(Key::line("perfect scaling", "ideal"));
     }
     let (key_marks, top) = legend(&keys);
     let (across, up) = span(top + if knee.is_some() { 14.0 } else { 0.0 });

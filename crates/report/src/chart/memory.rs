@@ -47,11 +47,8 @@ fn over_run(resident: &[(f64, f64)], anonymous: &[(f64, f64)]) -> Option<Chart> 
         .into_iter()
         .filter(|(_, points)| points.len() > 1)
         .collect();
-    let keys: Vec<Key> = lines
-        .iter()
-        .enumerate()
-        .map(|(index, (name, _))| Key { name: (*name).to_owned(), class: series_class(index) })
-        .collect();
+    let keys: Vec<Key> =
+        lines.iter().enumerate().map(|(index, (name, _))| Key::line(*name, series_class(index))).collect();
     let (key_marks, top) = legend(&keys);
     let (across, up) = span(top);
     let end = lines.first()?.1.last()?.0;
@@ -79,9 +76,9 @@ fn growth(points: &[(f64, f64)], trend: Option<&Metric>) -> Option<Chart> {
         return None;
     }
     let trend = trend.filter(|metric| metric.value.is_some());
-    let mut keys = vec![Key { name: "after a request".to_owned(), class: series_class(1) }];
+    let mut keys = vec![Key::line("after a request", series_class(1))];
     if trend.is_some() {
-        keys.push(Key { name: "Theil–Sen slope with its interval".to_owned(), class: "trend".to_owned() });
+        keys.push(Key::line("Theil–Sen slope with its interval", "trend"));
     }
     let (key_marks, top) = legend(&keys);
     let (across, up) = span(top);

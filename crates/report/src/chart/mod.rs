@@ -4,18 +4,27 @@
 //! does not follow the page into the dark, onto paper, or to a reader who cannot see it.
 
 mod axis;
+mod course;
 mod latency;
 mod load;
+mod load_curve;
+mod load_latency;
 mod memory;
+mod pareto;
+mod path;
+mod points;
 mod quality;
+mod traces;
 
 use maud::{Markup, html};
+use weighbridge_types::record::Record;
 
 pub(crate) use axis::Axis;
 pub(crate) use latency::distributions;
 pub(crate) use load::load_charts;
 pub(crate) use memory::memory_charts;
 pub(crate) use quality::{task_chart, tradeoffs};
+pub use traces::{LoadReading, LoadTraces};
 
 /// Width of every chart in its own units; text of 12 units stays readable on a phone.
 const WIDTH: f64 = 440.0;
@@ -35,6 +44,17 @@ const LETTER: f64 = 6.6;
 /// Colors of the page; more series start over, with other dashes.
 const COLORS: usize = 6;
 
+/// How a series looks in a legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// A line.
+    Line,
+    /// A filled box.
+    Box,
+    /// A cross.
+    Cross,
+}
+
 /// A series in a legend.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
@@ -42,6 +62,45 @@ pub(crate) struct Key {
     pub(crate) name: String,
     /// Its class: color and dash.
     pub(crate) class: String,
+    /// Its sign.
+    pub(crate) sign: Sign,
+}
+
+impl Key {
+    /// A line.
+    pub(crate) fn line(name: impl Into<String>, class: impl Into<String>) -> Self {
+        Self { name: name.into(), class: class.into(), sign: Sign::Line }
+    }
+
+    /// A filled box.
+    pub(crate) fn filled(name: impl Into<String>, class: impl Into<String>) -> Self {
+        Self { sign: Sign::Box, ..Self::line(name, class) }
+    }
+
+    /// A cross.
+    pub(crate) fn cross(name: impl Into<String>, class: impl Into<String>) -> Self {
+        Self { sign: Sign::Cross, ..Self::line(name, class) }
+    }
+
+    fn draw(&self, x: f64, y: f64) -> Markup {
+        html! {
+            @match self.sign {
+                Sign::Line => line.line.(self.class) x1=(px(x)) x2=(px(x + 18.0)) y1=(px(y)) y2=(px(y)) {},
+                Sign::Box => rect.fill.(self.class) x=(px(x + 4.0)) y=(px(y - 5.0)) width="11" height="10" {},
+                Sign::Cross => (cross(x + 9.0, y, &self.class, "")),
+            }
+        }
+    }
+}
+
+/// All charts of a load run, in the order in which a reader asks: what was carried, at which price, how it went.
+pub(crate) fn load_run_charts(record: &Record, traces: Option<&LoadTraces>) -> Vec<Chart> {
+    let mut charts = load_curve::curves(record);
+    charts.extend(pareto::chart(record));
+    charts.extend(load_latency::distributions(record, traces));
+    charts.extend(path::chart(record));
+    charts.extend(course::charts(record, traces));
+    charts
 }
 
 /// The class of the series with this index.
@@ -143,6 +202,15 @@ impl Plot {
         html! { circle.dot.(class) cx=(px(self.x.at(x))) cy=(px(self.y.at(y))) r="4" { title { (tip) } } }
     }
 
+    /// A point of a load that was not carried, with a text that shows when it is pointed at.
+    pub(crate) fn missed(&self, x: f64, y: f64, class: &str, tip: &str) -> Markup {
+        let (x, y) = (self.x.at(x), self.y.at(y));
+        html! {
+            circle.hollow.(class) cx=(px(x)) cy=(px(y)) r="5" { title { (tip) } }
+            (cross(x, y, class, tip))
+        }
+    }
+
     /// An upright bar from `low` to `high` with feet.
     pub(crate) fn error_bar(&self, x: f64, low: f64, high: f64, class: &str) -> Markup {
         let (x, low, high) = (self.x.at(x), self.y.at(low), self.y.at(high));
@@ -169,7 +237,7 @@ pub(crate) fn legend(keys: &[Key]) -> (Markup, f64) {
     }
     let marks = html! {
         @for (x, y, key) in &places {
-            line.line.(key.class) x1=(px(*x)) x2=(px(x + 18.0)) y1=(px(y - 4.0)) y2=(px(y - 4.0)) {}
+            (key.draw(*x, y - 4.0))
             text.tick x=(px(x + 23.0)) y=(px(*y)) { (key.name) }
         }
     };
@@ -179,6 +247,16 @@ pub(crate) fn legend(keys: &[Key]) -> (Markup, f64) {
 /// The span of an ordinary chart: left to right, and bottom to top below a legend of this height.
 pub(crate) fn span(legend_height: f64) -> ((f64, f64), (f64, f64)) {
     ((LEFT, WIDTH - RIGHT), (HEIGHT - BOTTOM, legend_height))
+}
+
+/// A cross around a coordinate, with a text that shows when it is pointed at.
+pub(crate) fn cross(x: f64, y: f64, class: &str, tip: &str) -> Markup {
+    let (left, right, top, bottom) = (px(x - 3.5), px(x + 3.5), px(y - 3.5), px(y + 3.5));
+    html! {
+        path.cross.(class) d=(format!("M{left} {top}L{right} {bottom}M{left} {bottom}L{right} {top}")) {
+            @if !tip.is_empty() { title { (tip) } }
+        }
+    }
 }
 
 /// A coordinate with one decimal.

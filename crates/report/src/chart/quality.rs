@@ -101,9 +101,9 @@ pub(crate) fn task_chart(record: &Record) -> Option<Chart> {
     let mut keys: Vec<Key> = variants
         .iter()
         .enumerate()
-        .map(|(index, v)| Key { name: v.unwrap_or("the model").to_owned(), class: series_class(index) })
+        .map(|(index, v)| Key::line(v.unwrap_or("the model"), series_class(index)))
         .collect();
-    keys.push(Key { name: "guessing".to_owned(), class: "chance".to_owned() });
+    keys.push(Key::line("guessing", "chance"));
     let (key_marks, top) = legend(&keys);
     let row_height = PER_VARIANT * variants.len() as f64 + ROW_GAP;
     let bottom = top + row_height * tasks.len() as f64;

@@ -114,8 +114,9 @@ impl Checker<'_> {
     }
 
     /// Shares lie between 0 and 1, percentages of a whole between 0 and 100; counts, sizes and times are not negative.
+    /// A slope has the unit of what it follows, and a sign.
     fn range(&mut self, metric: &Metric) {
-        let Some(value) = metric.value else { return };
+        let Some(value) = metric.value.filter(|_| metric.statistic != Statistic::Slope) else { return };
         let whole = 1.0 + 1e-9;
         let (holds, expected) = match (metric.unit.as_str(), metric.name.as_str()) {
             ("share", _) => ((0.0..=whole).contains(&value), "between 0 and 1"),

@@ -45,7 +45,7 @@ fn targets(out: &mut String, record: &Record) {
         count(Verdict::Unclear)
     ));
     for line in view::targets(record) {
-        let cells = [&line.verdict.text, &line.target.name, &line.limit, &line.observed, &line.because];
+        let cells = [&line.verdict.text, &line.name, &line.limit, &line.observed, &line.because];
         let cells: Vec<String> = cells.into_iter().map(|text| escape(text)).collect();
         out.push_str(&format!("| {} |\n", cells.join(" | ")));
     }

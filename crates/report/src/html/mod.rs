@@ -13,13 +13,34 @@ use crate::view::{self, Align, Section, Table, Text, Tone, superscript};
 
 const STYLE: &str = include_str!("style.css");
 
+pub use crate::chart::{LoadReading, LoadTraces};
+
 /// The page of a run. With the rows of the event log the charts show every value; without them they show the record.
 ///
 /// All text of the record is escaped. The page forbids itself everything but its own style sheet, so that a name that
 /// slipped through could still load and run nothing.
 #[must_use]
 pub fn render(record: &Record, rows: Option<&Rows>) -> String {
-    let title = format!("{} weighed, {}", record.engine.model, record.created_at.get(..10).unwrap_or_default());
+    let has_load = record.phase(Phase::Load).is_some();
+    let traces = rows.filter(|_| has_load).and_then(|rows| LoadTraces::of(record, rows));
+    page(record, Log { rows, traces: traces.as_ref() })
+}
+
+/// The page of a load run whose log is too long to hold: what two readings of it, row by row, left.
+#[must_use]
+pub fn render_load(record: &Record, traces: &LoadTraces) -> String {
+    page(record, Log { rows: None, traces: Some(traces) })
+}
+
+/// What is at hand of the event log.
+#[derive(Clone, Copy)]
+struct Log<'a> {
+    rows: Option<&'a Rows>,
+    traces: Option<&'a LoadTraces>,
+}
+
+fn page(record: &Record, log: Log<'_>) -> String {
+    let title = format!("{}, {}", view::title(record), record.created_at.get(..10).unwrap_or_default());
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
         base64(&Sha256::digest(STYLE))
@@ -41,7 +62,7 @@ pub fn render(record: &Record, rows: Option<&Rows>) -> String {
                 (summary::head(record, &title))
                 main {
                     (summary::summary(record))
-                    @for section in &sections { (phase(section, record, rows)) }
+                    @for section in &sections { (phase(section, record, log)) }
                     @if let Some(table) = view::projections(record) {
                         section #projections {
                             h2 { "Projections" }
@@ -60,11 +81,12 @@ pub fn render(record: &Record, rows: Option<&Rows>) -> String {
     page.into_string()
 }
 
-fn phase(section: &Section<'_>, record: &Record, rows: Option<&Rows>) -> Markup {
+fn phase(section: &Section<'_>, record: &Record, log: Log<'_>) -> Markup {
     let charts: Vec<Chart> = match section.phase {
-        Phase::Validate | Phase::Load => Vec::new(),
-        Phase::Latency => chart::distributions(record, rows),
-        Phase::Memory => chart::memory_charts(record, rows),
+        Phase::Validate => Vec::new(),
+        Phase::Load => chart::load_run_charts(record, log.traces),
+        Phase::Latency => chart::distributions(record, log.rows),
+        Phase::Memory => chart::memory_charts(record, log.rows),
         Phase::Throughput => chart::load_charts(record),
         Phase::Quality => chart::tradeoffs(record).into_iter().chain(chart::task_chart(record)).collect(),
     };
@@ -77,6 +99,9 @@ fn phase(section: &Section<'_>, record: &Record, rows: Option<&Rows>) -> Markup 
             @if !charts.is_empty() { div.charts { @for chart in &charts { (chart.render()) } } }
             @if section.phase == Phase::Memory && charts.is_empty() {
                 p.note { "Memory over time needs the event log, which was not at hand." }
+            }
+            @if section.phase == Phase::Load && log.traces.is_none() {
+                p.note { "Charts over time need the event log, which was not at hand." }
             }
             @for table in &section.tables { (data_table(table, "")) }
         }

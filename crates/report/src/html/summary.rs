@@ -79,7 +79,7 @@ fn targets(record: &Record) -> Markup {
                         @for heading in ["target", "limit", "observed", "verdict", "because"] { th scope="col" { (heading) } }
                     } }
                     tbody { @for line in &targets { tr {
-                        th scope="row" { (line.target.name) " (" (line.target.profile) ")" }
+                        th scope="row" { (line.name) }
                         td { (line.limit) }
                         td { (line.observed) }
                         td { (badge(&line.verdict)) }
@@ -102,6 +102,9 @@ struct Tile {
 
 /// The figures that stand for a run: the shortest prompt, the knee or the best level, the largest variant.
 fn headlines(record: &Record) -> Vec<Tile> {
+    if record.phase(Phase::Load).is_some() {
+        return load_headlines(record);
+    }
     let first = view::cells_with_any(record, Phase::Latency, d::TTFT.name).into_iter().next();
     let latency = |name: &str| {
         let cell = first.as_ref()?;
@@ -119,6 +122,42 @@ fn headlines(record: &Record) -> Vec<Tile> {
         ("peak resident memory", memory),
         ("accuracy over all tasks", accuracy),
         ("model load time", record.metrics.iter().find(|metric| metric.name == d::LOAD_TIME.name)),
+    ]
+    .into_iter()
+    .filter_map(|(what, metric)| Some(tile(what, metric?)))
+    .collect()
+}
+
+/// The capacity, and the load that stands for the run: the one at the capacity, or else the one that carried most.
+fn load_headlines(record: &Record) -> Vec<Tile> {
+    let named = |name: &'static str| record.metrics_of(Phase::Load).filter(move |metric| metric.name == name);
+    let capacity = named(d::CAPACITY.name).chain(named(d::CAPACITY_CONCURRENCY.name)).next();
+    let is_at = |metric: &Metric, size: f64| {
+        let settings = ["rate", "concurrency"].into_iter().filter_map(|key| metric.cell.get(key));
+        settings.filter_map(|text| text.parse::<f64>().ok()).any(|own| (own - size).abs() <= 1e-9 * size.abs())
+    };
+    let at_capacity = capacity.and_then(|metric| metric.value);
+    let chosen = match at_capacity {
+        Some(size) => named(d::REQUEST_THROUGHPUT.name).find(|metric| is_at(metric, size)),
+        None => {
+            named(d::REQUEST_THROUGHPUT.name).max_by(|a, b| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0)))
+        }
+    };
+    let of = |definition: &d::Definition, statistics: &[Statistic]| {
+        let is_here = |metric: &&Metric| chosen.is_some_and(|chosen| metric.cell == chosen.cell);
+        let mut here = record.metrics.iter().filter(is_here).filter(|metric| metric.name == definition.name);
+        here.find(|metric| statistics.contains(&metric.statistic) && metric.value.is_some())
+    };
+    let single = [Statistic::Mean, Statistic::Value];
+    [
+        ("capacity within the objective", capacity),
+        ("requests per second", chosen),
+        ("output tokens per second", of(&d::OUTPUT_THROUGHPUT, &single)),
+        ("requests in flight", of(&d::CONCURRENCY, &single)),
+        ("time to first token, p50", of(&d::TTFT, &[Statistic::P50])),
+        ("time to first token, p99", of(&d::TTFT, &[Statistic::P99])),
+        ("time per output token", of(&d::TPOT, &single)),
+        ("error rate", of(&d::ERROR_RATE, &single)),
     ]
     .into_iter()
     .filter_map(|(what, metric)| Some(tile(what, metric?)))

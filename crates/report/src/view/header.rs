@@ -7,6 +7,17 @@ use super::matrix::cell_words;
 use super::{Column, Table, Text, Tone};
 use crate::number;
 
+/// What was done to which model, for the title of a page.
+pub(crate) fn title(record: &Record) -> String {
+    let model = &record.engine.model;
+    match record.kind.as_str() {
+        "load" => format!("{model} under load"),
+        "stress" => format!("{model} under stress"),
+        "soak" => format!("{model} in a soak"),
+        _ => format!("{model} weighed"),
+    }
+}
+
 /// The head line's facts, as label and text.
 pub(crate) fn run_facts(record: &Record) -> Vec<(&'static str, String)> {
     let engine = &record.engine;

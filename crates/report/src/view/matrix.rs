@@ -117,11 +117,13 @@ pub(crate) fn cell_label(cell: &Cell) -> String {
     parts.join(" ")
 }
 
-/// A cell within a sentence: `2 in flight`, `128/64`.
+/// A cell within a sentence: `2 in flight`, `rate 10`, `128/64`.
 pub(crate) fn cell_words(cell: &Cell) -> String {
     let label = cell_label(cell);
-    match cell.get("concurrency") {
-        Some(level) if level == label => format!("{level} in flight"),
+    let is_all = |key: &str| cell.get(key) == Some(label.as_str());
+    match label.as_str() {
+        level if is_all("concurrency") => format!("{level} in flight"),
+        rate if is_all("rate") => format!("rate {rate}"),
         _ => label,
     }
 }

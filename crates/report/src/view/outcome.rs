@@ -11,11 +11,11 @@ const LONG_NUMBER: usize = 5;
 
 /// A target with its verdict.
 #[derive(Debug)]
-pub(crate) struct TargetLine<'a> {
+pub(crate) struct TargetLine {
     /// The verdict in a word.
     pub(crate) verdict: Text,
-    /// The target.
-    pub(crate) target: &'a TargetResult,
+    /// Its name and profile, and the load that it is about where there are several.
+    pub(crate) name: String,
     /// Its limit, with readable numbers.
     pub(crate) limit: String,
     /// What was observed, with readable numbers.
@@ -25,14 +25,19 @@ pub(crate) struct TargetLine<'a> {
 }
 
 /// Every target, in the order of the record.
-pub(crate) fn targets(record: &Record) -> Vec<TargetLine<'_>> {
-    record.targets.iter().map(target_line).collect()
+pub(crate) fn targets(record: &Record) -> Vec<TargetLine> {
+    let is_load = |target: &&TargetResult| target.metric.cell.get("phase") == Some(Phase::Load.name());
+    let mut loads = record.targets.iter().filter(is_load).map(|target| &target.metric.cell);
+    let first = loads.next();
+    let has_several = loads.any(|cell| Some(cell) != first);
+    record.targets.iter().map(|target| target_line(target, has_several && is_load(&target))).collect()
 }
 
-fn target_line(target: &TargetResult) -> TargetLine<'_> {
+fn target_line(target: &TargetResult, with_load: bool) -> TargetLine {
+    let load = if with_load { format!(" at {}", cell_words(&target.metric.cell)) } else { String::new() };
     TargetLine {
         verdict: verdict_word(target.verdict),
-        target,
+        name: format!("{} ({}){load}", target.name, target.profile),
         limit: readable(&target.limit),
         observed: readable(&target.observed),
         because: readable(&target.because),

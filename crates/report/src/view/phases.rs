@@ -129,12 +129,20 @@ pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     }
     Some(Section {
         phase,
-        title: phase_title(phase),
+        title: section_title(record, phase),
         summary: summary.join(", "),
         checks: &result.checks,
         tables,
         notes: result.notes.clone(),
     })
+}
+
+/// A stress and a soak are loads with an aim of their own, and their part of a report says which.
+fn section_title(record: &Record, phase: Phase) -> String {
+    match record.kind.as_str() {
+        kind @ ("stress" | "soak") if phase == Phase::Load => kind.to_owned(),
+        _ => phase_title(phase),
+    }
 }
 
 fn latency(record: &Record) -> Vec<Table> {

@@ -7,7 +7,7 @@ use weighbridge_types::definition;
 use weighbridge_types::metric::{Cell, Flag, Metric, MetricInterval, Provenance, Statistic};
 use weighbridge_types::record::{Phase, Record};
 
-use crate::sample;
+use crate::{sample, sample_load};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -107,8 +107,33 @@ fn any_record() -> impl Strategy<Value = Record> {
     })
 }
 
+/// A load run with some of its figures replaced by anything.
+fn any_load() -> impl Strategy<Value = Record> {
+    let value = prop_oneof![Just(None), number().prop_map(Some), (0.0..1e4).prop_map(Some)];
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), value, number(), number()), 0..400);
+    (changes, 1..=sample_load::LOADS.len(), any::<bool>()).prop_map(|(changes, loads, with_capacity)| {
+        let mut record = sample_load::record(&sample_load::rows(&sample_load::LOADS[..loads]), with_capacity);
+        for (index, value, low, high) in changes {
+            let at = index.index(record.metrics.len());
+            let metric = &mut record.metrics[at];
+            metric.value = value;
+            if let Some(interval) = &mut metric.interval {
+                (interval.low, interval.high) = (low, high);
+            }
+        }
+        record
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_load_can_be_drawn(record in any_load()) {
+        let page = html::render(&record, None);
+        prop_assert!(!page.contains("NaN"), "a coordinate that is no number");
+        prop_assert!(!page.contains("inf,") && !page.contains("\"inf"), "a coordinate without end");
+    }
 
     #[test]
     fn every_record_can_be_rendered_and_checked(record in any_record(), width in 0_usize..300) {
