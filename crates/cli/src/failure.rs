@@ -90,6 +90,7 @@ impl From<HttpError> for Failure {
             HttpError::Url { .. }
             | HttpError::KeyInClear { .. }
             | HttpError::KeyUnusable
+            | HttpError::Header { .. }
             | HttpError::Certificates { .. }
             | HttpError::Header { .. }
             | HttpError::ModelNotFound { .. }

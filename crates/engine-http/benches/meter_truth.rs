@@ -1,8 +1,10 @@
 //! Meter truth over loopback: what the client reports against what the scripted server did.
 //!
-//! 100 streams at once, TTFT 200 ms, ITL 20 ms, 64 tokens a request, five requests one after the other in each. Prints the absolute errors of TTFT
-//! and ITL against the server's own stamps and against the script. Run it alone on a quiet machine:
-//! `cargo bench -p weighbridge-engine-http --bench meter_truth [-- STREAMS [ROUNDS]]`.
+//! 128 streams at once, TTFT 200 ms, ITL 20 ms, 64 tokens a request, five requests one after the other in each. Prints
+//! the errors of TTFT and ITL against the server's own stamps and against the script: the mean with its sign, which is
+//! the bias, and quantiles of the absolute values. Run it alone on a quiet machine:
+//! `cargo bench -p weighbridge-engine-http --bench meter_truth [-- STREAMS [ROUNDS [user]]]`; `user` leaves the
+//! kernel's stamps out.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -14,6 +16,7 @@ use weighbridge_engine::{Collected, Collector, Engine, GenerateRequest, Message,
 use weighbridge_engine_http::scripted_server::{Played, ScriptedServer, ServerOptions};
 use weighbridge_engine_http::{HttpEngine, HttpOptions};
 use weighbridge_types::model_ref::{EndpointRef, Preset};
+use weighbridge_types::request::ReceiveClock;
 use weighbridge_types::time::Clock;
 
 const TTFT: Duration = Duration::from_millis(200);
@@ -23,19 +26,22 @@ const TOKENS: u32 = 64;
 fn main() {
     // Cargo passes `--bench`; what is left are the counts.
     let mut counts = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
-    let streams: usize = counts.next().unwrap_or(100);
+    let streams: usize = counts.next().unwrap_or(128);
     let rounds: usize = counts.next().unwrap_or(5);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    runtime.expect("a runtime starts").block_on(measure(streams, rounds));
+    let kernel_stamps = !std::env::args().any(|argument| argument == "user");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime starts").block_on(measure(streams, rounds, kernel_stamps));
 }
 
-async fn measure(streams: usize, rounds: usize) {
+async fn measure(streams: usize, rounds: usize, kernel_stamps: bool) {
     let clock = Clock::start();
     let script = format!("ttft={}ms,itl={}ms,tokens={TOKENS}", TTFT.as_millis(), ITL.as_millis());
     let options = ServerOptions::new(script.parse().expect("the script is sound"), clock);
     let server = ScriptedServer::start(options).expect("a loopback port is free");
     let endpoint = EndpointRef { preset: Preset::OpenAi, url: Some(server.url()), model: None };
-    let engine = HttpEngine::connect(endpoint, HttpOptions::default()).await.expect("the server answers");
+    let engine = HttpEngine::connect(endpoint, HttpOptions { kernel_stamps, ..HttpOptions::default() })
+        .await
+        .expect("the server answers");
     let engine = Arc::new(engine);
     let tasks: Vec<_> = (0..streams)
         .map(|number| tokio::spawn(one_stream(Arc::clone(&engine), number, streams, rounds, clock)))
@@ -52,7 +58,7 @@ async fn measure(streams: usize, rounds: usize) {
         }
     }
     println!("{streams} streams, {rounds} rounds, ttft {TTFT:?}, itl {ITL:?}, {TOKENS} tokens; errors in µs");
-    println!("{:<34} {:>8} {:>8} {:>8} {:>8} {:>8}", "absolute error of", "n", "mean", "p50", "p99", "max");
+    println!("{:<36} {:>8} {:>9} {:>9} {:>9} {:>9}", "error of", "n", "mean", "|p50|", "|p99|", "|max|");
     errors.print();
     println!("connections: {:?}", engine.connection_counts());
 }
@@ -83,14 +89,24 @@ async fn request(engine: &impl Engine, text: String, clock: Clock) -> Collected 
     collect(events, Collector::new(now, now, TOKENS)).await
 }
 
+/// Errors in nanoseconds, with their sign.
 #[derive(Default)]
 struct Errors {
-    ttft_to_server: Vec<Duration>,
-    itl_to_server: Vec<Duration>,
-    ttft_to_script: Vec<Duration>,
-    itl_to_script: Vec<Duration>,
-    read_after_write: Vec<Duration>,
-    write_after_due: Vec<Duration>,
+    ttft_to_server: Vec<i128>,
+    itl_to_server: Vec<i128>,
+    ttft_to_script: Vec<i128>,
+    itl_to_script: Vec<i128>,
+    read_after_write: Vec<i128>,
+    write_after_due: Vec<i128>,
+    /// From the kernel's stamp to the read, means of requests.
+    delay: Vec<i128>,
+    /// Requests whose frames the kernel did not all stamp.
+    unstamped: usize,
+}
+
+fn error(got: Duration, truth: Duration) -> i128 {
+    let nanos = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
+    nanos(got) - nanos(truth)
 }
 
 impl Errors {
@@ -100,17 +116,20 @@ impl Errors {
         assert!(got.outcome.is_success() && frames.len() == writes.len(), "{:?}", got.outcome);
         let ttft = got.timeline.ttft().expect("a success has a token");
         let true_ttft = truth.ttft().expect("the server wrote a token");
-        self.ttft_to_server.push(ttft.abs_diff(true_ttft));
-        self.ttft_to_script.push(ttft.abs_diff(TTFT));
+        self.ttft_to_server.push(error(ttft, true_ttft));
+        self.ttft_to_script.push(error(ttft, TTFT));
         let true_gaps = writes.windows(2).map(|pair| pair[1].at - pair[0].at);
         for (gap, true_gap) in got.timeline.chunk_gaps().zip(true_gaps) {
-            self.itl_to_server.push(gap.abs_diff(true_gap));
-            self.itl_to_script.push(gap.abs_diff(ITL));
+            self.itl_to_server.push(error(gap, true_gap));
+            self.itl_to_script.push(error(gap, ITL));
         }
         for (frame, write) in frames.iter().zip(&writes) {
-            self.read_after_write.push(frame.at - write.at);
-            self.write_after_due.push(write.at - write.due);
+            self.read_after_write.push(error(frame.at - write.at, write.at - frame.at));
+            self.write_after_due.push(error(write.at - write.due, Duration::ZERO));
         }
+        let receipt = got.receipt.expect("an answer has a receipt");
+        self.unstamped += usize::from(receipt.clock != ReceiveClock::Kernel);
+        self.delay.extend(receipt.delay_mean_ns.map(i128::from));
     }
 
     fn print(self) {
@@ -119,17 +138,22 @@ impl Errors {
             ("ITL, against the server's stamps", self.itl_to_server),
             ("TTFT, against the script", self.ttft_to_script),
             ("ITL, against the script", self.itl_to_script),
-            ("server write to client read", self.read_after_write),
+            ("server write to client's stamp", self.read_after_write),
             ("server's own lateness", self.write_after_due),
+            ("kernel's stamp to read, by request", self.delay),
         ];
         for (name, mut values) in rows {
-            values.sort_unstable();
             let count = values.len().max(1);
-            let total: Duration = values.iter().sum();
-            let mean = total.as_secs_f64() * 1e6 / count as f64;
+            let bias = values.iter().sum::<i128>() as f64 / 1e3 / count as f64;
+            values.iter_mut().for_each(|value| *value = value.abs());
+            values.sort_unstable();
             // Nearest rank; the tool's own quantiles live in a room that this one does not know.
-            let at = |percent: usize| values.get((count * percent).div_ceil(100) - 1).map_or(0, Duration::as_micros);
-            println!("{name:<34} {:>8} {mean:>8.1} {:>8} {:>8} {:>8}", values.len(), at(50), at(99), at(100));
+            let at = |percent: usize| {
+                let value = values.get((count * percent).div_ceil(100) - 1);
+                value.map_or(0.0, |&nanos| nanos as f64 / 1e3)
+            };
+            println!("{name:<36} {:>8} {bias:>+9.1} {:>9.1} {:>9.1} {:>9.1}", values.len(), at(50), at(99), at(100));
         }
+        println!("requests not stamped by the kernel throughout: {}", self.unstamped);
     }
 }

@@ -1,7 +1,7 @@
 //! Limits on the time of a request.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Sleep;
@@ -31,12 +31,17 @@ pub(crate) struct Watchdog {
     clock: Clock,
     begun: Stamp,
     timer: Pin<Box<Sleep>>,
+    /// When the timer is due.
+    look: Stamp,
+    /// Whom the timer wakes; `None` before it was polled.
+    waker: Option<Waker>,
 }
 
 impl Watchdog {
     pub(crate) fn new(limits: Limits, clock: Clock, begun: Stamp) -> Self {
         let first = begun.after(limits.first_byte.min(limits.idle).min(limits.total));
-        Self { limits, clock, begun, timer: Box::pin(tokio::time::sleep_until(clock.instant(first))) }
+        let timer = Box::pin(tokio::time::sleep_until(clock.instant(first)));
+        Self { limits, clock, begun, timer, look: first, waker: None }
     }
 
     /// The failure of a request that takes too long in all, though something comes at every poll.
@@ -50,6 +55,11 @@ impl Watchdog {
 
     /// The failure of a limit that has passed. To be polled whenever the exchange is pending.
     pub(crate) fn poll_limit(&mut self, exchange: &Exchange, cx: &mut Context<'_>) -> Poll<RequestFailure> {
+        // A look at the clock is cheaper than one at the timer, and a stream is pending after each frame.
+        let is_armed = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_armed && self.clock.now() < self.look {
+            return Poll::Pending;
+        }
         while self.timer.as_mut().poll(cx).is_ready() {
             let answered = exchange.is_answered();
             let (limit, what) =
@@ -64,8 +74,11 @@ impl Watchdog {
                 return Poll::Ready(timed_out(what, limit));
             }
             // The answer may begin before the next look, and then the shorter limit holds.
-            let look = due.min(over).min(now.after(self.limits.idle));
-            self.timer.as_mut().reset(self.clock.instant(look));
+            self.look = due.min(over).min(now.after(self.limits.idle));
+            self.timer.as_mut().reset(self.clock.instant(self.look));
+        }
+        if !is_armed {
+            self.waker = Some(cx.waker().clone());
         }
         Poll::Pending
     }
