@@ -73,6 +73,11 @@ impl Axis {
             ticks.extend(factors.iter().map(|factor| factor * decade).filter(in_range).map(tick));
             decade *= 10.0;
         }
+        if ticks.len() < 3 {
+            // Less than a decade: even steps are still told apart.
+            let even = Self::linear(low, high, (from, to), "").ticks;
+            ticks = even.into_iter().filter(|tick| (low..=high).contains(&tick.value)).collect();
+        }
         Self { min: low, max: high, is_log: true, from, to, ticks, title: title.into() }
     }
 
@@ -141,6 +146,8 @@ mod tests {
         let axis = Axis::linear(0.0, 308.0, (220.0, 0.0), "");
         assert_eq!(labels(&axis), ["0", "100", "200", "300", "400"]);
         assert_eq!(labels(&Axis::log(15.0, 210.0, (0.0, 300.0), "")), ["20", "50", "100", "200"]);
+        assert_eq!(labels(&Axis::log(18.0, 27.0, (0.0, 300.0), "")), ["18", "20", "22", "24", "26"]);
+        assert_eq!(labels(&Axis::course(0.0, 4.3, (0.0, 300.0), "")), ["0", "1", "2", "3", "4"]);
         assert_eq!(labels(&Axis::linear(5.0, 5.0, (0.0, 110.0), "")), ["5.0", "5.5"]);
     }
 

@@ -9,7 +9,7 @@ use weighbridge_types::time::Stamp;
 use super::points::plan;
 use super::{Axis, BOTTOM, Chart, Key, LEFT, LETTER, LoadTraces, Plot, RIGHT, WIDTH, cross, legend, px};
 use crate::number;
-use crate::view::cell_words;
+use crate::view::{cell_words, compare_cells};
 
 /// A point of a rate rests on about so many requests, so that the line shows the load and not single requests.
 const REQUESTS_EACH: f64 = 8.0;
@@ -20,20 +20,26 @@ const MOST_POINTS: usize = 110;
 const RATES: f64 = 120.0;
 const FLIGHT: f64 = 76.0;
 const BETWEEN: f64 = 18.0;
-/// Room for the names of the stages above the panels, and for a line of text below.
+/// Room for the names of the stages above the panels, and for two lines of text below.
 const STAGES: f64 = 18.0;
-const FOOT: f64 = 18.0;
+const FOOT: f64 = 34.0;
 
 /// A chart for each load; none without the log.
 pub(super) fn charts(record: &Record, traces: Option<&LoadTraces>) -> Vec<Chart> {
     let kind = plan(record).map(|plan| plan.kind).unwrap_or_default();
-    let stages = traces.into_iter().flat_map(LoadTraces::stages);
-    stages.enumerate().filter_map(|(index, (cell, stages))| Course::new(kind, cell, stages)?.draw(index)).collect()
+    let mut stages: Vec<(&Cell, &CellStages)> = traces.into_iter().flat_map(LoadTraces::stages).collect();
+    stages.sort_by(|a, b| compare_cells(a.0, b.0));
+    stages
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, (cell, stages))| Course::new(kind, cell, stages)?.draw(index))
+        .collect()
 }
 
-/// Points of equal width whose values have been joined; the last may be shorter.
+/// Points of equal width whose values have been joined; the last reaches to the end of the load.
 struct Joined {
     width_s: f64,
+    end_s: f64,
     points: Vec<LoadPoint>,
 }
 
@@ -59,10 +65,7 @@ impl<'a> Course<'a> {
         let first = series.points.first()?;
         // A load may begin before its first measured request: its start is a flagged one then.
         let origin_s = seconds(stages.start).min(first.at_s);
-        let weights = weights(series, end_s);
-        let sum = |of: fn(&LoadPoint) -> f64| -> f64 {
-            series.points.iter().zip(&weights).map(|(point, weight)| of(point) * weight).sum()
-        };
+        let sum = |of: fn(&LoadPoint) -> f64| -> f64 { widths(series).map(|(point, width)| of(point) * width).sum() };
         let (succeeded, failed) = (sum(|point| point.request_rate), sum(|point| point.failure_rate));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let count = (((succeeded + failed) / REQUESTS_EACH) as usize).clamp(FEWEST_POINTS, MOST_POINTS);
@@ -72,20 +75,20 @@ impl<'a> Course<'a> {
             stages,
             origin_s,
             unit: time_unit(end_s - origin_s),
-            rates: joined(series, &weights, count),
-            flight: joined(series, &weights, MOST_POINTS),
+            rates: joined(series, end_s, count),
+            flight: joined(series, end_s, MOST_POINTS),
             succeeded,
             failed,
         })
     }
 
     fn draw(&self, index: usize) -> Option<Chart> {
-        let mut keys = vec![Key::line("requests/s succeeded", "c0 solid")];
+        let mut keys = vec![Key::line("succeeded", "c0 solid")];
         if self.kind == LoadKind::Open {
-            keys.push(Key::line("requests/s offered", "c1"));
+            keys.push(Key::line("offered", "c1"));
         }
         if self.failed > 0.5 {
-            keys.push(Key::cross("requests/s failed", "fail"));
+            keys.push(Key::cross("failed", "fail"));
         }
         keys.push(Key::line("in flight", "c2 solid"));
         let (key_marks, legend_height) = legend(&keys);
@@ -122,13 +125,15 @@ impl<'a> Course<'a> {
                 (self.shading(&rates, top, middle + FLIGHT))
                 (rates.frame())
                 (flight.frame())
+                (self.bounds(&rates, top, middle + FLIGHT))
                 @if self.kind == LoadKind::Open { (rates.line(self.steps(&self.rates, |point| point.offered_rate), "c1")) }
                 (rates.line(self.steps(&self.rates, |point| point.request_rate), "c0 solid"))
                 (self.failures(&rates))
                 @if let Some(held) = held { (flight.line([(0.0, held), (end, held)], "ideal")) }
                 (flight.line(self.steps(&self.flight, |point| point.in_flight), "c2 solid"))
                 (key_marks)
-                text.tick x=(px(LEFT)) y=(px(height - 8.0)) { (self.foot()) }
+                text.tick x="4" y=(px(height - 23.0)) { (self.stage_words()) }
+                text.tick x="4" y=(px(height - 7.0)) { (self.counts()) }
             },
         })
     }
@@ -151,7 +156,7 @@ impl<'a> Course<'a> {
     /// Level for the width of each point.
     fn steps(&self, joined: &Joined, of: fn(&LoadPoint) -> f64) -> Vec<(f64, f64)> {
         let next = joined.points.iter().skip(1).map(|point| point.at_s);
-        let ends = next.chain([seconds(self.stages.end)]);
+        let ends = next.chain([joined.end_s]);
         let step = |(point, end): (&LoadPoint, f64)| {
             [(self.at(point.at_s), of(point)), (self.at(end.max(point.at_s)), of(point))]
         };
@@ -185,7 +190,14 @@ impl<'a> Course<'a> {
                     text.tick x=(px((from + to) / 2.0)) y=(px(top - 6.0)) text-anchor="middle" { (name) }
                 }
             }
-            @for x in [start, end] { line.knee x1=(px(x)) x2=(px(x)) y1=(px(top - 4.0)) y2=(px(bottom)) {} }
+        }
+    }
+
+    /// Where the window begins and ends.
+    fn bounds(&self, plot: &Plot, top: f64, bottom: f64) -> Markup {
+        let bounds = [self.stages.window_start, self.stages.window_end].map(|bound| plot.x.at(self.at(seconds(bound))));
+        html! {
+            @for x in bounds { line.knee x1=(px(x)) x2=(px(x)) y1=(px(top - 4.0)) y2=(px(bottom)) {} }
         }
     }
 
@@ -197,10 +209,9 @@ impl<'a> Course<'a> {
         words.join(", ")
     }
 
-    fn foot(&self) -> String {
-        let failed = if self.failed > 0.5 { format!(", {:.0} failed", self.failed) } else { String::new() };
-        let steps = number::duration(self.rates.width_s);
-        format!("{}; n = {:.0}{failed}; steps of {steps}", self.stage_words(), self.succeeded)
+    fn counts(&self) -> String {
+        let step = number::duration(self.rates.width_s);
+        format!("n = {:.0} succeeded, {:.0} failed; a step of the rates is {step}", self.succeeded, self.failed)
     }
 
     fn description(&self, most: f64) -> String {
@@ -210,7 +221,8 @@ impl<'a> Course<'a> {
             Steady::Unknown { because } => format!("Whether the load stood still is unknown: {because}"),
         };
         let most = number::significant(most, 3);
-        format!("{}. At most {most} in flight. {steady}. {}.", self.foot(), self.stages.rule)
+        let (stages, counts) = (self.stage_words(), self.counts());
+        format!("{stages}; {counts}. At most {most} in flight. {steady}. {}.", self.stages.rule)
     }
 }
 
@@ -227,19 +239,21 @@ fn time_unit(length_s: f64) -> (f64, &'static str) {
     }
 }
 
-/// Seconds that each point stands for: the last ends with the load.
-fn weights(series: &LoadSeries, end_s: f64) -> Vec<f64> {
+/// Points with the seconds of each.
+fn widths(series: &LoadSeries) -> impl Iterator<Item = (&LoadPoint, f64)> {
     let last = series.points.len().saturating_sub(1);
-    let width = |(index, point): (usize, &LoadPoint)| {
-        if index < last { series.width_s } else { (end_s - point.at_s).clamp(1e-9, series.width_s) }
-    };
-    series.points.iter().enumerate().map(width).collect()
+    let width = move |(index, point)| (point, if index < last { series.width_s } else { rest(point, series.end_s) });
+    series.points.iter().enumerate().map(width)
 }
 
-/// At most about `count` points, each the mean of its parts. A short rest joins the point before it: a rate over a sliver
-/// of time would be all chance.
-fn joined(series: &LoadSeries, weights: &[f64], count: usize) -> Joined {
-    let points = &series.points;
+fn rest(point: &LoadPoint, end_s: f64) -> f64 {
+    (end_s - point.at_s).max(1e-9)
+}
+
+/// At most about `count` points, each the mean of its parts over its time. A short rest joins the point before it: a rate
+/// over a sliver of time would be all chance. Nothing is counted between the last stamp and the end of a schedule.
+fn joined(series: &LoadSeries, end_s: f64, count: usize) -> Joined {
+    let points: Vec<(&LoadPoint, f64)> = widths(series).collect();
     let group = points.len().div_ceil(count.max(1)).max(1);
     let mut ends: Vec<usize> = (1..=points.len() / group).map(|number| number * group).collect();
     match ends.last_mut() {
@@ -249,17 +263,19 @@ fn joined(series: &LoadSeries, weights: &[f64], count: usize) -> Joined {
         _ => ends.push(points.len()),
     }
     let starts = std::iter::once(0).chain(ends.iter().copied());
-    let of = |(from, to): (usize, usize)| mean(&points[from..to], &weights[from..to]);
-    Joined { width_s: group as f64 * series.width_s, points: starts.zip(ends.iter().copied()).map(of).collect() }
+    let of = |(from, to): (usize, usize)| {
+        let until = points.get(to).map_or(end_s, |(next, _)| next.at_s);
+        mean(&points[from..to], rest(points[from].0, until))
+    };
+    let points = starts.zip(ends.iter().copied()).map(of).collect();
+    Joined { width_s: group as f64 * series.width_s, end_s, points }
 }
 
-fn mean(points: &[LoadPoint], weights: &[f64]) -> LoadPoint {
-    let whole: f64 = weights.iter().sum();
-    let of = |value: fn(&LoadPoint) -> f64| {
-        points.iter().zip(weights).map(|(point, weight)| value(point) * weight).sum::<f64>() / whole
-    };
+fn mean(points: &[(&LoadPoint, f64)], seconds: f64) -> LoadPoint {
+    let of =
+        |value: fn(&LoadPoint) -> f64| points.iter().map(|(point, width)| value(point) * width).sum::<f64>() / seconds;
     LoadPoint {
-        at_s: points.first().map_or(0.0, |point| point.at_s),
+        at_s: points.first().map_or(0.0, |(point, _)| point.at_s),
         offered_rate: of(|point| point.offered_rate),
         released_rate: of(|point| point.released_rate),
         request_rate: of(|point| point.request_rate),
@@ -273,28 +289,29 @@ fn mean(points: &[LoadPoint], weights: &[f64]) -> LoadPoint {
 mod tests {
     use super::*;
 
-    fn series(rates: &[f64]) -> LoadSeries {
+    fn series(rates: &[f64], end_s: f64) -> LoadSeries {
         let point = |(index, rate): (usize, &f64)| LoadPoint {
             at_s: index as f64,
             request_rate: *rate,
             ..LoadPoint::default()
         };
-        LoadSeries { width_s: 1.0, points: rates.iter().enumerate().map(point).collect() }
+        LoadSeries { width_s: 1.0, end_s, points: rates.iter().enumerate().map(point).collect() }
     }
 
     #[test]
     fn joining_keeps_what_was_counted() {
-        let check = |rates: &[f64], end: f64, count: usize, expected: &[f64]| {
-            let series = series(rates);
-            let joined = joined(&series, &weights(&series, end), count);
+        let check = |rates: &[f64], (stamped, end): (f64, f64), count: usize, expected: &[f64]| {
+            let joined = joined(&series(rates, stamped), end, count);
             let shown: Vec<f64> = joined.points.iter().map(|point| (1e6 * point.request_rate).round() / 1e6).collect();
             assert_eq!(shown, expected, "{rates:?}");
         };
-        check(&[2.0, 4.0, 6.0, 8.0], 4.0, 2, &[3.0, 7.0]);
-        check(&[2.0, 4.0, 6.0, 8.0], 4.0, 9, &[2.0, 4.0, 6.0, 8.0]);
-        // The last point is a quarter of a second long.
-        check(&[1.0, 1.0, 1.0, 1.0, 4.0], 4.25, 2, &[1.0, 2.0 / 1.25 * 1.0]);
-        check(&[5.0], 1.0, 3, &[5.0]);
-        check(&[], 1.0, 3, &[]);
+        check(&[2.0, 4.0, 6.0, 8.0], (4.0, 4.0), 2, &[3.0, 7.0]);
+        check(&[2.0, 4.0, 6.0, 8.0], (4.0, 4.0), 9, &[2.0, 4.0, 6.0, 8.0]);
+        // The last point is a quarter of a second long and holds one request, so that two in 1.25 s end the load.
+        check(&[1.0, 1.0, 1.0, 1.0, 4.0], (4.25, 4.25), 2, &[1.0, 1.6]);
+        // The same, with a schedule that goes on for as long again.
+        check(&[1.0, 1.0, 1.0, 1.0, 4.0], (4.25, 5.5), 2, &[1.0, 0.8]);
+        check(&[5.0], (1.0, 1.0), 3, &[5.0]);
+        check(&[], (1.0, 1.0), 3, &[]);
     }
 }

@@ -4,29 +4,35 @@ use maud::{Markup, html};
 use weighbridge_types::definition as d;
 use weighbridge_types::record::Record;
 
-use super::points::{Point, points};
+use super::points::{Point, Varied, points};
 use super::{Axis, Chart, HEIGHT, Key, LETTER, Plot, legend, px, span};
 use crate::number;
+use crate::view::cell_label;
 
-/// The four places of a label around its point, best first: offset and anchor.
+/// The places of a label around its point, best first: offset and anchor.
 const PLACES: [(f64, f64, &str); 6] = [
-    (9.0, -6.0, "start"),
-    (-9.0, -6.0, "end"),
-    (9.0, 14.0, "start"),
-    (-9.0, 14.0, "end"),
-    (9.0, -18.0, "start"),
-    (-9.0, 26.0, "end"),
+    (7.0, -6.0, "start"),
+    (-7.0, -6.0, "end"),
+    (7.0, 15.0, "start"),
+    (-7.0, 15.0, "end"),
+    (9.0, 4.0, "start"),
+    (-9.0, 4.0, "end"),
 ];
+/// Room for a line of text below.
+const FOOT: f64 = 14.0;
 /// Height of a label.
 const LINE: f64 = 12.0;
+
+/// A value with the ends of its interval.
+type Figure = (f64, Option<(f64, f64)>);
 
 /// A load in the plane.
 struct Spot<'a> {
     point: &'a Point<'a>,
-    /// Tokens per second of one stream, with its interval.
-    stream: (f64, Option<(f64, f64)>),
-    /// Tokens per second of all streams, with its interval.
-    all: (f64, Option<(f64, f64)>),
+    /// Tokens per second of one stream.
+    stream: Figure,
+    /// Tokens per second of all streams.
+    all: Figure,
     n: u64,
 }
 
@@ -69,26 +75,38 @@ fn draw(spots: &[Spot<'_>]) -> Chart {
     }
     let (key_marks, top) = legend(&keys);
     let (across, up) = span(top);
-    let high = |of: fn(&Spot<'_>) -> (f64, Option<(f64, f64)>)| {
+    let high = |of: fn(&Spot<'_>) -> Figure| {
         spots.iter().map(|spot| of(spot).1.map_or(of(spot).0, |ends| ends.1)).fold(0.0, f64::max)
     };
     let plot = Plot {
         x: Axis::linear(0.0, high(|spot| spot.stream), across, "tokens/s of one stream, 1 / mean TPOT"),
         y: Axis::linear(0.0, high(|spot| spot.all), up, "tokens/s of all streams"),
     };
+    let height = HEIGHT + FOOT;
     let words = spots.iter().map(|spot| tip(spot, is_best(spot, spots))).collect::<Vec<_>>().join("; ");
     Chart {
         id: "pareto".to_owned(),
         title: "Speed of one stream against the throughput of all".to_owned(),
         description: words,
-        height: HEIGHT,
+        height,
         marks: html! {
             (plot.frame())
             (plot.line(best.iter().map(|spot| (spot.stream.0, spot.all.0)), "c0 solid"))
             @for spot in spots { (mark(&plot, spot, is_best(spot, spots))) }
             (labels(&plot, spots))
             (key_marks)
+            text.tick x="4" y=(px(height - 6.0)) { (labelled(spots)) }
         },
+    }
+}
+
+/// What the labels say.
+fn labelled(spots: &[Spot<'_>]) -> &'static str {
+    let is_all = |wanted: Varied| spots.iter().all(|spot| spot.point.size.is_some_and(|(varied, _)| varied == wanted));
+    match (is_all(Varied::Concurrency), is_all(Varied::Rate)) {
+        (true, _) => "labels: requests held in flight",
+        (_, true) => "labels: requests/s as asked for",
+        _ => "labels: the load",
     }
 }
 
@@ -125,7 +143,8 @@ fn labels(plot: &Plot, spots: &[Spot<'_>]) -> Markup {
         .collect();
     let mut placed = Vec::new();
     for spot in spots {
-        let width = LETTER * spot.point.name.chars().count() as f64;
+        let label = cell_label(&spot.point.cell);
+        let width = LETTER * label.chars().count() as f64;
         let (x, y) = (plot.x.at(spot.stream.0), plot.y.at(spot.all.0));
         let frame = |(dx, dy, anchor): (f64, f64, &str)| {
             let from = if anchor == "end" { x + dx - width } else { x + dx };
@@ -141,10 +160,10 @@ fn labels(plot: &Plot, spots: &[Spot<'_>]) -> Markup {
         // Without room the point keeps its tip, and the description its name.
         if let Some(place) = PLACES.iter().find(is_free) {
             taken.push(frame(*place));
-            placed.push((x + place.0, y + place.1, place.2, &spot.point.name));
+            placed.push((x + place.0, y + place.1, place.2, label));
         }
     }
     html! {
-        @for (x, y, anchor, name) in &placed { text.mark.small x=(px(*x)) y=(px(*y)) text-anchor=(anchor) { (name) } }
+        @for (x, y, anchor, label) in &placed { text.mark.small x=(px(*x)) y=(px(*y)) text-anchor=(anchor) { (label) } }
     }
 }

@@ -109,7 +109,7 @@ fn draw(bars: &[Bar<'_>]) -> Chart {
                 (one(&plot, bar, top + 4.0 + row as f64 * (BAR + SPACE) + 0.5 * SPACE, left))
             }
             (key_marks)
-            text.tick x="4" y=(px(height - 6.0)) { "orange: this client; blue: until the first token; green: the stream" }
+            text.tick x="4" y=(px(height - 6.0)) { "from the left: this client (orange), first token (blue), stream (green)" }
         },
     }
 }

@@ -85,7 +85,7 @@ fn cells(record: &Record, phase: Phase, is_shown: impl Fn(&Metric) -> bool) -> V
 }
 
 /// The order of cells: setting by setting, numbers by size.
-fn compare_cells(a: &Cell, b: &Cell) -> Ordering {
+pub(crate) fn compare_cells(a: &Cell, b: &Cell) -> Ordering {
     let keys = |cell: &Cell| cell.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
     let compare = |key: &str| {
         let (left, right) = (a.get(key).unwrap_or_default(), b.get(key).unwrap_or_default());

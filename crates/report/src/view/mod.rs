@@ -7,7 +7,9 @@ mod outcome;
 mod phases;
 
 pub(crate) use header::{host, overview, phase_title, phase_topic, run_facts, status_word, title};
-pub(crate) use matrix::{cell_label, cell_words, cells_with_any, flag_text, metric_title, provenance_word};
+pub(crate) use matrix::{
+    cell_label, cell_words, cells_with_any, compare_cells, flag_text, metric_title, provenance_word,
+};
 pub(crate) use outcome::{Step, findings, next_steps, projections, targets};
 pub(crate) use phases::{Section, quality_metric, section, tasks, variants};
 

@@ -16,10 +16,12 @@ fn charts(page: &str) -> Vec<&str> {
     after.filter_map(|rest| Some(rest.split_once("-title\"")?.0)).collect()
 }
 
-/// The charts of a page with a line for each mark, coordinates and all.
+/// The charts of a page with a line for each mark, coordinates and all; grid lines say no more than their numbers.
 fn drawn(page: &str) -> String {
     let figures = page.split("<figure>").skip(1).filter_map(|rest| rest.split_once("</figure>"));
-    figures.map(|(figure, _)| figure.replace("><", ">\n<")).collect::<Vec<_>>().join("\n\n")
+    let marks = figures.map(|(figure, _)| figure.replace("><", ">\n<")).collect::<Vec<_>>().join("\n\n");
+    let is_said = |line: &&str| !line.starts_with("</") && !line.starts_with("<line class=\"grid\"");
+    marks.lines().filter(is_said).collect::<Vec<_>>().join("\n")
 }
 
 fn whole() -> (Record, Rows) {

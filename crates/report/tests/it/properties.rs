@@ -111,8 +111,9 @@ fn any_record() -> impl Strategy<Value = Record> {
 fn any_load() -> impl Strategy<Value = Record> {
     let value = prop_oneof![Just(None), number().prop_map(Some), (0.0..1e4).prop_map(Some)];
     let changes = prop::collection::vec((any::<prop::sample::Index>(), value, number(), number()), 0..400);
-    (changes, 1..=sample_load::LOADS.len(), any::<bool>()).prop_map(|(changes, loads, with_capacity)| {
-        let mut record = sample_load::record(&sample_load::rows(&sample_load::LOADS[..loads]), with_capacity);
+    let of = |loads: usize| sample_load::record(&sample_load::rows(&sample_load::LOADS[..loads]), loads > 1);
+    let records = prop::sample::select((1..=sample_load::LOADS.len()).map(of).collect::<Vec<_>>());
+    (records, changes).prop_map(|(mut record, changes)| {
         for (index, value, low, high) in changes {
             let at = index.index(record.metrics.len());
             let metric = &mut record.metrics[at];

@@ -44,7 +44,7 @@ fn jitter(id: u64) -> f64 {
 fn row(load: Load, id: u64, start_ms: f64) -> RequestRow {
     let at = |ms: f64| Stamp::from_nanos((1e6 * (start_ms + ms)) as u64);
     let ttft = load.ttft_ms * jitter(id);
-    let is_failing = load.failing > 0 && id % load.failing == 0;
+    let is_failing = load.failing > 0 && id.is_multiple_of(load.failing);
     let frame = |index: u32| FrameStamp {
         at: at(0.5 + ttft + load.gap_ms * jitter(id + u64::from(index)) * f64::from(index)),
         tokens: 1,

@@ -63,8 +63,10 @@ pub struct LoadPoint {
 /// The time chart of a load point, flagged warm-up left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadSeries {
-    /// Width of every point, seconds.
+    /// Width of every point, seconds; the last one ends at `end_s`.
     pub width_s: f64,
+    /// End of the last point, seconds since the clock's origin.
+    pub end_s: f64,
     /// The points, without gaps; at most 600.
     pub points: Vec<LoadPoint>,
 }
@@ -269,5 +271,9 @@ fn series(cell: &CellBins, range: std::ops::Range<usize>, limit: usize) -> LoadS
                 in_flight: levels.iter().sum::<f64>() / levels.len() as f64,
             }
         });
-    LoadSeries { width_s: group as f64 * width_s, points: points.collect() }
+    LoadSeries {
+        width_s: group as f64 * width_s,
+        end_s: cell.bins.start_of(range.end).as_nanos() as f64 / 1e9,
+        points: points.collect(),
+    }
 }
