@@ -186,7 +186,7 @@ impl<'a> Course<'a> {
                 @if is_shaded && to - from > 0.05 {
                     rect.shade x=(px(from)) y=(px(top)) width=(px(to - from)) height=(px(bottom - top)) {}
                 }
-                @if to - from > LETTER * name.len() as f64 + 4.0 {
+                @if to - from > LETTER * name.len() as f64 + 1.0 {
                     text.tick x=(px((from + to) / 2.0)) y=(px(top - 6.0)) text-anchor="middle" { (name) }
                 }
             }

@@ -1,5 +1,7 @@
 //! The page of a load run: its charts, and what they do without a log, without values, without success.
 
+use std::path::Path;
+
 use weighbridge_report::console::{self, Color, Width};
 use weighbridge_report::html::{LoadReading, LoadTraces, render, render_load};
 use weighbridge_report::{check, markdown};
@@ -33,6 +35,8 @@ fn whole() -> (Record, Rows) {
 fn the_charts_of_a_search() {
     let (record, rows) = whole();
     let page = render(&record, Some(&rows));
+    // For whoever wants to look at it.
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("load.html"), &page).unwrap();
     insta::assert_snapshot!(drawn(&page));
 }
 
