@@ -92,7 +92,6 @@ impl From<HttpError> for Failure {
             | HttpError::KeyUnusable
             | HttpError::Header { .. }
             | HttpError::Certificates { .. }
-            | HttpError::Header { .. }
             | HttpError::ModelNotFound { .. }
             | HttpError::ModelNotNamed { .. } => Exit::Usage,
         };
