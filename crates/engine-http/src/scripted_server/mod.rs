@@ -124,6 +124,7 @@ impl ScriptedServer {
     /// When the port is taken, or no thread is to be had.
     pub fn start(options: ServerOptions) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(options.bind)?;
+        widen_backlog(&listener)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -160,6 +161,19 @@ impl ScriptedServer {
     pub fn take_played(&self, at_least: usize) -> Vec<Played> {
         self.shared.take_log(at_least, LOG_PATIENCE)
     }
+}
+
+/// Lets as many connections wait as the system allows: the usual 128 drops packets of a load that begins with hundreds of
+/// streams, and each of those then connects a second late.
+fn widen_backlog(listener: &std::net::TcpListener) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use nix::sys::socket::{Backlog, listen};
+        listen(listener, Backlog::new(4096).unwrap_or(Backlog::MAXCONN))?;
+    }
+    #[cfg(not(unix))]
+    let _ = listener;
+    Ok(())
 }
 
 impl Drop for ScriptedServer {
