@@ -119,15 +119,23 @@ impl LoadSummary {
     }
 }
 
+/// A load point for people: what is varied.
+fn name_of(cell: &Cell) -> String {
+    let settings: Vec<String> =
+        cell.iter().filter(|(key, _)| *key != "phase").map(|(key, value)| format!("{key} {value}")).collect();
+    if settings.is_empty() { "the load".to_owned() } else { settings.join(", ") }
+}
+
 fn notes_of(cell: &Cell, stage: &CellStages) -> Vec<String> {
-    let mut notes = vec![format!("[{cell}] {}", stage.rule)];
+    let name = name_of(cell);
+    let mut notes = vec![format!("{name}: {}", stage.rule)];
     match &stage.steady {
         Steady::Yes => {}
-        Steady::No { because } => notes.push(format!("[{cell}] not steady: {because}")),
-        Steady::Unknown { because } => notes.push(format!("[{cell}] steadiness unknown: {because}")),
+        Steady::No { because } => notes.push(format!("{name}: not steady: {because}")),
+        Steady::Unknown { because } => notes.push(format!("{name}: steadiness unknown: {because}")),
     }
     if stage.window().is_zero() {
-        notes.push(format!("[{cell}] no window is left after warm-up; no figure could be had"));
+        notes.push(format!("{name}: no window is left after warm-up; no figure could be had"));
     }
     notes
 }
