@@ -312,7 +312,7 @@ pub const RUN_QUEUE_WAIT: Definition = define(
 );
 /// CPU seconds of the process / wall seconds, per second of the window.
 pub const CLIENT_CPU: Definition = define(
-    "client_cpu",
+    "client_process_cpu",
     "CPU of the client",
     "cores",
     Direction::Lower,
