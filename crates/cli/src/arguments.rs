@@ -14,7 +14,7 @@ use crate::exit::Exit;
 
 pub(crate) use load::{
     Arrival, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments, DataArguments, LoadArguments,
-    ScriptedServerArguments, SoakArguments, StressArguments, TargetArguments,
+    RunArguments, ScriptedServerArguments, SoakArguments, StressArguments, TargetArguments,
 };
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
@@ -60,7 +60,7 @@ pub(crate) enum Verb {
     Load(Box<LoadArguments>),
     /// Put clients that each ask at a rate on a server, and see whether it stands that
     Stress(Box<StressArguments>),
-    /// Load for hours, and see whether anything grows
+    /// Load for hours; the record keeps every request and what this process and its host used
     Soak(Box<SoakArguments>),
     /// Start a server again and again: time to its port, to healthy, to the first token, to steady
     ColdStart(ColdStartArguments),

@@ -35,13 +35,18 @@ const TTFT: Duration = Duration::from_millis(200);
 const ITL: Duration = Duration::from_millis(20);
 const TOKENS: u32 = 64;
 
+/// Values that bound a p99 with 99 % confidence, as for every percentile of a record.
+const P99_COUNT: u64 = 662;
+
 /// What is calibrated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CalibrationSettings {
     /// Numbers of streams at which errors are measured, rising.
     pub streams: Vec<u32>,
-    /// Requests of each stream, after one that opens its connection.
+    /// Requests of each stream at least, after one that opens its connection.
     pub rounds: u32,
+    /// Requests of each stream at most, where the least would be too few for a p99.
+    pub most_rounds: u32,
     /// Streams of the load without delays.
     pub cost_streams: u32,
     /// Its duration.
@@ -63,6 +68,7 @@ impl CalibrationSettings {
         Self {
             streams: vec![1, 8, 32, 128, 512],
             rounds: 3,
+            most_rounds: 6,
             cost_streams: 64,
             cost_time: Duration::from_secs(5),
             lag_rate: 1000.0,
@@ -79,6 +85,7 @@ impl CalibrationSettings {
         Self {
             streams: vec![1, 32, 128],
             rounds: 1,
+            most_rounds: 1,
             cost_time: short,
             lag_time: short,
             ..Self::standard(reactors, seed)
@@ -131,7 +138,7 @@ async fn errors_at(
     let rig = Rig::set_up(script, settings.reactors, clock).await?;
     // The streams start spread over the length of a request, as in a load that has run for a while.
     let length = TTFT + ITL * (TOKENS - 1);
-    let spread = Arc::new(Numbered { streams: u64::from(streams), length, rounds: u64::from(settings.rounds) + 1 });
+    let spread = Arc::new(Numbered { streams: u64::from(streams), length, rounds: rounds(streams, settings) + 1 });
     let pace = Pace::Open { starts: Box::new(std::iter::empty()), most: None };
     let rows = rig.drive(spread, pace, DriveLimits::default(), cancel).await?;
     let played = rig.server.take_played(rows.len());
@@ -153,6 +160,12 @@ async fn errors_at(
     };
     let figures = |errors: Vec<f64>| error_figures(errors).ok_or_else(nothing);
     Ok(Truth { streams, requests, ttft: figures(ttft)?, itl: figures(itl)? })
+}
+
+/// Requests of each stream that are compared: enough for a p99, within the settings.
+fn rounds(streams: u32, settings: &CalibrationSettings) -> u64 {
+    let wanted = P99_COUNT.div_ceil(u64::from(streams.max(1)));
+    wanted.clamp(settings.rounds.into(), settings.most_rounds.max(settings.rounds).into())
 }
 
 async fn cost(settings: &CalibrationSettings, cancel: &CancellationToken) -> Result<Cost, LoadError> {
@@ -190,8 +203,13 @@ async fn lag(settings: &CalibrationSettings, cancel: &CancellationToken) -> Resu
     let lags: Vec<f64> = rows.iter().map(|row| millis(row.timeline.schedule_lag())).collect();
     let n = lags.len() as u64;
     let sorted = Sorted::new(lags).ok();
-    let at = |q: f64| sorted.as_ref().and_then(|sorted| sorted.quantile(q).ok()).unwrap_or(f64::NAN);
-    Ok(Lag { rate: settings.lag_rate, n, p50_ms: at(0.5), p99_ms: at(0.99), max_ms: at(1.0) })
+    let nothing = || LoadError::Traffic {
+        problem: "calibrate the schedule: no session was released".to_owned(),
+        hint: "raise the rate or the time of the schedule's load".to_owned(),
+    };
+    let at = |q: f64| sorted.as_ref().and_then(|sorted| sorted.quantile(q).ok()).ok_or_else(nothing);
+    let p99_ms = if n >= P99_COUNT { Some(at(0.99)?) } else { None };
+    Ok(Lag { rate: settings.lag_rate, n, p50_ms: at(0.5)?, p99_ms, max_ms: at(1.0)? })
 }
 
 /// A scripted server, and the client under calibration on its reactors.
@@ -310,7 +328,7 @@ fn error_figures(errors: Vec<f64>) -> Option<ErrorFigures> {
         n: summary.n as u64,
         bias_ms: summary.mean,
         p50_ms: absolute.quantile(0.5).ok()?,
-        p99_ms: absolute.quantile(0.99).ok()?,
+        p99_ms: if summary.n as u64 >= P99_COUNT { absolute.quantile(0.99).ok() } else { None },
         max_ms: absolute.quantile(1.0).ok()?,
     })
 }
@@ -326,6 +344,7 @@ mod tests {
         let settings = CalibrationSettings {
             streams: vec![1, 4],
             rounds: 1,
+            most_rounds: 1,
             cost_streams: 2,
             cost_time: short,
             lag_rate: 100.0,
@@ -341,7 +360,8 @@ mod tests {
         .unwrap();
         let counts: Vec<_> = profile.truth.iter().map(|row| (row.requests, row.ttft.n, row.itl.n)).collect();
         assert_eq!(counts, [(1, 1, 63), (4, 4, 4 * 63)]);
-        assert!(profile.truth.iter().all(|row| row.ttft.p99_ms <= row.ttft.max_ms));
+        assert!(profile.truth.iter().all(|row| row.ttft.p99_ms.is_none() && row.ttft.p50_ms <= row.ttft.max_ms));
+        assert_eq!((rounds(128, &CalibrationSettings::standard(1, 0)), rounds(4096, &settings)), (6, 1));
         assert!(profile.cost.requests > 0 && profile.cost.cpu_s_per_1000.is_none_or(|cpu| cpu > 0.0));
         assert!(profile.lag.n > 0 && profile.lag.p50_ms <= profile.lag.max_ms);
         assert_eq!(told.len(), 4);

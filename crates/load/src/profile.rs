@@ -57,8 +57,8 @@ pub struct ErrorFigures {
     pub bias_ms: f64,
     /// Median of the absolute errors.
     pub p50_ms: f64,
-    /// 99th percentile of the absolute errors (type 7).
-    pub p99_ms: f64,
+    /// 99th percentile of the absolute errors (type 7); null below 662 errors, which bound it no better than the largest.
+    pub p99_ms: Option<f64>,
     /// Largest absolute error.
     pub max_ms: f64,
 }
@@ -91,14 +91,14 @@ pub struct Lag {
     pub n: u64,
     /// Median.
     pub p50_ms: f64,
-    /// 99th percentile.
-    pub p99_ms: f64,
+    /// 99th percentile; null below 662 sessions.
+    pub p99_ms: Option<f64>,
     /// Largest.
     pub max_ms: f64,
 }
 
-/// What errors are worth: the largest p99 of the absolute errors of TTFT and ITL at 128 streams, or at the most streams
-/// calibrated below that.
+/// What errors are worth: the larger p99 of the absolute errors of TTFT and ITL at 128 streams, or at the most streams
+/// calibrated below that. Where too few errors are known for a p99, the largest error stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Grade {
     /// At most 0.3 ms.
@@ -138,10 +138,11 @@ impl fmt::Display for Grade {
 }
 
 impl Truth {
-    /// The larger p99 of TTFT and ITL.
+    /// The larger p99 of TTFT and ITL, the largest error where a p99 is unknown.
     #[must_use]
     pub fn worst_p99_ms(&self) -> f64 {
-        self.ttft.p99_ms.max(self.itl.p99_ms)
+        let bound = |figures: &ErrorFigures| figures.p99_ms.unwrap_or(figures.max_ms);
+        bound(&self.ttft).max(bound(&self.itl))
     }
 
     fn worst_bias_ms(&self) -> f64 {
@@ -216,8 +217,9 @@ mod tests {
     use super::*;
 
     fn truth(streams: u32, p99_ms: f64, bias_ms: f64) -> Truth {
-        let figures = ErrorFigures { n: 100, bias_ms, p50_ms: 0.0, p99_ms, max_ms: p99_ms };
-        Truth { streams, requests: 100, ttft: figures, itl: ErrorFigures { p99_ms: 0.0, ..figures } }
+        // Too few for a p99 of TTFT, so that the largest error counts.
+        let ttft = ErrorFigures { n: 100, bias_ms, p50_ms: 0.0, p99_ms: None, max_ms: p99_ms };
+        Truth { streams, requests: 100, ttft, itl: ErrorFigures { n: 1000, p99_ms: Some(0.0), ..ttft } }
     }
 
     #[test]
@@ -253,7 +255,7 @@ mod tests {
                 cpu_s_per_1000: None,
                 cpu_us_per_frame: None,
             },
-            lag: Lag { rate: 1.0, n: 1, p50_ms: 0.0, p99_ms: 0.0, max_ms: 0.0 },
+            lag: Lag { rate: 1.0, n: 1, p50_ms: 0.0, p99_ms: None, max_ms: 0.0 },
             grade,
             bias_bound_ms,
         };

@@ -72,6 +72,14 @@ pub(crate) struct LoadArguments {
     pub(crate) client: ClientArguments,
     #[command(flatten)]
     pub(crate) judge: JudgeArguments,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+}
+
+/// What a run is called, where it goes and how it is shown.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunArguments {
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
@@ -268,16 +276,11 @@ pub(crate) struct StressArguments {
     pub(crate) data: DataArguments,
     #[command(flatten)]
     pub(crate) client: ClientArguments,
-    /// Name of the run, for the folder and the history
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub(crate) run: RunArguments,
 }
 
-/// A load for hours: does anything grow?
+/// A load for hours.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SoakArguments {
     #[command(flatten)]
@@ -295,13 +298,8 @@ pub(crate) struct SoakArguments {
     pub(crate) data: DataArguments,
     #[command(flatten)]
     pub(crate) client: ClientArguments,
-    /// Name of the run, for the folder and the history
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub(crate) run: RunArguments,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -75,14 +75,22 @@ fn table(profile: &HostProfile) -> String {
         "  {:>7}  {:>7} {:>8} {:>8}  {:>7} {:>8} {:>8}",
         "streams", "bias", "p99", "max", "bias", "p99", "max"
     );
+    let p99 = |p99: Option<f64>| p99.map_or("n/a".to_owned(), |p99| format!("{p99:.3}"));
     for row in &profile.truth {
         let (t, i) = (&row.ttft, &row.itl);
         let _ = writeln!(
             text,
-            "  {:>7}  {:>+7.3} {:>8.3} {:>8.3}  {:>+7.3} {:>8.3} {:>8.3}",
-            row.streams, t.bias_ms, t.p99_ms, t.max_ms, i.bias_ms, i.p99_ms, i.max_ms
+            "  {:>7}  {:>+7.3} {:>8} {:>8.3}  {:>+7.3} {:>8} {:>8.3}",
+            row.streams,
+            t.bias_ms,
+            p99(t.p99_ms),
+            t.max_ms,
+            i.bias_ms,
+            p99(i.p99_ms),
+            i.max_ms
         );
     }
+    let _ = writeln!(text, "  n/a: fewer than 662 errors do not bound a p99; the largest counts instead");
     let cost = &profile.cost;
     let _ = writeln!(
         text,
@@ -95,7 +103,12 @@ fn table(profile: &HostProfile) -> String {
     let _ = writeln!(text, "  cost          {per_1000} CPU s per 1,000 requests, {per_frame} µs per frame");
     let lag = &profile.lag;
     let _ = writeln!(text, "\n  open loop, {} requests/s, {} requests", lag.rate, lag.n);
-    let _ =
-        writeln!(text, "  release lag   p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms", lag.p50_ms, lag.p99_ms, lag.max_ms);
+    let _ = writeln!(
+        text,
+        "  release lag   p50 {:.3} ms, p99 {} ms, max {:.3} ms",
+        lag.p50_ms,
+        p99(lag.p99_ms),
+        lag.max_ms
+    );
     text
 }

@@ -20,7 +20,9 @@ use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::{runs, runtime};
-use crate::arguments::{ClientArguments, LoadArguments, OutputFormat, SoakArguments, StressArguments, TargetArguments};
+use crate::arguments::{
+    ClientArguments, LoadArguments, OutputFormat, RunArguments, SoakArguments, StressArguments, TargetArguments,
+};
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -29,65 +31,29 @@ use crate::live::{Live, LiveSettings};
 use crate::output;
 use crate::registry::Registry;
 
-/// The files and folders of a run, and how its result is printed.
+/// A run as the flags ask for it.
 struct Order<'a> {
     /// What kind of run: `load`, `stress`, `soak`.
     kind: &'static str,
     target: &'a TargetArguments,
     client: &'a ClientArguments,
+    run: &'a RunArguments,
     settings: LoadSettings,
-    label: Option<&'a str>,
-    /// Whether the live view is wanted.
-    live: bool,
-    results: &'a Path,
-    output: OutputFormat,
-    /// Whether only the settings are wanted.
-    is_dry: bool,
 }
 
 pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let order = Order {
-        kind: "load",
-        target: &arguments.target,
-        client: &arguments.client,
-        settings: settings::of_load(arguments)?,
-        label: arguments.label.as_deref(),
-        live: !arguments.client.no_live,
-        results: &arguments.results.output_dir,
-        output: arguments.output.output_format,
-        is_dry: arguments.dry_run,
-    };
-    order.carry_out(environment)
+    let LoadArguments { target, client, run, .. } = arguments;
+    Order { kind: "load", target, client, run, settings: settings::of_load(arguments)? }.carry_out(environment)
 }
 
 pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let order = Order {
-        kind: "stress",
-        target: &arguments.target,
-        client: &arguments.client,
-        settings: settings::of_stress(arguments)?,
-        label: arguments.label.as_deref(),
-        live: !arguments.client.no_live,
-        results: &arguments.results.output_dir,
-        output: arguments.output.output_format,
-        is_dry: false,
-    };
-    order.carry_out(environment)
+    let StressArguments { target, client, run, .. } = arguments;
+    Order { kind: "stress", target, client, run, settings: settings::of_stress(arguments)? }.carry_out(environment)
 }
 
 pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let order = Order {
-        kind: "soak",
-        target: &arguments.target,
-        client: &arguments.client,
-        settings: settings::of_soak(arguments)?,
-        label: arguments.label.as_deref(),
-        live: !arguments.client.no_live,
-        results: &arguments.results.output_dir,
-        output: arguments.output.output_format,
-        is_dry: false,
-    };
-    order.carry_out(environment)
+    let SoakArguments { target, client, run, .. } = arguments;
+    Order { kind: "soak", target, client, run, settings: settings::of_soak(arguments)? }.carry_out(environment)
 }
 
 impl Order<'_> {
@@ -95,10 +61,10 @@ impl Order<'_> {
         let model: ModelRef = settings::target(self.target)?.parse()?;
         let registry = Registry::new(environment, self.target.threads, self.target.device)?
             .with_http(settings::http(self.client)?);
-        let traffic = traffic::prepare(&self.settings, self.results)?;
+        let traffic = traffic::prepare(&self.settings, &self.run.results.output_dir)?;
         self.settings = settings::settled(self.settings, traffic.is_timed).checked()?;
         traffic.notes.iter().for_each(|note| output::talk(&format!("note: {note}")));
-        if self.is_dry {
+        if self.run.dry_run {
             output::json(&self.settings)?;
             return Ok(Exit::Pass);
         }
@@ -121,22 +87,23 @@ impl Order<'_> {
         cancel: CancellationToken,
         environment: &Environment,
     ) -> Result<(Record, PathBuf), Failure> {
-        let label = self.label.unwrap_or(self.kind).to_owned();
-        let folder = RunFolder::create(self.results, self.kind, &label, WallTime::now())?;
+        let results = &self.run.results.output_dir;
+        let label = self.run.label.as_deref().unwrap_or(self.kind).to_owned();
+        let folder = RunFolder::create(results, self.kind, &label, WallTime::now())?;
         let path = folder.path().to_owned();
         let root = SystemRoot::host();
         let identity = Identity {
             run_id: folder.run_id().to_owned(),
             kind: self.kind.to_owned(),
             label,
-            environment: fingerprint(&root, build(), self.results),
+            environment: fingerprint(&root, build(), results),
         };
-        let calibration = newest_profile(self.results, &identity.environment);
+        let calibration = newest_profile(results, &identity.environment);
         let live = LiveSettings {
             target: target.model_ref.clone(),
             disturbed_limit: self.settings.disturbed_limit,
             with_warmup: !matches!(self.settings.warmup, Warmup::Sessions(_)),
-            wanted: self.live,
+            wanted: !self.client.no_live,
         };
         let mut journal = Readers {
             path: path.clone(),
@@ -152,13 +119,13 @@ impl Order<'_> {
         let record = ended?;
         closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
         std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
-        Index::open(self.results)?.register(&path)?;
+        Index::open(results)?.register(&path)?;
         Ok((record, path))
     }
 
     /// Prints the result and decides the exit code.
     fn conclude(&self, record: &Record, folder: &Path, environment: &Environment) -> Result<Exit, Failure> {
-        match self.output {
+        match self.run.output.output_format {
             OutputFormat::Json => output::json(record)?,
             OutputFormat::Console => {
                 let (width, color) = output::console(environment);
