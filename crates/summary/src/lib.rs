@@ -32,6 +32,7 @@ mod basis;
 mod derived;
 mod estimate;
 mod growth;
+mod law;
 mod load;
 mod memory;
 mod quality;

@@ -1,7 +1,7 @@
 //! Figures of a window: rates, reliability, requests in flight.
 
 use weighbridge_stats::proportion::wilson;
-use weighbridge_stats::{Estimate, Interval, Method, StatsError, batch_means, student_t_mean};
+use weighbridge_stats::{Interval, student_t_mean};
 use weighbridge_types::definition as define;
 use weighbridge_types::metric::{Cell, Flag, Metric, MetricInterval, Statistic};
 use weighbridge_types::record::Tally;
@@ -9,7 +9,8 @@ use weighbridge_types::request::RequestRow;
 use weighbridge_types::time::Stamp;
 
 use crate::basis::{Basis, CONFIDENCE, MIN_COUNT};
-use crate::estimate::set_interval;
+use crate::estimate::{reason, set_interval};
+use crate::law::ByLaw;
 use crate::rows::by_run;
 use crate::summarize::tally;
 
@@ -119,19 +120,21 @@ impl<'a> Window<'a> {
         area
     }
 
-    /// Amounts and the gaps before them, in order of completion: what came, and how long it took to come.
-    fn arrivals(&self, amount: fn(&RequestRow) -> f64) -> Vec<(f64, f64)> {
-        let mut ends: Vec<_> =
-            self.succeeded().filter_map(|row| Some((row.timeline.ended?, row.id, amount(row)))).collect();
-        ends.sort_by_key(|&(at, id, _)| (at, id));
-        let mut last = self.start;
-        ends.into_iter()
-            .map(|(at, _, amount)| {
-                let gap = (at - last).as_secs_f64();
-                last = at;
-                (amount, gap)
+    /// What each request brought beside its time, in order of completion.
+    fn by_law(&self, amount: fn(&RequestRow) -> f64) -> ByLaw {
+        let mut ends: Vec<(Stamp, u64, f64, f64)> = self
+            .rows
+            .iter()
+            .filter_map(|row| {
+                let ended = row.timeline.ended?;
+                let brought = if row.outcome.is_success() { amount(row) } else { 0.0 };
+                Some((ended, row.id, brought, (ended - row.timeline.released).as_secs_f64()))
             })
-            .collect()
+            .collect();
+        ends.sort_by_key(|&(at, id, ..)| (at, id));
+        let mut by_law = ByLaw::default();
+        ends.into_iter().for_each(|(.., brought, seconds)| by_law.push(brought, seconds));
+        by_law
     }
 }
 
@@ -140,8 +143,8 @@ struct RateOf<'a> {
     amount: fn(&RequestRow) -> f64,
 }
 
-/// Amount per second of window. Within one run the interval is that of a ratio: batch means of `amount − rate × gap`,
-/// divided by the mean gap. Between runs it is Student's t over the rates of the runs.
+/// Amount per second of window. Within one run the interval is that of Little's law, which holds exactly over a window
+/// from the first release to the last end. Between runs it is Student's t over the rates of the runs.
 fn rate(runs: &[Window], of: &RateOf, cell: &Cell) -> Metric {
     let amount = |run: &Window| run.succeeded().map(|row| (of.amount)(row)).sum::<f64>();
     let n: usize = runs.iter().map(|run| run.succeeded().count()).sum();
@@ -151,7 +154,10 @@ fn rate(runs: &[Window], of: &RateOf, cell: &Cell) -> Metric {
     let value = runs.iter().map(amount).sum::<f64>() / runs.iter().map(|run| run.seconds).sum::<f64>();
     let mut metric = low_sample(Metric::measured(of.definition, Statistic::Value, cell, value, n as u64));
     match runs {
-        [run] => set_interval(&mut metric, ratio_interval(&run.arrivals(of.amount), value), None),
+        [run] => match run.by_law(of.amount).interval(value, run.in_flight_seconds() / run.seconds, 0.0) {
+            Ok(interval) => metric.interval = Some(interval),
+            Err(error) => metric.interval_reason = Some(reason(&error)),
+        },
         _ => {
             let rates: Vec<f64> = runs.iter().map(|run| amount(run) / run.seconds).collect();
             metric.n_effective = Some(rates.len() as f64);
@@ -159,20 +165,6 @@ fn rate(runs: &[Window], of: &RateOf, cell: &Cell) -> Metric {
         }
     }
     metric
-}
-
-fn ratio_interval(arrivals: &[(f64, f64)], rate: f64) -> Result<Estimate, StatsError> {
-    let residuals: Vec<f64> = arrivals.iter().map(|(amount, gap)| amount - rate * gap).collect();
-    let estimate = batch_means(&residuals, CONFIDENCE)?;
-    let mean_gap = arrivals.iter().map(|(_, gap)| gap).sum::<f64>() / arrivals.len() as f64;
-    let half_width = 0.5 * estimate.interval.width() / mean_gap;
-    let interval = Interval {
-        low: (rate - half_width).max(0.0),
-        high: rate + half_width,
-        confidence: CONFIDENCE,
-        method: Method::BatchMeans,
-    };
-    Ok(Estimate { value: rate, interval, ..estimate })
 }
 
 /// `(L − λW) / L`: how far the counts are from Little's law. Requests without an end are in L and not in λW.
@@ -219,7 +211,7 @@ mod tests {
         check("reliability", 100.0);
         check("failed", 0.0);
         let interval = get(&metrics, "request_rate").interval.clone().unwrap();
-        assert_eq!(interval.method, "batch_means");
+        assert_eq!(interval.method, "littles_law_ratio");
     }
 
     #[test]
@@ -252,6 +244,6 @@ mod tests {
         let rate = get(&metrics, "request_rate");
         assert!(rate.value.is_some() && rate.interval.is_none());
         assert_eq!(rate.flags, [Flag::LowSample]);
-        assert_eq!(rate.interval_reason.as_deref(), Some("6 values; an interval needs 30"));
+        assert_eq!(rate.interval_reason.as_deref(), Some("6 values; an interval needs 10"));
     }
 }

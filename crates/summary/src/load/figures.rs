@@ -14,6 +14,7 @@ use super::series::Values;
 use super::sessions::{Closed, Sessions};
 use super::stages::CellStages;
 use crate::estimate::LONGEST;
+use crate::law::ByLaw;
 
 /// How many values a series keeps before it becomes a histogram.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +84,9 @@ pub(super) struct Stamped {
     /// Time from release to end of those, nanoseconds.
     pub(super) ended_nanos: u128,
     pub(super) in_flight_nanos: u128,
+    /// Successes, and output tokens, of those that ended, beside their times.
+    pub(super) successes_by_law: ByLaw,
+    pub(super) tokens_by_law: ByLaw,
 }
 
 /// The whole run, drain included.
@@ -216,6 +220,10 @@ impl Figures {
             self.stamped.ended += 1;
             self.stamped.ended_nanos += (ended - line.released).as_nanos();
             self.stamped.succeeded += u64::from(is_success);
+            let seconds = (ended - line.released).as_secs_f64();
+            let tokens = if is_success { row.output_tokens() } else { 0 };
+            self.stamped.successes_by_law.push(f64::from(u8::from(is_success)), seconds);
+            self.stamped.tokens_by_law.push(tokens as f64, seconds);
         }
         self.whole.released += 1;
         self.whole.first_release =

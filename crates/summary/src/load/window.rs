@@ -11,10 +11,11 @@ use weighbridge_types::metric::{Cell, Flag, Metric, MetricInterval, Statistic};
 use super::distributions::distributions;
 use super::figures::{Figures, Indicator};
 use super::per_request::NO_SUCCESS;
-use super::plan::LoadPlan;
+use super::plan::{LoadKind, LoadPlan};
 use super::stages::{CellStages, LoadPoint, Steady};
 use crate::basis::{Basis, CONFIDENCE, MIN_COUNT};
 use crate::estimate::{BETWEEN_RUNS, reason, set_interval, stored, within_run};
+use crate::law::ByLaw;
 use crate::request::doubt;
 
 const NO_WINDOW: &str = "no window is left after warm-up";
@@ -36,7 +37,7 @@ pub(super) fn metrics(cell: &Cell, runs: Vec<Point>, plan: &LoadPlan, basis: &Ba
     let is_steady = runs.iter().all(|run| run.stages.steady == Steady::Yes);
     let frame_counted = runs.iter().any(|run| run.figures.ledger.frame_counted > 0);
     let approximate = runs.iter().any(|run| run.figures.ledger.uncounted_prompts > 0);
-    let tables = Tables { cell, runs: &runs };
+    let tables = Tables { cell, runs: &runs, is_closed: plan.kind == LoadKind::Closed };
     let mut metrics = tables.counts();
     metrics.extend(tables.rates());
     metrics.extend(tables.shares());
@@ -62,6 +63,7 @@ pub(super) fn metrics(cell: &Cell, runs: Vec<Point>, plan: &LoadPlan, basis: &Ba
 struct Tables<'a> {
     cell: &'a Cell,
     runs: &'a [Point<'a>],
+    is_closed: bool,
 }
 
 impl Tables<'_> {
@@ -126,8 +128,14 @@ impl Tables<'_> {
             self.rate(&define::OFFERED_RATE, |run| run.planned.all, |point| point.offered_rate),
             self.rate(&define::ACHIEVED_RATE, |run| run.stamped.released, |point| point.released_rate),
             self.achieved_share(),
-            self.rate(&define::REQUEST_THROUGHPUT, |run| run.stamped.succeeded, |point| point.request_rate),
-            self.rate(&define::OUTPUT_THROUGHPUT, |run| run.stamped.output_tokens, |point| point.output_rate),
+            self.by_law(
+                self.rate(&define::REQUEST_THROUGHPUT, |run| run.stamped.succeeded, |point| point.request_rate),
+                |run| &run.stamped.successes_by_law,
+            ),
+            self.by_law(
+                self.rate(&define::OUTPUT_THROUGHPUT, |run| run.stamped.output_tokens, |point| point.output_rate),
+                |run| &run.stamped.tokens_by_law,
+            ),
             self.input_throughput(),
         ];
         let whole = |definition, of: fn(&Figures) -> u64| {
@@ -178,6 +186,20 @@ impl Tables<'_> {
             let rates: Vec<f64> = running.map(|run| amount(&run.figures) as f64 / run.seconds()).collect();
             self.between_runs(metric, &rates);
         }
+    }
+
+    /// Gives a rate of one run of a closed loop the interval that Little's law allows, where there is one.
+    fn by_law(&self, mut metric: Metric, of: fn(&Figures) -> &ByLaw) -> Metric {
+        let ([run], true, Some(value)) = (self.runs, self.is_closed, metric.value) else { return metric };
+        let concurrency = self.concurrency();
+        let (Some(in_flight), Some(interval)) = (concurrency.value, concurrency.interval) else { return metric };
+        let half_width = 0.5 * (interval.high - interval.low);
+        if let Ok(interval) = of(&run.figures).interval(value, in_flight, half_width) {
+            metric.interval = Some(interval);
+            metric.interval_reason = None;
+            metric.n_effective = None;
+        }
+        metric
     }
 
     fn between_runs(&self, metric: &mut Metric, values: &[f64]) {
@@ -280,10 +302,7 @@ impl Tables<'_> {
             let all = [define::CONCURRENCY, define::LITTLE_RESIDUAL, define::IN_FLIGHT_SLOPE];
             return all.iter().map(|definition| self.missing(definition, NO_WINDOW)).collect();
         }
-        let nanos: u128 = self.runs.iter().map(|run| run.figures.stamped.in_flight_nanos).sum();
-        let in_flight = nanos as f64 / 1e9 / seconds;
-        let mut concurrency = self.value(&define::CONCURRENCY, in_flight, n);
-        self.set_interval_of_flight(&mut concurrency, in_flight);
+        let in_flight = self.in_flight();
         let spent: u128 = self.runs.iter().map(|run| run.figures.stamped.ended_nanos).sum();
         let residual = if in_flight > 0.0 && ended > 0 {
             // λW is the time of all that ended, over the window.
@@ -292,7 +311,20 @@ impl Tables<'_> {
         } else {
             self.missing(&define::LITTLE_RESIDUAL, "no request ended in the window")
         };
-        vec![concurrency, residual, self.slope()]
+        vec![self.concurrency(), residual, self.slope()]
+    }
+
+    /// Mean number of requests in flight in the window, which must have a length.
+    fn in_flight(&self) -> f64 {
+        let nanos: u128 = self.runs.iter().map(|run| run.figures.stamped.in_flight_nanos).sum();
+        nanos as f64 / 1e9 / self.seconds()
+    }
+
+    fn concurrency(&self) -> Metric {
+        let in_flight = self.in_flight();
+        let mut metric = self.value(&define::CONCURRENCY, in_flight, self.n_of_window());
+        self.set_interval_of_flight(&mut metric, in_flight);
+        metric
     }
 
     fn set_interval_of_flight(&self, metric: &mut Metric, value: f64) {
