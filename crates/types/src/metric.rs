@@ -1,5 +1,6 @@
 //! One reported number, with everything that is needed to believe it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::Definition;
 
 /// Where a figure belongs: the phase, and the settings varied within it (`concurrency=4`, `input_tokens=128`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Cell(BTreeMap<String, String>);
 
@@ -36,6 +37,39 @@ impl Cell {
     /// Every setting, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+}
+
+impl Ord for Cell {
+    /// By the settings in the order of their names; numbers by their size, so that 16 comes before 128.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_value = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
+            (Ok(x), Ok(y)) => x.total_cmp(&y).then_with(|| a.cmp(b)),
+            // Numbers come before words, so that the order is one order.
+            (Ok(_), Err(_)) => Ordering::Less,
+            (Err(_), Ok(_)) => Ordering::Greater,
+            (Err(_), Err(_)) => a.cmp(b),
+        };
+        let (mut ours, mut others) = (self.iter(), other.iter());
+        loop {
+            match (ours.next(), others.next()) {
+                (None, None) => return Ordering::Equal,
+                (None, Some(_)) => return Ordering::Less,
+                (Some(_), None) => return Ordering::Greater,
+                (Some((key, value)), Some((other_key, other_value))) => {
+                    let order = key.cmp(other_key).then_with(|| by_value(value, other_value));
+                    if order.is_ne() {
+                        return order;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl PartialOrd for Cell {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -267,5 +301,20 @@ impl Metric {
             Statistic::Value => self.name.clone(),
             statistic => format!("{}.{}", self.name, statistic.name()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_in_the_order_of_their_numbers() {
+        let cell = |setting: &str| Cell::default().with("concurrency", setting);
+        let mut cells: Vec<Cell> = ["128", "auto", "16", "1", "1.0", "2"].map(cell).to_vec();
+        cells.push(Cell::default());
+        cells.sort();
+        let order: Vec<&str> = cells.iter().map(|cell| cell.get("concurrency").unwrap_or("-")).collect();
+        assert_eq!(order, ["-", "1", "1.0", "2", "16", "128", "auto"]);
     }
 }

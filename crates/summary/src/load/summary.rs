@@ -132,6 +132,8 @@ fn notes_of(cell: &Cell, stage: &CellStages) -> Vec<String> {
     match &stage.steady {
         Steady::Yes => {}
         Steady::No { because } => notes.push(format!("{name}: not steady: {because}")),
+        // The rule that looked for the end of warm-up has said why already.
+        Steady::Unknown { because } if stage.rule.ends_with(because) => {}
         Steady::Unknown { because } => notes.push(format!("{name}: steadiness unknown: {because}")),
     }
     if stage.window().is_zero() {
