@@ -1,9 +1,9 @@
-//! JUnit XML: each target and each check of the validate phase is a test case.
+//! JUnit XML: each target and each check of a phase is a test case.
 //!
 //! Missed is a failure; undecided is an error, because a gate that cannot decide has not passed; a target for another
 //! kind of device is skipped.
 
-use weighbridge_types::record::{Check, Record, TargetResult, Verdict};
+use weighbridge_types::record::{Check, Phase, Record, TargetResult, Verdict};
 
 use super::{ExportError, ExportFile, ExportFormat};
 
@@ -22,7 +22,7 @@ enum Outcome {
 }
 
 pub(super) fn export(record: &Record) -> Result<Vec<ExportFile>, ExportError> {
-    let checks = record.phases.iter().flat_map(|phase| &phase.checks).map(check);
+    let checks = record.phases.iter().flat_map(|phase| phase.checks.iter().map(move |found| check(phase.phase, found)));
     let cases: Vec<Case> = record.targets.iter().map(target).chain(checks).collect();
     if cases.is_empty() {
         let needs = "target and no check to pass or fail";
@@ -48,13 +48,13 @@ fn target(target: &TargetResult) -> Case {
     }
 }
 
-fn check(check: &Check) -> Case {
+fn check(phase: Phase, check: &Check) -> Case {
     let outcome = match check.passed {
         Some(true) => Outcome::Passed,
         Some(false) => Outcome::Failed(check.evidence.clone()),
         None => Outcome::Skipped(check.evidence.clone()),
     };
-    Case { class: "check.validate".to_owned(), name: check.name.clone(), outcome }
+    Case { class: format!("check.{phase}"), name: check.name.clone(), outcome }
 }
 
 fn render(record: &Record, cases: &[Case]) -> String {
