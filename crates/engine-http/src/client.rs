@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rustls_pki_types::ServerName;
@@ -39,6 +40,10 @@ pub struct ConnectionCounts {
     /// Their latency counts from the first try.
     pub retried: u64,
 }
+
+/// Longest wait for what a server says of itself. A server that is busy with prompts still has a list of its models; one
+/// that is silent for so long should be found out before anything is measured.
+const ABOUT_ITSELF: Duration = Duration::from_secs(30);
 
 /// A client of one server.
 pub(crate) struct Client {
@@ -112,6 +117,8 @@ impl Client {
             limits: Limits {
                 first_byte: options.first_byte_timeout,
                 idle: options.idle_timeout,
+                first_token: options.first_token_timeout,
+                stall: options.stall_timeout,
                 total: options.total_timeout,
                 largest_event: options.largest_event,
                 largest_answer: options.largest_answer,
@@ -198,8 +205,16 @@ impl Client {
     /// Makes a request and reads the whole answer, outside of any measurement.
     pub(crate) async fn fetch(&self, method: &str, path: &str, body: &[u8]) -> Result<Answer, RequestFailure> {
         let request = self.request(method, path, body);
-        let answer = match self.try_fetch(&request, Reuse::Kept).await {
-            Err(Tried::StaleConnection) => self.try_fetch(&request, Reuse::Fresh).await,
+        let patience = if method == "GET" { ABOUT_ITSELF } else { Duration::MAX };
+        let limits = Limits {
+            first_byte: self.limits.first_byte.min(patience),
+            idle: self.limits.idle.min(patience),
+            first_token: None,
+            stall: None,
+            ..self.limits
+        };
+        let answer = match self.try_fetch(&request, Reuse::Kept, limits).await {
+            Err(Tried::StaleConnection) => self.try_fetch(&request, Reuse::Fresh, limits).await,
             tried => tried,
         };
         answer.map_err(|tried| match tried {
@@ -208,12 +223,12 @@ impl Client {
         })
     }
 
-    async fn try_fetch(&self, request: &Bytes, reuse: Reuse) -> Result<Answer, Tried> {
+    async fn try_fetch(&self, request: &Bytes, reuse: Reuse, limits: Limits) -> Result<Answer, Tried> {
         let clock = Clock::start();
         let acquired = self.acquire(clock, reuse).await?;
         let is_kept = acquired.connected.is_none();
         let mut exchange = acquired.begin(request.clone(), clock);
-        let mut watchdog = Watchdog::new(self.limits, clock, clock.now());
+        let mut watchdog = Watchdog::new(limits, clock, clock.now());
         let (mut head, mut body, mut ended, mut is_large) = (None, Vec::new(), false, false);
         while !ended {
             let read = poll_fn(|cx| {
@@ -227,7 +242,7 @@ impl Client {
                 });
                 match read {
                     Poll::Ready(read) => Poll::Ready(Ok(read)),
-                    Poll::Pending => watchdog.poll_limit(&exchange, cx).map(Err),
+                    Poll::Pending => watchdog.poll_limit(&exchange, None, cx).map(Err),
                 }
             });
             if let Err(error) = read.await? {

@@ -13,8 +13,9 @@ use weighbridge_engine::RequestFailure;
 use weighbridge_types::request::FailureClass;
 use weighbridge_types::time::{Clock, Stamp};
 
-use crate::failure::{failure, no_connection, root_cause};
+use crate::failure::{failure, no_connection};
 use crate::socket::Socket;
+use crate::tls::handshake_problem;
 use crate::transport::Transport;
 
 /// Opens connections to one server.
@@ -44,7 +45,7 @@ impl Dialer {
             Ok(opened) => opened,
             Err(_) => {
                 let message = format!("no connection within {} s", self.timeout.as_secs_f64());
-                Err(failure(FailureClass::Timeout, message))
+                Err(failure(FailureClass::TimeoutConnect, message))
             }
         }
     }
@@ -56,7 +57,7 @@ impl Dialer {
             Some((connector, name)) => match connector.connect(name.clone(), socket).await {
                 Ok(stream) => Transport::Tls(Box::new(stream)),
                 Err(error) => {
-                    let message = format!("the TLS handshake failed: {}", root_cause(&error));
+                    let message = format!("the TLS handshake failed: {}", handshake_problem(&error));
                     return Err(failure(FailureClass::Tls, message));
                 }
             },

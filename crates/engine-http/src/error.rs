@@ -89,11 +89,13 @@ impl HttpError {
             Self::Header { .. } => "write a header as `name: value`, in plain characters and on one line",
             Self::Certificates { .. } => "give a PEM file with at least one certificate",
             Self::Unreachable { class, .. } => match class {
-                FailureClass::Connect | FailureClass::Timeout => {
-                    "check that the server runs and that the port is right"
-                }
+                FailureClass::Connect
+                | FailureClass::Timeout
+                | FailureClass::TimeoutConnect
+                | FailureClass::TimeoutFirstToken
+                | FailureClass::TimeoutStall => "check that the server runs and that the port is right",
                 FailureClass::Tls => {
-                    "check the certificate, or name its authority's PEM file; a plain server needs `http://`"
+                    "check the certificate and its dates, or name its authority's PEM file (`load --ca-file`); a plain server needs `http://`"
                 }
                 FailureClass::ClientError => {
                     "check the key and the path: most servers want a base URL that ends in `/v1`"

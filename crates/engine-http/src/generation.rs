@@ -147,9 +147,13 @@ impl Generation {
         }
         let inbox = &mut self.inbox;
         match exchange.poll_read(cx, |at, piece| inbox.take(at, piece)) {
-            Poll::Ready(Ok(())) => Poll::Ready(watchdog.check_total(exchange).map_err(Trouble::Limit)),
+            Poll::Ready(Ok(())) => {
+                Poll::Ready(watchdog.check_busy(exchange, inbox.last_token()).map_err(Trouble::Limit))
+            }
             Poll::Ready(Err(error)) => Poll::Ready(Err(Trouble::Broken(error))),
-            Poll::Pending => watchdog.poll_limit(exchange, cx).map(|failure| Err(Trouble::Limit(failure))),
+            Poll::Pending => {
+                watchdog.poll_limit(exchange, inbox.last_token(), cx).map(|failure| Err(Trouble::Limit(failure)))
+            }
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Inbox {
     finish: Option<FinishReason>,
     usage: Option<(Stamp, Usage)>,
     frames: u64,
+    /// When the last frame with tokens came.
+    last_token: Option<Stamp>,
     body_bytes: u64,
     largest_answer: u64,
     /// How the answer ended, and when that was read.
@@ -81,6 +83,7 @@ impl Inbox {
             finish: None,
             usage: None,
             frames: 0,
+            last_token: None,
             body_bytes: 0,
             largest_answer,
             ended: None,
@@ -94,6 +97,11 @@ impl Inbox {
 
     pub(crate) fn emit(&mut self, at: Stamp, kind: EventKind) {
         self.queue.push_back(EngineEvent { at, kind });
+    }
+
+    /// When the last frame with tokens came; `None` before the first one.
+    pub(crate) fn last_token(&self) -> Option<Stamp> {
+        self.last_token
     }
 
     pub(crate) fn body_ended(&self) -> bool {
@@ -171,6 +179,7 @@ impl Inbox {
             match signal {
                 Signal::Frame(frame) => {
                     self.frames += 1;
+                    self.last_token = Some(at);
                     self.queue.push_back(EngineEvent { at, kind: EventKind::Frame(frame) });
                 }
                 Signal::Usage(usage) => self.usage = Some((at, usage)),

@@ -22,6 +22,10 @@ pub struct HttpOptions {
     pub first_byte_timeout: Duration,
     /// Longest silence within an answer. 120 s: gateways ping every 15 to 30 s.
     pub idle_timeout: Duration,
+    /// Longest wait from the request to the first token, whatever else comes before it. `None` sets no limit of its own.
+    pub first_token_timeout: Option<Duration>,
+    /// Longest time without a token after the first one, whatever else comes. `None` sets no limit of its own.
+    pub stall_timeout: Option<Duration>,
     /// Longest time for a whole request. One hour.
     pub total_timeout: Duration,
     /// Longest time that a kept connection is used again. 4 s: common Python and Node servers close after 5 s.
@@ -90,6 +94,8 @@ impl Default for HttpOptions {
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(120),
+            first_token_timeout: None,
+            stall_timeout: None,
             total_timeout: Duration::from_secs(3600),
             keep_alive: Duration::from_secs(4),
             idle_connections: 1024,

@@ -134,7 +134,8 @@ impl FaultKind {
                 FailureClass::Malformed
             }
             Self::Cut | Self::Reset | Self::WrongLength | Self::NoAnswer => FailureClass::Truncated,
-            Self::Stall | Self::Endless => FailureClass::Timeout,
+            Self::Stall => FailureClass::TimeoutStall,
+            Self::Endless => FailureClass::Timeout,
             Self::Empty => FailureClass::Empty,
         }
     }

@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod setup;
 mod supply;
+mod timeouts;
 mod validity;
 
 pub use calibrate::{CalibrationSettings, calibrate};
@@ -42,4 +43,5 @@ pub use run::{Identity, LoadRun, TrafficFactory};
 pub use search::{Axis, Capacity, Judgement, Search, SearchLimits};
 pub use settings::{LoadSettings, SearchSettings, Shape, Warmup};
 pub use setup::Target;
+pub use timeouts::Timeouts;
 pub use validity::invalid_reason;

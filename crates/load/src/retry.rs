@@ -37,6 +37,9 @@ impl RetryPolicy {
             FailureClass::Tls
             | FailureClass::ClientError
             | FailureClass::Timeout
+            | FailureClass::TimeoutConnect
+            | FailureClass::TimeoutFirstToken
+            | FailureClass::TimeoutStall
             | FailureClass::Malformed
             | FailureClass::Engine => false,
         };

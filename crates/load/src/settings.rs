@@ -11,6 +11,7 @@ use crate::drive::DriveLimits;
 use crate::error::LoadError;
 use crate::retry::RetryPolicy;
 use crate::search::Axis;
+use crate::timeouts::Timeouts;
 
 /// Most requests in flight that a client can be asked for: ports of one address end before.
 const MOST_IN_FLIGHT: u32 = 60_000;
@@ -76,6 +77,8 @@ pub struct LoadSettings {
     pub warmup: Warmup,
     /// Longest time of one request, seconds.
     pub request_timeout_s: f64,
+    /// Longest waits within a request.
+    pub timeouts: Timeouts,
     /// Longest time that requests in flight get to end after the last release, seconds.
     pub drain_s: f64,
     /// Most sessions in flight in open loop; null sets no bound.
@@ -132,6 +135,7 @@ impl Default for LoadSettings {
             duration_s: None,
             warmup: Warmup::Auto,
             request_timeout_s: 600.0,
+            timeouts: Timeouts::default(),
             drain_s: 60.0,
             most_in_flight: None,
             lag_limit_ms: 5.0,
@@ -182,6 +186,7 @@ impl LoadSettings {
         if !(1..=64).contains(&self.reactors) {
             return Err(setting("client-threads", self.reactors, "it must be 1 to 64"));
         }
+        self.timeouts.check()?;
         let year = 366.0 * 86_400.0;
         let seconds = [
             ("duration", self.duration_s.unwrap_or(1.0), 1e-3),

@@ -344,8 +344,14 @@ pub enum FailureClass {
     ClientError,
     /// HTTP status 500 to 599, or an error event in a stream.
     ServerError,
-    /// A deadline passed.
+    /// The deadline of the whole request passed.
     Timeout,
+    /// No connection in time.
+    TimeoutConnect,
+    /// No first token in time.
+    TimeoutFirstToken,
+    /// A stream that had begun was silent for too long.
+    TimeoutStall,
     /// The stream ended without its terminator.
     Truncated,
     /// A success without a single token.
@@ -367,6 +373,9 @@ impl FailureClass {
             Self::ClientError => "client_error",
             Self::ServerError => "server_error",
             Self::Timeout => "timeout",
+            Self::TimeoutConnect => "timeout_connect",
+            Self::TimeoutFirstToken => "timeout_first_token",
+            Self::TimeoutStall => "timeout_stall",
             Self::Truncated => "truncated",
             Self::Empty => "empty",
             Self::Malformed => "malformed",

@@ -199,6 +199,18 @@ pub(crate) struct ClientArguments {
     /// Longest time of one request
     #[arg(long, value_name = "TIME", default_value = "10m", aliases = ["request-timeout", "request-timeout-seconds"])]
     pub(crate) timeout: String,
+    /// Longest wait for a connection to an endpoint, with the TLS handshake
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub(crate) connect_timeout: String,
+    /// Longest wait of an endpoint's request for its first token [default: as `--timeout`]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) first_token_timeout: Option<String>,
+    /// Longest silence of an endpoint's stream between two tokens
+    #[arg(long, value_name = "TIME", default_value = "2m")]
+    pub(crate) stall_timeout: String,
+    /// PEM file of certificate authorities to trust beside the usual ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<std::path::PathBuf>,
     /// Tries after a failed one; the waits count in what the user sees
     #[arg(long, value_name = "N", default_value_t = 0, aliases = ["max-retries"])]
     pub(crate) retries: u32,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weighbridge_engine::scripted::{Fault, FaultKind, Script};
 use weighbridge_engine::{Collected, Engine, GenerateRequest, Prompt};
 use weighbridge_engine_http::scripted_server::{Odd, ScriptedServer, ServerOptions};
@@ -162,22 +163,69 @@ async fn a_stream_that_only_stops_is_truncated() {
 #[tokio::test]
 async fn silence_ends_in_a_timeout() {
     let short = Duration::from_millis(30);
-    let check = async |after_frames, options: HttpOptions, part: &str| {
+    let check = async |after_frames, options: HttpOptions, expected: FailureClass, part: &str| {
         let fault = Some(Fault::always(FaultKind::Stall, after_frames));
         let script = Script { fault, ..scripted_script() };
         let server = ScriptedServer::start(ServerOptions::new(script, Clock::start())).unwrap();
         let engine = HttpEngine::connect(endpoint(Preset::Vllm, &server.url()), options).await.unwrap();
         let got = generate(&engine, chat("a"), 8, Clock::start()).await;
         let (class, message) = failed(&got);
-        assert_eq!(class, FailureClass::Timeout);
+        assert_eq!(class, expected, "{message}");
         assert!(message.contains(part), "{message}");
         assert_eq!(got.timeline.frames.len(), after_frames as usize);
         assert!(got.timeline.first_byte_written.is_some());
     };
     let options = HttpOptions::default();
-    check(0, HttpOptions { first_byte_timeout: short, ..options.clone() }, "no answer within 0.03 s").await;
-    check(2, HttpOptions { idle_timeout: short, ..options.clone() }, "silence of 0.03 s").await;
-    check(2, HttpOptions { total_timeout: short, ..options }, "no end within 0.03 s").await;
+    let first = FailureClass::TimeoutFirstToken;
+    let some = Some(short);
+    check(0, HttpOptions { first_byte_timeout: short, ..options.clone() }, first, "no answer within 0.03 s").await;
+    check(0, HttpOptions { first_token_timeout: some, ..options.clone() }, first, "no token within 0.03 s").await;
+    let stall = FailureClass::TimeoutStall;
+    check(2, HttpOptions { idle_timeout: short, ..options.clone() }, stall, "silence of 0.03 s").await;
+    check(2, HttpOptions { stall_timeout: some, ..options.clone() }, stall, "no token for 0.03 s").await;
+    check(2, HttpOptions { total_timeout: short, ..options }, FailureClass::Timeout, "no end within 0.03 s").await;
+}
+
+/// A server that says something every 5 ms, but no token after the beginning of its stream.
+async fn talkative(beginning: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let _ = socket.read(&mut request).await;
+                if request.starts_with(b"GET") {
+                    let list = answer("200 OK", JSON, r#"{"data":[{"id":"m"}]}"#);
+                    let _ = socket.write_all(list.as_bytes()).await;
+                    return;
+                }
+                let mut bytes = stream(beginning);
+                while socket.write_all(bytes.as_bytes()).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    bytes = ": still here\n\n".to_owned();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_sign_of_life_is_no_token() {
+    let check = async |beginning, options: HttpOptions, class, part: &str| {
+        let url = talkative(beginning).await;
+        let engine = HttpEngine::connect(endpoint(Preset::OpenAi, &url), options).await.unwrap();
+        let got = generate(&engine, chat("a"), 8, Clock::start()).await;
+        assert_eq!(failed(&got).0, class);
+        assert!(failed(&got).1.contains(part), "{}", failed(&got).1);
+    };
+    let some = Some(Duration::from_millis(60));
+    let first = HttpOptions { first_token_timeout: some, ..HttpOptions::default() };
+    check("", first, FailureClass::TimeoutFirstToken, "no token within 0.06 s").await;
+    let stall = HttpOptions { stall_timeout: some, ..HttpOptions::default() };
+    let token = "data: {\"choices\":[{\"text\":\"a\"}]}\n\n";
+    check(token, stall, FailureClass::TimeoutStall, "no token for 0.06 s").await;
 }
 
 #[tokio::test]
@@ -264,7 +312,7 @@ async fn a_handshake_that_stalls_is_a_timeout() {
     let url = format!("https://{}", listener.local_addr().unwrap());
     let options = HttpOptions { connect_timeout: Duration::from_millis(30), ..HttpOptions::default() };
     let error = HttpEngine::connect(endpoint(Preset::OpenAi, &url), options).await.unwrap_err();
-    assert!(matches!(error, HttpError::Unreachable { class: FailureClass::Timeout, .. }), "{error}");
+    assert!(matches!(error, HttpError::Unreachable { class: FailureClass::TimeoutConnect, .. }), "{error}");
     assert!(error.to_string().contains("no connection within 0.03 s"), "{error}");
 }
 

@@ -17,14 +17,15 @@ use crate::support::{always, answer, chat, endpoint, generate, stream};
 
 /// A TLS server that answers one request per connection; returns its URL and its certificate as PEM.
 async fn tls_server() -> (String, String) {
-    tls_server_until(4096).await
+    tls_server_within(1975, 4096).await
 }
 
-/// The same with a certificate that ends with this year.
-async fn tls_server_until(year: i32) -> (String, String) {
+/// The same with a certificate that begins and ends with these years.
+async fn tls_server_within(first: i32, last: i32) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.not_after = rcgen::date_time_ymd(year, 12, 31);
+    params.not_before = rcgen::date_time_ymd(first, 1, 1);
+    params.not_after = rcgen::date_time_ymd(last, 12, 31);
     let cert = params.self_signed(&key).unwrap();
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -79,13 +80,24 @@ async fn a_trusted_server_is_measured_and_may_have_the_key() {
 
 #[tokio::test]
 async fn an_expired_certificate_is_refused() {
-    let (url, certificate) = tls_server_until(2020).await;
+    let (url, certificate) = tls_server_within(1975, 2020).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), certificate).unwrap();
     let options = HttpOptions { ca_file: Some(file.path().to_owned()), ..HttpOptions::default() };
     let error = HttpEngine::connect(named(&url), options).await.unwrap_err();
     assert!(matches!(error, HttpError::Unreachable { class: FailureClass::Tls, .. }), "{error}");
-    assert!(error.to_string().to_lowercase().contains("expired"), "{error}");
+    assert!(error.to_string().contains("expired on 2020-12-31, "), "{error}");
+    assert!(error.to_string().contains(" days ago"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_future_is_refused() {
+    let (url, certificate) = tls_server_within(2090, 2096).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), certificate).unwrap();
+    let options = HttpOptions { ca_file: Some(file.path().to_owned()), ..HttpOptions::default() };
+    let error = HttpEngine::connect(named(&url), options).await.unwrap_err();
+    assert!(error.to_string().contains("only from 2090-01-01 on"), "{error}");
 }
 
 #[tokio::test]

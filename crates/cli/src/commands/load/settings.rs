@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weighbridge_engine_http::{HttpOptions, Secret};
-use weighbridge_load::{Axis, LoadSettings, SearchSettings, Shape, Warmup};
+use weighbridge_load::{Axis, LoadSettings, SearchSettings, Shape, Timeouts, Warmup};
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
@@ -119,6 +119,7 @@ fn common(data: &DataArguments, client: &ClientArguments) -> Result<LoadSettings
     Ok(LoadSettings {
         data: spec(data),
         request_timeout_s: time("timeout", &client.timeout)?.as_secs_f64(),
+        timeouts: timeouts(client)?,
         lag_limit_ms: time("lag-limit", &client.lag_limit)?.as_secs_f64() * 1e3,
         disturbed_limit: client.disturbed_limit,
         retries: client.retries,
@@ -149,7 +150,17 @@ pub(super) fn http(client: &ClientArguments) -> Result<HttpOptions, Failure> {
             Failure::usage(format!("accept the extra body as a JSON object: {error}"), hint)
         })?,
     };
+    let (whole, timeouts) = (time("timeout", &client.timeout)?, timeouts(client)?);
+    let (first_token, stall) = (timeouts.first_token(whole), timeouts.stall());
     Ok(HttpOptions {
+        ca_file: client.ca_file.clone(),
+        connect_timeout: timeouts.connect(),
+        first_byte_timeout: first_token,
+        first_token_timeout: Some(first_token),
+        stall_timeout: Some(stall),
+        // What counts is tokens: bytes alone may be silent for as long as either wait.
+        idle_timeout: first_token.max(stall),
+        total_timeout: whole,
         headers: headers.collect::<Result<_, Failure>>()?,
         extra_body,
         reuse_connections: !client.no_keep_alive,
@@ -157,6 +168,16 @@ pub(super) fn http(client: &ClientArguments) -> Result<HttpOptions, Failure> {
         // Every stream keeps its connection.
         idle_connections: usize::from(u16::MAX),
         ..HttpOptions::default()
+    })
+}
+
+/// How long each phase of a request may take.
+fn timeouts(client: &ClientArguments) -> Result<Timeouts, Failure> {
+    let first_token = client.first_token_timeout.as_deref().map(|text| time("first-token-timeout", text));
+    Ok(Timeouts {
+        connect_s: time("connect-timeout", &client.connect_timeout)?.as_secs_f64(),
+        first_token_s: first_token.transpose()?.map(|wait| wait.as_secs_f64()),
+        stall_s: time("stall-timeout", &client.stall_timeout)?.as_secs_f64(),
     })
 }
 
