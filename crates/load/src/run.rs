@@ -1,5 +1,7 @@
 //! A load run: its loads one after the other, each with its figures, and what follows from them.
 
+mod rounds;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,7 +171,7 @@ impl LoadRun {
         let from = runner.journal.mark()?;
         match runner.settings.search {
             Some(search) => runner.search(search).await?,
-            None => runner.make_loads().await?,
+            None => runner.make_loads(from).await?,
         }
         runner.conclude(start, from)
     }
@@ -213,17 +215,6 @@ impl LoadRun {
 }
 
 impl Runner<'_> {
-    async fn make_loads(&mut self) -> Result<(), LoadError> {
-        let shapes = self.settings.shapes.clone();
-        let count = u32::try_from(shapes.len()).unwrap_or(u32::MAX);
-        for shape in shapes {
-            if self.make(shape, count).await?.loaded.stop.is_some() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// Searches for the largest load within the objective.
     async fn search(&mut self, settings: SearchSettings) -> Result<(), LoadError> {
         let SearchSettings { axis, start, most, precision, loads } = settings;
@@ -242,7 +233,7 @@ impl Runner<'_> {
 
     /// Makes a load with its figures.
     async fn make(&mut self, shape: Shape, count: u32) -> Result<Made, LoadError> {
-        let loaded = self.load(shape, count).await?;
+        let loaded = self.load(shape, count, None).await?;
         self.next = loaded.report.next;
         let basis = self.basis();
         let figures = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
@@ -265,16 +256,15 @@ impl Runner<'_> {
         Basis::new(self.settings.seed, &self.setup.description)
     }
 
-    /// Puts one load on the target and keeps its rows.
-    async fn load(&mut self, shape: Shape, count: u32) -> Result<Loaded, LoadError> {
+    /// Puts one load on the target and keeps its rows; `round` is which repetition it is.
+    async fn load(&mut self, shape: Shape, count: u32, round: Option<u32>) -> Result<Loaded, LoadError> {
         self.made += 1;
         let from = self.journal.mark()?;
         let cancel = self.run.cancel.child_token();
-        let (key, value) = shape.setting();
-        let cell = Cell::of(Phase::Load).with(key, value);
-        let drive = self.drive(&shape, &cell, cancel.clone())?;
+        let cell = rounds::row_cell(&shape, round);
+        let drive = self.drive(&shape, &cell, round, cancel.clone())?;
         let driving = drive.start(&self.setup.engines, &self.setup.reactors.handles())?;
-        let mut keeper = Keeper::new(self.pulse(&shape, &driving, count));
+        let mut keeper = Keeper::new(self.pulse(&shape, round, &driving, count));
         let mut take = tokio::time::interval(TAKE_INTERVAL);
         take.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -308,7 +298,13 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn drive(&self, shape: &Shape, cell: &Cell, cancel: CancellationToken) -> Result<Drive, LoadError> {
+    fn drive(
+        &self,
+        shape: &Shape,
+        cell: &Cell,
+        round: Option<u32>,
+        cancel: CancellationToken,
+    ) -> Result<Drive, LoadError> {
         let settings = &self.settings;
         let warmup_sessions = match settings.warmup {
             Warmup::Sessions(count) => count,
@@ -319,7 +315,7 @@ impl Runner<'_> {
             traffic: Arc::clone(&self.traffic),
             first: self.next,
             warmup_sessions,
-            pace: pace(shape, settings)?,
+            pace: pace(shape, settings, round)?,
             limits: settings.limits(),
             retry: settings.retry(),
             sampling: Sampling { temperature: settings.temperature, seed: settings.seed, ..Sampling::default() },
@@ -331,11 +327,12 @@ impl Runner<'_> {
         })
     }
 
-    fn pulse(&self, shape: &Shape, driving: &Driving, count: u32) -> Pulse {
+    fn pulse(&self, shape: &Shape, round: Option<u32>, driving: &Driving, count: u32) -> Pulse {
         let (key, value) = shape.setting();
+        let repetition = round.map(|round| format!(", run {round}")).unwrap_or_default();
         let begin = driving.begin();
         Pulse {
-            what: format!("{key} {value}"),
+            what: format!("{key} {value}{repetition}"),
             number: self.made,
             count: count.max(self.made),
             begin,
@@ -393,13 +390,15 @@ fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
     Some(MetricPointer { key: chosen.key(), cell: chosen.cell.clone() })
 }
 
-/// How sessions of a load start.
-fn pace(shape: &Shape, settings: &LoadSettings) -> Result<Pace, LoadError> {
+/// How sessions of a load start. Each repetition has arrivals of its own, so that the interval between runs knows how
+/// much the figures hang on them.
+fn pace(shape: &Shape, settings: &LoadSettings, round: Option<u32>) -> Result<Pace, LoadError> {
+    let seed = settings.seed.wrapping_add(u64::from(round.unwrap_or(1).saturating_sub(1)));
     let most = settings.most_in_flight.map(|most| most as usize);
     Ok(match shape {
         Shape::Concurrency(concurrency) => Pace::Closed { concurrency: *concurrency as usize },
         Shape::Trace => Pace::Open { starts: Box::new(std::iter::empty()), most },
-        Shape::Arrivals(arrivals) => Pace::Open { starts: starts(arrivals, settings.seed)?, most },
+        Shape::Arrivals(arrivals) => Pace::Open { starts: starts(arrivals, seed)?, most },
     })
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weighbridge_summary::Slo;
+use weighbridge_types::metric::{Cell, Statistic};
+use weighbridge_types::record::Phase;
 use weighbridge_workload::Arrivals;
 
 use crate::drive::DriveLimits;
@@ -42,6 +44,13 @@ impl Shape {
         }
     }
 
+    /// The cell of its figures.
+    #[must_use]
+    pub fn cell(&self) -> Cell {
+        let (key, value) = self.setting();
+        Cell::of(Phase::Load).with(key, value)
+    }
+
     /// Whether sessions start whatever is in flight.
     #[must_use]
     pub const fn is_open(&self) -> bool {
@@ -67,6 +76,8 @@ pub enum Warmup {
 pub struct LoadSettings {
     /// The loads, in order.
     pub shapes: Vec<Shape>,
+    /// How often each load is made, in rounds of all loads. The interval of a figure is then one between runs.
+    pub runs: u32,
     /// What is asked, in words: the data set or the generator with its lengths.
     pub data: String,
     /// Sessions of each load at most; null leaves it to the duration or the trace.
@@ -99,6 +110,8 @@ pub struct LoadSettings {
     pub keep_text: bool,
     /// Service-level objective, as `p99.ttft<200ms,error<1%`; null judges nothing.
     pub slo: Option<String>,
+    /// The percentiles to compute, besides those of the objective; empty for all that the data carry.
+    pub percentiles: Vec<Statistic>,
     /// The search for the largest load within the objective; null makes the loads as they stand.
     pub search: Option<SearchSettings>,
     /// Event loops of the client.
@@ -130,6 +143,7 @@ impl Default for LoadSettings {
     fn default() -> Self {
         Self {
             shapes: vec![Shape::Concurrency(1)],
+            runs: 1,
             data: String::new(),
             sessions: None,
             duration_s: None,
@@ -146,6 +160,7 @@ impl Default for LoadSettings {
             temperature: 0.0,
             keep_text: false,
             slo: None,
+            percentiles: Vec::new(),
             search: None,
             reactors: u32::try_from(crate::reactor::Reactors::usual_count()).unwrap_or(1),
             seed: 42,
@@ -163,6 +178,12 @@ impl LoadSettings {
     pub fn checked(self) -> Result<Self, LoadError> {
         if self.shapes.is_empty() {
             return Err(setting("concurrency", "nothing", "at least one load is needed"));
+        }
+        if !(1..=100).contains(&self.runs) {
+            return Err(setting("runs", self.runs, "it must be 1 to 100"));
+        }
+        if self.runs > 1 && self.search.is_some() {
+            return Err(setting("runs", self.runs, "a search repeats no load: leave `--runs` or `--capacity` out"));
         }
         for shape in &self.shapes {
             match shape {
@@ -296,6 +317,7 @@ mod tests {
         check(|s| s.duration_s = Some(-1.0), "duration");
         check(|s| s.duration_s = Some(f64::NAN), "NaN");
         check(|s| s.sessions = Some(0), "requests");
+        check(|s| s.runs = 0, "`0` as runs");
         check(|s| s.request_timeout_s = 0.0, "timeout");
         check(|s| s.warmup = Warmup::Seconds(-1.0), "warmup");
         check(|s| s.disturbed_limit = 1.5, "disturbed-limit");

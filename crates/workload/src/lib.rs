@@ -19,6 +19,7 @@ mod domains;
 mod draws;
 mod prompt_reader;
 mod prompts;
+mod rounds;
 mod security;
 mod source;
 mod spec;
@@ -36,6 +37,7 @@ pub use prompt_reader::{
 pub use prompts::{
     BYTES_PER_TOKEN_GUESS, GeneratedPrompt, PromptError, PromptSettings, exact_prompt, prompt_of_bytes, prompt_of_words,
 };
+pub use rounds::round_order;
 pub use spec::{SpecError, SpecKind, SpecProblem};
 pub use synthetic::{
     CancelWhen, Cancellation, Merged, MergedPart, Part, Prefixes, PromptShape, SessionShape, SlowReaders, Synthetic,

@@ -24,8 +24,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("--result-filename", "every run has a folder of its own; `--label` names it"),
     ("--profile-export-file", "export afterwards with `weighbridge report export RUN`"),
     ("--percentile-metrics", "every metric has its percentiles"),
-    ("--metric-percentiles", "every metric has its percentiles"),
-    ("--num-runs", "repeat the command, and compare the records"),
     ("--num-profile-runs", "repeat the command, and compare the records"),
     ("--reset-prefix-cache", "prompts are salted, so that no cache of prefixes knows them"),
     ("--flush-cache", "prompts are salted, so that no cache of prefixes knows them"),

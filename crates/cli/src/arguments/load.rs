@@ -86,6 +86,12 @@ pub(crate) struct RunArguments {
     /// Print what would be done, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Only these percentiles, besides those of the objective: 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 99.99
+    #[arg(long, value_name = "LIST", value_delimiter = ',', alias = "metric-percentiles")]
+    pub(crate) percentiles: Vec<String>,
+    /// Writes the run in a form of `report export` too, such as `csv=run.csv`; may be repeated
+    #[arg(short = 'o', long = "output", value_name = "FORMAT=PATH")]
+    pub(crate) exports: Vec<String>,
     #[command(flatten)]
     pub(crate) results: ResultsArguments,
     #[command(flatten)]
@@ -119,6 +125,9 @@ pub(crate) struct ShapeArguments {
         aliases = ["num-prompts", "request-count", "max-requests", "num-requests"]
     )]
     pub(crate) requests: Option<u64>,
+    /// How often each load is made, in rounds of a seeded order; intervals are then between runs
+    #[arg(long, value_name = "N", default_value_t = 1, alias = "num-runs")]
+    pub(crate) runs: u32,
     /// Time of each load, as 30s or 5m; a number alone is seconds
     #[arg(short, long, value_name = "TIME", aliases = ["benchmark-duration", "max-seconds"])]
     pub(crate) duration: Option<String>,

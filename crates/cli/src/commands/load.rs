@@ -1,5 +1,6 @@
 //! `load`: the load laboratory.
 
+mod exports;
 pub(super) mod settings;
 mod traffic;
 
@@ -58,6 +59,7 @@ pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Resu
 
 impl Order<'_> {
     fn carry_out(mut self, environment: &Environment) -> Result<Exit, Failure> {
+        let exports = exports::Exports::read(&self.run.exports)?;
         let model: ModelRef = settings::target(self.target)?.parse()?;
         let registry = Registry::new(environment, self.target.threads, self.target.device)?
             .with_http(settings::http(self.client)?);
@@ -77,6 +79,7 @@ impl Order<'_> {
         let ended = runtime.block_on(self.drive(target, traffic.factory, cancel, environment));
         runtime.shutdown_background();
         let (record, folder) = ended?;
+        exports.write(&folder)?;
         self.conclude(&record, &folder, environment)
     }
 

@@ -70,7 +70,8 @@ fn log_folder(path: &Path) -> Option<&Path> {
     found
 }
 
-fn export(run: &Path, format: ExportFormat, path: Option<PathBuf>) -> Result<Exit, Failure> {
+/// Writes the run in this folder in a form: to the path, or to stdout.
+pub(super) fn export(run: &Path, format: ExportFormat, path: Option<PathBuf>) -> Result<Exit, Failure> {
     let record = read_record(run)?;
     let form = match format {
         ExportFormat::Html => {

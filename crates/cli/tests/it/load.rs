@@ -89,6 +89,24 @@ fn objectives_gate_and_failures_count() {
 }
 
 #[test]
+fn repeated_loads_have_intervals_between_runs_and_are_written_in_other_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let repeated = ["-c", "1,2", "-n", "15", "--runs", "3", "--isl", "8", "--osl", "4", "--percentiles", "50,90"];
+    let export = ["-o", "csv=run.csv", "-o", "bencher=bencher.json"];
+    let record = load(folder.path(), &[&["scripted:ttft=5ms,itl=1ms"], &repeated[..], &export].concat());
+    assert_eq!(record.phase(Phase::Load).unwrap().tally.scheduled, 90);
+    let cell = Cell::of(Phase::Load).with("concurrency", 2);
+    let rate = record.metric("request_throughput", &cell).unwrap();
+    assert_eq!(rate.n_effective, Some(3.0));
+    assert!(rate.interval.as_ref().unwrap().method.contains("run"), "{rate:?}");
+    assert!(record.metric("ttft.p50", &cell).is_some() && record.metric("ttft.p25", &cell).is_none());
+    passes(folder.path(), &["report", "check", "latest"]);
+    let csv = std::fs::read_to_string(folder.path().join("run.csv")).unwrap();
+    assert!(csv.contains("request_throughput"), "{csv}");
+    assert!(folder.path().join("bencher.json").exists());
+}
+
+#[test]
 fn a_search_ends_with_a_bracket() {
     let folder = tempfile::tempdir().unwrap();
     // Each request takes 12 ms whatever is in flight: the largest load is carried.
@@ -148,6 +166,9 @@ fn what_describes_no_load_is_refused_by_name() {
     refused(path, &[script, "--slo", "p99.ttfd<1s", "-n", "1"], &["ttfd", "ttft"]);
     refused(path, &[script, "--data", "mooncake:absent.jsonl"], &["absent.jsonl"]);
     refused(path, &[script, "--capacity", "-n", "1"], &["--slo"]);
+    refused(path, &[script, "-n", "1", "--runs", "0"], &["runs", "`0`"]);
+    refused(path, &[script, "-n", "1", "--percentiles", "42"], &["`42`", "99.9"]);
+    refused(path, &[script, "-n", "1", "-o", "cvs=x"], &["cvs", "csv"]);
     refused(path, &[script, "--dataset_name", "x"], &["--dataset-name", "--data"]);
     refused(path, &[script, "-H", "novalue", "-n", "1"], &["header"]);
     refused(path, &[script, "--extra-body", "[1]", "-n", "1"], &["extra body"]);

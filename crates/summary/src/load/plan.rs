@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use weighbridge_types::metric::Cell;
+use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::request::FluidityTarget;
 
-use crate::slo::Slo;
+use crate::slo::{Slo, SloScope};
 
 /// Who decides when the next request starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct LoadPlan {
     pub fluidity: Option<FluidityTarget>,
     /// A request released later than this after its planned start is late.
     pub late_after: Duration,
+    /// The percentiles to compute, besides those that the limits speak of; empty for all that the data carry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub percentiles: Vec<Statistic>,
 }
 
 impl Default for LoadPlan {
@@ -65,11 +68,24 @@ impl Default for LoadPlan {
             good_share: 0.99,
             fluidity: None,
             late_after: Duration::from_millis(10),
+            percentiles: Vec::new(),
         }
     }
 }
 
 impl LoadPlan {
+    /// Whether a figure is wanted: every one but the percentiles that were left out.
+    pub(crate) fn wants(&self, metric: &Metric) -> bool {
+        let is_percentile = Statistic::GRID.iter().any(|(statistic, _)| *statistic == metric.statistic);
+        let is_judged = |limit: &crate::SloLimit| {
+            limit.metric().name == metric.name && limit.scope() == SloScope::Statistic(metric.statistic)
+        };
+        self.percentiles.is_empty()
+            || !is_percentile
+            || self.percentiles.contains(&metric.statistic)
+            || self.slo.limits().iter().any(is_judged)
+    }
+
     /// Whether requests of a cell come one after the other.
     pub(crate) fn is_single_stream(&self, cell: &Cell) -> bool {
         self.kind == LoadKind::Closed && cell.get("concurrency") == Some("1")

@@ -261,6 +261,20 @@ fn requests_asked_for_as_warm_up_end_before_the_window() {
 }
 
 #[test]
+fn only_the_percentiles_that_are_wanted_or_judged_are_told() {
+    let plan = LoadPlan { percentiles: vec![Statistic::P90], ..open("p50.ttft<1s") };
+    let (_, figures) = read(&even(200), &plan, None);
+    let has = |key: &str| figures.metrics.iter().any(|metric| metric.key() == key);
+    let check = |key, expected| assert_eq!(has(key), expected, "{key}");
+    check("ttft.p90", true);
+    check("ttft.p50", true);
+    check("ttft.p95", false);
+    check("e2e.p50", false);
+    check("ttft.mean", true);
+    check("request_throughput", true);
+}
+
+#[test]
 fn load_points_and_repetitions_are_apart() {
     let mut rows = Vec::new();
     for (index, (rate, run)) in [(10, 1), (10, 2), (20, 1)].into_iter().enumerate() {

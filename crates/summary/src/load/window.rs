@@ -48,6 +48,7 @@ pub(super) fn metrics(cell: &Cell, runs: Vec<Point>, plan: &LoadPlan, basis: &Ba
         basis.mark(metric);
     }
     metrics.extend(distributions(cell, runs, plan, basis));
+    metrics.retain(|metric| plan.wants(metric));
     for metric in &mut metrics {
         doubt(metric, frame_counted, approximate);
         if !is_steady {

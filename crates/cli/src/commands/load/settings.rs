@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use weighbridge_engine_http::{HttpOptions, Secret};
 use weighbridge_load::{Axis, LoadSettings, SearchSettings, Shape, Timeouts, Warmup};
+use weighbridge_types::metric::Statistic;
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
 use crate::arguments::{
-    Arrival, CapacityAxis, ClientArguments, DataArguments, LoadArguments, SoakArguments, StressArguments,
+    Arrival, CapacityAxis, ClientArguments, DataArguments, LoadArguments, RunArguments, SoakArguments, StressArguments,
     TargetArguments,
 };
 use crate::failure::Failure;
@@ -45,6 +46,7 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
     };
     Ok(LoadSettings {
         shapes,
+        runs: shape.runs,
         sessions: shape.requests,
         duration_s,
         warmup: warmup(&shape.warmup)?,
@@ -68,7 +70,7 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
             precision: 1.0 + judge.precision,
             loads: judge.max_loads,
         }),
-        ..common(&arguments.data, &arguments.client)?
+        ..common(&arguments.data, &arguments.client, &arguments.run)?
     })
 }
 
@@ -95,7 +97,7 @@ pub(super) fn of_stress(arguments: &StressArguments) -> Result<LoadSettings, Fai
         duration_s: Some(time("duration", &arguments.duration)?.as_secs_f64()),
         most_in_flight: Some(arguments.clients),
         slo: Some(format!("error<={}%", number((1.0 - arguments.success) * 100.0))),
-        ..common(&arguments.data, &arguments.client)?
+        ..common(&arguments.data, &arguments.client, &arguments.run)?
     })
 }
 
@@ -109,12 +111,12 @@ pub(super) fn of_soak(arguments: &SoakArguments) -> Result<LoadSettings, Failure
         shapes: vec![shape],
         duration_s: Some(time("duration", &arguments.duration)?.as_secs_f64()),
         most_in_flight,
-        ..common(&arguments.data, &arguments.client)?
+        ..common(&arguments.data, &arguments.client, &arguments.run)?
     })
 }
 
 /// What every load takes from the flags of data and client.
-fn common(data: &DataArguments, client: &ClientArguments) -> Result<LoadSettings, Failure> {
+fn common(data: &DataArguments, client: &ClientArguments, run: &RunArguments) -> Result<LoadSettings, Failure> {
     let defaults = LoadSettings::default();
     Ok(LoadSettings {
         data: spec(data),
@@ -130,6 +132,7 @@ fn common(data: &DataArguments, client: &ClientArguments) -> Result<LoadSettings
         seed: data.seed,
         salt: (!data.no_salt).then(|| WallTime::now().unix_millis()),
         speed: data.speed,
+        percentiles: run.percentiles.iter().map(|text| percentile(text)).collect::<Result<_, _>>()?,
         ..defaults
     })
 }
@@ -178,6 +181,16 @@ fn timeouts(client: &ClientArguments) -> Result<Timeouts, Failure> {
         connect_s: time("connect-timeout", &client.connect_timeout)?.as_secs_f64(),
         first_token_s: first_token.transpose()?.map(|wait| wait.as_secs_f64()),
         stall_s: time("stall-timeout", &client.stall_timeout)?.as_secs_f64(),
+    })
+}
+
+/// A percentile as `99`, `99.9` or `p99`.
+fn percentile(text: &str) -> Result<Statistic, Failure> {
+    let name = format!("p{}", text.trim().trim_start_matches('p'));
+    let known = || Statistic::GRID.iter().map(|(statistic, _)| *statistic);
+    known().find(|statistic| statistic.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = known().map(|statistic| statistic.name().trim_start_matches('p')).collect();
+        Failure::usage(format!("compute the percentile `{text}`"), format!("there are {}", names.join(", ")))
     })
 }
 
