@@ -251,6 +251,7 @@ impl Rig {
             first: 0,
             warmup_sessions: 0,
             pace,
+            probe: None,
             limits,
             retry: RetryPolicy::default(),
             sampling: Sampling::default(),

@@ -18,6 +18,7 @@ use weighbridge_workload::Traffic;
 
 use crate::outbox::Outbox;
 use crate::pacer::{Due, Pacer, Pacing, Starts};
+use crate::probe::Probe;
 use crate::retry::RetryPolicy;
 use crate::session::{Counts, Lane, Plan};
 use crate::supply::Supply;
@@ -99,6 +100,8 @@ pub struct Drive {
     pub warmup_sessions: u64,
     /// When sessions start.
     pub pace: Pace,
+    /// A stream of requests beside it; it needs a duration.
+    pub probe: Option<Probe>,
     /// When it ends.
     pub limits: DriveLimits,
     /// When a failed request is tried again.
@@ -165,7 +168,7 @@ impl Drive {
     ///
     /// # Panics
     /// Without an engine, or with another number of engines than of reactors.
-    pub fn start(self, engines: &[Arc<dyn Engine>], reactors: &[Handle]) -> std::io::Result<Driving> {
+    pub fn start(mut self, engines: &[Arc<dyn Engine>], reactors: &[Handle]) -> std::io::Result<Driving> {
         assert!(!engines.is_empty() && engines.len() == reactors.len(), "each reactor needs an engine of its own");
         let depth = match &self.pace {
             Pace::Closed { concurrency } => (*concurrency).min(1 << 14) + AHEAD,
@@ -191,8 +194,17 @@ impl Drive {
         let cancel = self.cancel.clone();
         let driving =
             Driving { clock: self.clock, begin, counts, outbox, supply: Arc::clone(&supply), tracker, cancel };
-        let limits = self.limits;
-        self.release(&driving, &lanes, reactors, until)?;
+        let (limits, probe) = (self.limits, self.probe.take());
+        let release = Release { clock: self.clock, pacing: self.pacing, cancel: self.cancel.clone() };
+        if let Some(probe) = probe {
+            probe.release(&driving, &lanes, reactors, until, &release)?;
+        }
+        match self.pace {
+            Pace::Closed { concurrency } => driving.release_closed(concurrency, &lanes, reactors, until),
+            Pace::Open { starts, most } => {
+                Open { supply, lanes: &lanes, starts, most }.release(&driving, reactors, until, &release)?;
+            }
+        }
         driving.tracker.close();
         driving.watch_drain(limits, until, plan.follow.cancel.clone(), &reactors[0]);
         Ok(driving)
@@ -213,43 +225,50 @@ impl Drive {
             drop_after: self.limits.drop_after,
         }
     }
+}
 
-    fn release(
+/// What every release of sessions needs.
+pub(crate) struct Release {
+    pub(crate) clock: Clock,
+    pub(crate) pacing: Pacing,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// Sessions that start at planned instants.
+pub(crate) struct Open<'a> {
+    pub(crate) supply: Arc<Supply>,
+    pub(crate) lanes: &'a [Arc<Lane>],
+    pub(crate) starts: Starts,
+    /// Most in flight.
+    pub(crate) most: Option<usize>,
+}
+
+impl Open<'_> {
+    pub(crate) fn release(
         self,
         driving: &Driving,
-        lanes: &[Arc<Lane>],
         reactors: &[Handle],
         until: Option<Stamp>,
+        release: &Release,
     ) -> std::io::Result<()> {
-        let (starts, most) = match self.pace {
-            Pace::Closed { concurrency } => {
-                for place in 0..concurrency {
-                    let reactor = place % lanes.len();
-                    let (lane, supply) = (Arc::clone(&lanes[reactor]), Arc::clone(&driving.supply));
-                    driving.tracker.spawn_on(closed_place(lane, supply, self.clock, until), &reactors[reactor]);
-                }
-                return Ok(());
-            }
-            Pace::Open { starts, most } => (starts, most),
-        };
-        let permits = most.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
+        let permits = self.most.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))));
         let mut queues = Vec::new();
-        for (lane, reactor) in lanes.iter().zip(reactors) {
+        for (lane, reactor) in self.lanes.iter().zip(reactors) {
             let (queue, due) = channel(DUE_QUEUE);
             queues.push(queue);
             let place = open_lane(Arc::clone(lane), due, permits.clone(), driving.tracker.clone());
             driving.tracker.spawn_on(place, reactor);
         }
         let pacer = Pacer {
-            clock: self.clock,
+            clock: release.clock,
             begin: driving.begin,
             until,
-            supply: Arc::clone(&driving.supply),
-            starts,
+            supply: self.supply,
+            starts: self.starts,
             reactors: queues,
-            cancel: self.cancel.clone(),
+            cancel: release.cancel.clone(),
         };
-        match self.pacing {
+        match release.pacing {
             Pacing::Thread => {
                 std::thread::Builder::new().name("pacer".to_owned()).spawn(move || pacer.run_thread())?;
             }
@@ -289,6 +308,15 @@ async fn open_lane(lane: Arc<Lane>, mut due: Receiver<Due>, permits: Option<Arc<
 }
 
 impl Driving {
+    /// Begins so many places of a closed loop.
+    fn release_closed(&self, concurrency: usize, lanes: &[Arc<Lane>], reactors: &[Handle], until: Option<Stamp>) {
+        for place in 0..concurrency {
+            let reactor = place % lanes.len();
+            let (lane, supply) = (Arc::clone(&lanes[reactor]), Arc::clone(&self.supply));
+            self.tracker.spawn_on(closed_place(lane, supply, self.clock, until), &reactors[reactor]);
+        }
+    }
+
     /// Cancels what is in flight when the drain has lasted too long.
     fn watch_drain(&self, limits: DriveLimits, until: Option<Stamp>, requests: CancellationToken, on: &Handle) {
         let (clock, tracker) = (self.clock, self.tracker.clone());

@@ -1,6 +1,7 @@
 //! A load run: its loads one after the other, each with its figures, and what follows from them.
 
 mod rounds;
+mod victim;
 
 use std::fmt;
 use std::sync::Arc;
@@ -259,10 +260,15 @@ impl Runner<'_> {
     /// Puts one load on the target and keeps its rows; `round` is which repetition it is.
     async fn load(&mut self, shape: Shape, count: u32, round: Option<u32>) -> Result<Loaded, LoadError> {
         self.made += 1;
-        let from = self.journal.mark()?;
-        let cancel = self.run.cancel.child_token();
         let cell = rounds::row_cell(&shape, round);
-        let drive = self.drive(&shape, &cell, round, cancel.clone())?;
+        let drive = self.drive(&shape, &cell, round)?;
+        self.play(shape, drive, count, round).await
+    }
+
+    /// Drives a load to its end.
+    async fn play(&mut self, shape: Shape, drive: Drive, count: u32, round: Option<u32>) -> Result<Loaded, LoadError> {
+        let from = self.journal.mark()?;
+        let (cell, cancel) = (drive.cell.clone(), drive.cancel.clone());
         let driving = drive.start(&self.setup.engines, &self.setup.reactors.handles())?;
         let mut keeper = Keeper::new(self.pulse(&shape, round, &driving, count));
         let mut take = tokio::time::interval(TAKE_INTERVAL);
@@ -298,13 +304,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn drive(
-        &self,
-        shape: &Shape,
-        cell: &Cell,
-        round: Option<u32>,
-        cancel: CancellationToken,
-    ) -> Result<Drive, LoadError> {
+    fn drive(&self, shape: &Shape, cell: &Cell, round: Option<u32>) -> Result<Drive, LoadError> {
         let settings = &self.settings;
         let warmup_sessions = match settings.warmup {
             Warmup::Sessions(count) => count,
@@ -316,6 +316,7 @@ impl Runner<'_> {
             first: self.next,
             warmup_sessions,
             pace: pace(shape, settings, round)?,
+            probe: self.probe(cell)?,
             limits: settings.limits(),
             retry: settings.retry(),
             sampling: Sampling { temperature: settings.temperature, seed: settings.seed, ..Sampling::default() },
@@ -323,7 +324,7 @@ impl Runner<'_> {
             keep_text: settings.keep_text,
             pacing: Pacing::Thread,
             clock: self.run.clock,
-            cancel,
+            cancel: self.run.cancel.child_token(),
         })
     }
 
@@ -356,6 +357,7 @@ impl Runner<'_> {
             capacity::keep_verdicts(&mut self.record.targets, *axis, capacity);
             self.record.metrics.push(metric);
         }
+        self.record.findings.extend(victim::findings(&self.record));
         let seconds = (self.run.clock.now() - start).as_secs_f64();
         self.record.duration_s = seconds;
         self.record.updated_at = WallTime::now().to_string();

@@ -17,7 +17,7 @@ use crate::retry::RetryPolicy;
 use crate::supply::Numbered;
 
 /// What all requests on one reactor share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Lane {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) plan: Arc<Plan>,
@@ -26,7 +26,7 @@ pub(crate) struct Lane {
 }
 
 /// How every request of a load is made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) clock: Clock,
     pub(crate) cell: Cell,
@@ -236,6 +236,11 @@ impl Lane {
     fn cell(&self, group: Option<&str>) -> Cell {
         let cell = self.plan.cell.clone();
         match group {
+            // A name of settings is those settings: `workload=similar use=again`.
+            Some(group) if group.contains('=') => group
+                .split(' ')
+                .filter_map(|part| part.split_once('='))
+                .fold(cell, |cell, (key, value)| cell.with(key, value)),
             Some(group) => cell.with("group", group),
             None => cell,
         }

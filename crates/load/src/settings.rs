@@ -14,6 +14,7 @@ use crate::error::LoadError;
 use crate::retry::RetryPolicy;
 use crate::search::Axis;
 use crate::timeouts::Timeouts;
+use crate::victim::Victim;
 
 /// Most requests in flight that a client can be asked for: ports of one address end before.
 const MOST_IN_FLIGHT: u32 = 60_000;
@@ -112,6 +113,8 @@ pub struct LoadSettings {
     pub slo: Option<String>,
     /// The percentiles to compute, besides those of the objective; empty for all that the data carry.
     pub percentiles: Vec<Statistic>,
+    /// A stream of small requests beside each load, as `rate=1,isl=64,osl=32`, which runs alone first; null for none.
+    pub victim: Option<String>,
     /// The search for the largest load within the objective; null makes the loads as they stand.
     pub search: Option<SearchSettings>,
     /// Event loops of the client.
@@ -161,6 +164,7 @@ impl Default for LoadSettings {
             keep_text: false,
             slo: None,
             percentiles: Vec::new(),
+            victim: None,
             search: None,
             reactors: u32::try_from(crate::reactor::Reactors::usual_count()).unwrap_or(1),
             seed: 42,
@@ -184,6 +188,13 @@ impl LoadSettings {
         }
         if self.runs > 1 && self.search.is_some() {
             return Err(setting("runs", self.runs, "a search repeats no load: leave `--runs` or `--capacity` out"));
+        }
+        if let Some(victim) = &self.victim {
+            victim.parse::<Victim>()?;
+            if self.duration_s.is_none() || self.search.is_some() {
+                let problem = "a victim runs for the time of each load: it needs `--duration`, and no `--capacity`";
+                return Err(setting("victim", victim, problem));
+            }
         }
         for shape in &self.shapes {
             match shape {
@@ -317,6 +328,7 @@ mod tests {
         check(|s| s.duration_s = Some(-1.0), "duration");
         check(|s| s.duration_s = Some(f64::NAN), "NaN");
         check(|s| s.sessions = Some(0), "requests");
+        check(|s| s.victim = Some("rate=x".to_owned()), "rate");
         check(|s| s.runs = 0, "`0` as runs");
         check(|s| s.request_timeout_s = 0.0, "timeout");
         check(|s| s.warmup = Warmup::Seconds(-1.0), "warmup");

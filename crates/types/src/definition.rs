@@ -165,6 +165,12 @@ definitions! {
     SESSION_TURNS "session_turns" "turns of a session" "turns" Neutral "requests in a session";
     CLIENT_CPU "client_cpu" "CPU of this program" "cores" Lower "CPU seconds of this program / seconds, between the first and the last sample in the window";
     CLIENT_CPU_PER_REQUEST "client_cpu_per_request" "CPU per request" "ms/request" Lower "CPU time of this program in the window / requests that ended in it";
+    VICTIM_TTFT_RATIO "victim_ttft_ratio" "victim's TTFT beside the load" "ratio" Lower "geometric mean of the victim's TTFT from the intended start beside the load / the same alone";
+    VICTIM_E2E_RATIO "victim_e2e_ratio" "victim's E2E beside the load" "ratio" Lower "geometric mean of the victim's E2E from the intended start beside the load / the same alone";
+    CACHE_TTFT_RATIO "cache_ttft_ratio" "TTFT of a prompt sent again" "ratio" Lower "geometric mean of the TTFT of prompts that the workload sent before / of new prompts of the same length sent beside them";
+    CACHE_EFFECTIVENESS "cache_effectiveness" "cache effectiveness" "%" Higher "100 × (1 − TTFT of prompts that the workload sent before / of new prompts of the same length)";
+    CACHE_OVERHEAD "cache_overhead" "cache overhead" "%" Lower "100 × (TTFT of new prompts / of new prompts with the server's cache off − 1)";
+    CACHE_NET "cache_net" "net effect of the cache" "%" Higher "cache effectiveness − cache overhead";
     CALIBRATION_RATE "calibration_rate" "calibration kernel" "GB/s" Higher "bytes read per second by all cores summing a buffer beyond the last-level cache";
 }
 

@@ -128,6 +128,9 @@ pub(crate) struct ShapeArguments {
     /// How often each load is made, in rounds of a seeded order; intervals are then between runs
     #[arg(long, value_name = "N", default_value_t = 1, alias = "num-runs")]
     pub(crate) runs: u32,
+    /// Small requests beside each load, as `rate=1,isl=64,osl=32`, which run alone first: what does a neighbor see?
+    #[arg(long, value_name = "STREAM")]
+    pub(crate) victim: Option<String>,
     /// Time of each load, as 30s or 5m; a number alone is seconds
     #[arg(short, long, value_name = "TIME", aliases = ["benchmark-duration", "max-seconds"])]
     pub(crate) duration: Option<String>,

@@ -107,6 +107,23 @@ fn repeated_loads_have_intervals_between_runs_and_are_written_in_other_forms() {
 }
 
 #[test]
+fn a_victim_is_measured_alone_and_beside_the_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let victim = ["--victim", "rate=40,isl=8,osl=2", "-c", "4", "-d", "2s", "--isl", "16", "--osl", "8"];
+    let record = load(folder.path(), &[&["scripted:ttft=10ms,itl=1ms"], &victim[..]].concat());
+    let beside = Cell::of(Phase::Load).with("concurrency", 4).with("stream", "victim");
+    let alone = Cell::of(Phase::Load).with("beside", "nothing").with("stream", "victim");
+    for cell in [&beside, &alone] {
+        assert!((value(&record, "output_tokens.mean", cell) - 2.0).abs() < 1e-9);
+    }
+    // The script takes as long whatever is beside.
+    let ratio = record.metric("victim_ttft_ratio", &beside).unwrap();
+    assert!(ratio.value.is_some_and(|value| (0.5..2.0).contains(&value)), "{ratio:?}");
+    assert!(ratio.interval.is_some(), "{ratio:?}");
+    passes(folder.path(), &["report", "check", "latest"]);
+}
+
+#[test]
 fn a_search_ends_with_a_bracket() {
     let folder = tempfile::tempdir().unwrap();
     // Each request takes 12 ms whatever is in flight: the largest load is carried.
@@ -167,6 +184,7 @@ fn what_describes_no_load_is_refused_by_name() {
     refused(path, &[script, "--data", "mooncake:absent.jsonl"], &["absent.jsonl"]);
     refused(path, &[script, "--capacity", "-n", "1"], &["--slo"]);
     refused(path, &[script, "-n", "1", "--runs", "0"], &["runs", "`0`"]);
+    refused(path, &[script, "-n", "1", "--victim", "rate=1"], &["victim", "--duration"]);
     refused(path, &[script, "-n", "1", "--percentiles", "42"], &["`42`", "99.9"]);
     refused(path, &[script, "-n", "1", "-o", "cvs=x"], &["cvs", "csv"]);
     refused(path, &[script, "--dataset_name", "x"], &["--dataset-name", "--data"]);

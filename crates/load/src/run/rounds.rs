@@ -14,8 +14,10 @@ impl Runner<'_> {
     /// Makes every load as often as the settings say; `from` is where the run's lines begin in the log.
     pub(super) async fn make_loads(&mut self, from: u64) -> Result<(), LoadError> {
         let (shapes, runs) = (self.settings.shapes.clone(), self.settings.runs);
-        let count = u32::try_from(shapes.len()).unwrap_or(u32::MAX).saturating_mul(runs);
-        if runs > 1 {
+        let with_victim = self.settings.victim.is_some();
+        let loads = u32::try_from(shapes.len()).unwrap_or(u32::MAX).saturating_add(u32::from(with_victim));
+        let count = loads.saturating_mul(runs);
+        if runs > 1 || with_victim {
             return self.make_rounds(from, &shapes, count).await;
         }
         for shape in shapes {
@@ -31,9 +33,19 @@ impl Runner<'_> {
     async fn make_rounds(&mut self, from: u64, shapes: &[Shape], count: u32) -> Result<(), LoadError> {
         for round in 1..=self.settings.runs {
             let (mut tally, mut is_over) = (Tally::default(), false);
-            for index in round_order(shapes.len(), self.settings.seed, round) {
-                let loaded = self.load(shapes[index].clone(), count, Some(round)).await?;
-                self.next = loaded.report.next;
+            let (order, repetition) = match self.settings.runs {
+                1 => ((0..shapes.len()).collect(), None),
+                _ => (round_order(shapes.len(), self.settings.seed, round), Some(round)),
+            };
+            let victim = self.settings.victim.is_some().then_some(Turn::Victim);
+            for turn in victim.into_iter().chain(order.into_iter().map(Turn::Load)) {
+                let loaded = match turn {
+                    Turn::Victim => self.victim_alone(count, repetition).await?,
+                    Turn::Load(index) => self.load(shapes[index].clone(), count, repetition).await?,
+                };
+                if matches!(turn, Turn::Load(_)) {
+                    self.next = loaded.report.next;
+                }
                 self.disturbed += loaded.disturbed;
                 add(&mut tally, loaded.tally);
                 if let Some(stop) = &loaded.stop {
@@ -60,6 +72,15 @@ impl Runner<'_> {
         self.journal.checkpoint(&self.record)?;
         Ok(())
     }
+}
+
+/// What comes next in a round.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// The victim, beside nothing.
+    Victim,
+    /// The load of this number.
+    Load(usize),
 }
 
 /// The cell of a load's rows: that of its figures, and which repetition it is.

@@ -45,6 +45,7 @@ pub(crate) fn drive(traffic: Arc<dyn Traffic>, pace: Pace, limits: DriveLimits) 
         first: 0,
         warmup_sessions: 0,
         pace,
+        probe: None,
         limits,
         retry: RetryPolicy::default(),
         sampling: Sampling::default(),

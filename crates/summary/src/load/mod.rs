@@ -17,6 +17,7 @@
 
 mod bins;
 mod cells;
+mod compared;
 mod counts;
 mod distributions;
 mod figures;
@@ -31,6 +32,7 @@ mod tests;
 mod window;
 
 pub use bins::TimeBins;
+pub use compared::{AGAIN, BESIDE, FRESH, STREAM, USE, VICTIM, victim_alone};
 pub use plan::{LoadKind, LoadPlan, Warmup};
 pub use stages::{CellStages, LoadPoint, LoadSeries, Stages, Steady};
 pub use summary::{LoadFigures, LoadSummary};

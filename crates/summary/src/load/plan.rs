@@ -88,6 +88,8 @@ impl LoadPlan {
 
     /// Whether requests of a cell come one after the other.
     pub(crate) fn is_single_stream(&self, cell: &Cell) -> bool {
-        self.kind == LoadKind::Closed && cell.get("concurrency") == Some("1")
+        self.kind == LoadKind::Closed
+            && cell.get("concurrency") == Some("1")
+            && cell.get(super::compared::STREAM).is_none()
     }
 }

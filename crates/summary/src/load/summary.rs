@@ -8,6 +8,7 @@ use weighbridge_types::request::{Outcome, RequestRow};
 use weighbridge_types::resource::ResourceSample;
 
 use super::cells::Cells;
+use super::compared::comparisons;
 use super::figures::{Figures, Kept};
 use super::plan::LoadPlan;
 use super::stages::{CellStages, LoadSeries, Stages, Steady};
@@ -113,7 +114,10 @@ impl LoadSummary {
                 points.entry(figure_cell(&cell)).or_default().push(Point { figures, stages });
             }
         }
-        let metrics = points.into_iter().flat_map(|(cell, runs)| metrics(&cell, runs, &plan, &basis)).collect();
+        let compared = comparisons(&points, &basis);
+        let mut metrics: Vec<Metric> =
+            points.into_iter().flat_map(|(cell, runs)| metrics(&cell, runs, &plan, &basis)).collect();
+        metrics.extend(compared);
         let series = stages.iter().map(|(cell, stage)| (cell.clone(), stage.series.clone())).collect();
         LoadFigures { metrics, series, tally, notes }
     }

@@ -47,6 +47,7 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
     Ok(LoadSettings {
         shapes,
         runs: shape.runs,
+        victim: shape.victim.clone(),
         sessions: shape.requests,
         duration_s,
         warmup: warmup(&shape.warmup)?,
