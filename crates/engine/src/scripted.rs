@@ -3,6 +3,8 @@
 //! It generates nothing. Its events follow a script such as `ttft=20ms,itl=5ms,bundle=4`, on tokio's clock; under
 //! paused time the stamps equal the script exactly. Whatever is reported of it says that it is scripted.
 
+mod cache;
+
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,8 @@ use weighbridge_types::record::EngineDescription;
 use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
 use weighbridge_types::time::Stamp;
 use weighbridge_types::units::parse_duration;
+
+pub use cache::{PrefixCache, cached_ttft};
 
 use crate::contract::{Capabilities, Engine, EventStream};
 use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
@@ -31,6 +35,8 @@ pub struct Script {
     pub reasoning: u32,
     /// Output tokens; `None` gives as many as each request asks for.
     pub tokens: Option<u32>,
+    /// A cache of prefixes: per cent of `ttft` that a prompt takes of which every word was seen before. `None` has none.
+    pub cache: Option<u32>,
     /// What goes wrong, and in which requests.
     pub fault: Option<Fault>,
 }
@@ -153,6 +159,7 @@ impl Default for Script {
             bundle: 1,
             reasoning: 0,
             tokens: None,
+            cache: None,
             fault: None,
         }
     }
@@ -170,7 +177,7 @@ impl ScriptError {
     /// What to write instead.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,fail=error,fail_every=10,fail_first=100,\
+        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,cache=20%,fail=error,fail_every=10,fail_first=100,\
          fail_after=3`, each part optional; what can fail: error, rate_limit, bad_request, unauthorized, no_model, \
          redirect, web_page, truncated_json, not_text, large_frame, cut, reset, wrong_length, no_answer, stall, \
          endless, empty"
@@ -197,6 +204,11 @@ impl FromStr for Script {
                 "bundle" => script.bundle = count(1)?,
                 "reasoning" => script.reasoning = count(0)?,
                 "tokens" => script.tokens = Some(count(1)?),
+                "cache" => {
+                    let share = value.trim_end_matches('%').parse().ok().filter(|share| *share <= 100_u32);
+                    let problem = || wrong(format!("`{value}` is no share of the time that is left, such as `20%`"));
+                    script.cache = Some(share.ok_or_else(problem)?);
+                }
                 "fail" => {
                     let named = FaultKind::named(value);
                     kind = Some(named.ok_or_else(|| wrong(format!("`{value}` is nothing that can fail")))?);
@@ -220,13 +232,14 @@ impl FromStr for Script {
 pub struct ScriptedEngine {
     script: Arc<Script>,
     requests: AtomicU64,
+    cache: PrefixCache,
 }
 
 impl ScriptedEngine {
     /// Makes an engine.
     #[must_use]
     pub fn new(script: Script) -> Self {
-        Self { script: Arc::new(script), requests: AtomicU64::new(0) }
+        Self { script: Arc::new(script), requests: AtomicU64::new(0), cache: PrefixCache::default() }
     }
 }
 
@@ -248,7 +261,9 @@ impl Engine for ScriptedEngine {
     fn generate(&self, request: GenerateRequest) -> EventStream {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let fault = self.script.fault.filter(|fault| fault.strikes(number));
+        let cached = self.script.cache.map(|_| self.cache.look_up(&prompt_text(&request)));
         let play = Play {
+            cached,
             total: self.script.tokens.unwrap_or(request.max_tokens).min(request.max_tokens),
             start: request.clock.now(),
             script: Arc::clone(&self.script),
@@ -268,6 +283,8 @@ struct Play {
     script: Arc<Script>,
     request: GenerateRequest,
     fault: Option<Fault>,
+    /// Words of the prompt that the cache held; `None` without a cache.
+    cached: Option<u32>,
     start: Stamp,
     /// Output tokens of this generation.
     total: u32,
@@ -298,6 +315,13 @@ impl Play {
         Some((event, self))
     }
 
+    fn ttft(&self) -> Duration {
+        match (self.script.cache, self.cached) {
+            (Some(left), Some(cached)) => cached_ttft(self.script.ttft, left, cached, prompt_words(&self.request)),
+            _ => self.script.ttft,
+        }
+    }
+
     async fn next_frame(&mut self) -> EventKind {
         if let Some(fault) = self.fault.filter(|fault| self.frames >= fault.after_frames) {
             self.stage = Stage::Over;
@@ -311,7 +335,7 @@ impl Play {
             return EventKind::Usage(Usage {
                 input_tokens: prompt_words(&self.request),
                 output_tokens,
-                cached_input_tokens: None,
+                cached_input_tokens: self.cached,
                 reasoning_tokens: reasoning,
             });
         }
@@ -321,7 +345,7 @@ impl Play {
         // The frame's place follows from the tokens before it, so that the script's rate holds whatever the bundles.
         let before = (self.sent + tokens).saturating_sub(self.script.bundle.min(self.total));
         let later = self.script.itl * before;
-        let due = self.start.after(self.script.ttft + later);
+        let due = self.start.after(self.ttft() + later);
         tokio::time::sleep_until(self.request.clock.instant(due)).await;
         self.sent += tokens;
         self.frames += 1;
@@ -331,6 +355,15 @@ impl Play {
 }
 
 /// The script has no tokenizer: it counts words, and its description says that it is a script.
+/// The words of a prompt, in their order; tokens are words of their own.
+fn prompt_text(request: &GenerateRequest) -> String {
+    match &request.prompt {
+        crate::Prompt::Text(text) => text.clone(),
+        crate::Prompt::Tokens(tokens) => tokens.iter().map(|token| format!("{token} ")).collect(),
+        crate::Prompt::Chat(messages) => messages.iter().map(|message| format!("{} ", message.content)).collect(),
+    }
+}
+
 fn prompt_words(request: &GenerateRequest) -> u32 {
     let words = |text: &str| u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX);
     match &request.prompt {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use weighbridge_engine::scripted::{Fault, FaultKind, Script};
+use weighbridge_engine::scripted::{Fault, FaultKind, PrefixCache, Script, cached_ttft};
 use weighbridge_types::request::Channel;
 
 use super::request::Request;
@@ -75,6 +75,8 @@ pub(super) struct Asked {
     is_whole: bool,
     wants_usage: bool,
     wants_counts: bool,
+    /// Words of the prompt that the cache held; `None` without a cache.
+    cached: Option<u32>,
 }
 
 impl Asked {
@@ -89,6 +91,20 @@ impl Asked {
             is_whole,
             wants_usage: request.asks("/stream_options/include_usage"),
             wants_counts: request.asks("/stream_options/continuous_usage_stats"),
+            cached: None,
+        }
+    }
+
+    /// The same with what a cache holds of the prompt; all of it is held from now on.
+    pub(super) fn looked_up(self, cache: &PrefixCache, request: &Request) -> Self {
+        Self { cached: Some(cache.look_up(request.prompt())), ..self }
+    }
+
+    /// When the first frame is due.
+    fn ttft(&self, script: &Script) -> Duration {
+        match (script.cache, self.cached) {
+            (Some(left), Some(cached)) => cached_ttft(script.ttft, left, cached, self.input),
+            _ => script.ttft,
         }
     }
 }
@@ -114,9 +130,9 @@ pub(super) fn plan(script: &Script, odd: &[Odd], fault: Option<Fault>, asked: As
     let answer = Answer {
         odd,
         wire: asked.wire,
-        frames: frames(script, total),
+        frames: frames(script, asked.ttft(script), total),
         is_limited: script.tokens.is_none_or(|tokens| tokens > asked.limit),
-        counts: Counts { input: asked.input, output: total },
+        counts: Counts { input: asked.input, output: total, cached: asked.cached },
         usage_asked: asked.wants_usage,
         counts_asked: asked.wants_counts,
         pace: script.itl,
@@ -125,7 +141,7 @@ pub(super) fn plan(script: &Script, odd: &[Odd], fault: Option<Fault>, asked: As
 }
 
 /// The frames of a script. A frame's place follows from the tokens before it, as in the scripted engine.
-fn frames(script: &Script, total: u32) -> Vec<ScriptFrame> {
+fn frames(script: &Script, ttft: Duration, total: u32) -> Vec<ScriptFrame> {
     let mut frames = Vec::new();
     let mut sent = 0;
     while sent < total {
@@ -135,7 +151,7 @@ fn frames(script: &Script, total: u32) -> Vec<ScriptFrame> {
         sent += tokens;
         let later = script.itl * sent.saturating_sub(script.bundle.min(total));
         let channel = if thinking { Channel::Reasoning } else { Channel::Answer };
-        frames.push(ScriptFrame { after: script.ttft + later, tokens, channel });
+        frames.push(ScriptFrame { after: ttft + later, tokens, channel });
     }
     frames
 }

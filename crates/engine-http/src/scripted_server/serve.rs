@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use weighbridge_engine::scripted::PrefixCache;
 
 use super::log::{Played, Written};
 use super::plan::{Asked, Ending, Plan, answer_at_once, plan};
@@ -39,6 +40,8 @@ const READY_ANSWERS: usize = 64;
 pub(super) struct Shared {
     options: ServerOptions,
     requests: AtomicU64,
+    /// Beginnings of prompts, where the script has a cache.
+    cache: PrefixCache,
     /// Sound answers without delay: bytes and tokens.
     ready: Mutex<HashMap<Asked, (Bytes, u32)>>,
     played: Mutex<VecDeque<Played>>,
@@ -51,6 +54,7 @@ impl Shared {
         Self {
             options,
             requests: AtomicU64::new(0),
+            cache: PrefixCache::default(),
             ready: Mutex::new(HashMap::new()),
             played: Mutex::new(VecDeque::new()),
             logged: Condvar::new(),
@@ -83,8 +87,11 @@ impl Shared {
         };
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let fault = self.options.script.fault.filter(|fault| fault.strikes(number));
-        let asked = Asked::of(wire, request);
         let (script, odd) = (&self.options.script, &self.options.odd);
+        let asked = match script.cache {
+            Some(_) => Asked::of(wire, request).looked_up(&self.cache, request),
+            None => Asked::of(wire, request),
+        };
         if fault.is_some() || !script.ttft.is_zero() || !script.itl.is_zero() {
             return Answer::of(plan(script, odd, fault, asked));
         }

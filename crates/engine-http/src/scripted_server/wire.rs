@@ -28,6 +28,8 @@ pub(super) struct Piece {
 pub(super) struct Counts {
     pub(super) input: u32,
     pub(super) output: u32,
+    /// Prompt tokens that the cache held; `None` without a cache.
+    pub(super) cached: Option<u32>,
 }
 
 impl Wire {
@@ -195,8 +197,11 @@ fn line(fields: &Value) -> Value {
 }
 
 fn with_usage(mut chunk: Value, counts: Option<Counts>) -> Value {
-    if let Some(Counts { input, output }) = counts {
+    if let Some(Counts { input, output, cached }) = counts {
         chunk["usage"] = json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output});
+        if let Some(cached) = cached {
+            chunk["usage"]["prompt_tokens_details"] = json!({"cached_tokens": cached});
+        }
     }
     chunk
 }
