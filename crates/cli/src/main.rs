@@ -8,6 +8,7 @@ mod environment;
 mod exit;
 mod failure;
 mod live;
+mod open_files;
 mod output;
 mod progress;
 mod registry;

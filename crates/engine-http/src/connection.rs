@@ -13,7 +13,7 @@ use weighbridge_engine::RequestFailure;
 use weighbridge_types::request::FailureClass;
 use weighbridge_types::time::{Clock, Stamp};
 
-use crate::failure::{failure, no_connection};
+use crate::failure::{failure, keep_files_free, no_connection};
 use crate::socket::Socket;
 use crate::tls::handshake_problem;
 use crate::transport::Transport;
@@ -41,32 +41,33 @@ impl Dialer {
 
     /// Opens a connection and says when it stood.
     pub(crate) async fn open(&self, clock: Clock) -> Result<(Transport, Stamp), RequestFailure> {
-        match tokio::time::timeout(self.timeout, self.open_patiently(clock)).await {
-            Ok(opened) => opened,
-            Err(_) => {
-                let message = format!("no connection within {} s", self.timeout.as_secs_f64());
-                Err(failure(FailureClass::TimeoutConnect, message))
-            }
-        }
-    }
-
-    async fn open_patiently(&self, clock: Clock) -> Result<(Transport, Stamp), RequestFailure> {
-        let socket = self.open_socket(clock).await.map_err(|error| no_connection(&error))?;
+        let deadline = clock.instant(clock.now().after(self.timeout));
+        let late = |what: &str| {
+            failure(FailureClass::TimeoutConnect, format!("{what} within {} s", self.timeout.as_secs_f64()))
+        };
+        let Ok(opened) = tokio::time::timeout_at(deadline, self.open_socket(clock)).await else {
+            return Err(late("no connection"));
+        };
+        let socket = opened.map_err(|error| no_connection(&error))?;
         let transport = match &self.tls {
             None => Transport::Plain(socket),
-            Some((connector, name)) => match connector.connect(name.clone(), socket).await {
-                Ok(stream) => Transport::Tls(Box::new(stream)),
-                Err(error) => {
-                    let message = format!("the TLS handshake failed: {}", handshake_problem(&error));
-                    return Err(failure(FailureClass::Tls, message));
+            Some((connector, name)) => {
+                match tokio::time::timeout_at(deadline, connector.connect(name.clone(), socket)).await {
+                    Err(_) => return Err(late("a plain server needs `http://`: no answer to the TLS handshake")),
+                    Ok(Ok(stream)) => Transport::Tls(Box::new(stream)),
+                    Ok(Err(error)) => {
+                        let message = format!("the TLS handshake failed: {}", handshake_problem(&error));
+                        return Err(failure(FailureClass::Tls, message));
+                    }
                 }
-            },
+            }
         };
         Ok((transport, clock.now()))
     }
 
     async fn open_socket(&self, clock: Clock) -> io::Result<Socket> {
         let socket = TcpStream::connect(&*self.addresses).await?;
+        keep_files_free(&socket)?;
         socket.set_nodelay(true)?;
         Ok(Socket::new(socket, clock, self.kernel_stamps))
     }

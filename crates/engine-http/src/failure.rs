@@ -105,6 +105,33 @@ fn open_files_used_up(error: &io::Error) -> Option<String> {
     }
 }
 
+/// Files that connections leave free of those that this process may have open: a record has to be written and read while
+/// they are kept.
+#[cfg(unix)]
+const FILES_KEPT_FREE: u64 = 12;
+
+/// Refuses a connection that would take the last files, as the system does a little later. The lowest free number is
+/// given out first, so that a socket's number tells how many are in use.
+#[cfg(unix)]
+pub(crate) fn keep_files_free(socket: &tokio::net::TcpStream) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    use nix::errno::Errno;
+    use nix::sys::resource::{Resource, getrlimit};
+
+    let number = u64::try_from(socket.as_raw_fd()).unwrap_or(0);
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((limit, _)) if number.saturating_add(FILES_KEPT_FREE) >= limit => Err(Errno::EMFILE.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail elsewhere")]
+pub(crate) fn keep_files_free(_socket: &tokio::net::TcpStream) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(not(unix))]
 fn open_files_used_up(_error: &io::Error) -> Option<String> {
     None

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weighbridge_engine::{Engine, Follow, Sampling};
 use weighbridge_types::metric::Cell;
-use weighbridge_types::request::RequestRow;
+use weighbridge_types::request::{FailureClass, RequestRow};
 use weighbridge_types::time::{Clock, Stamp};
 use weighbridge_workload::Traffic;
 
@@ -31,6 +31,10 @@ const DUE_QUEUE: usize = 4096;
 
 /// How often rows are taken where they are gathered in memory, so that none has to wait.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Pause of a place whose request found no way to the server. Without one, a place that cannot connect would try
+/// thousands of times a second and take the processor from those that can.
+const UNREACHED_PAUSE: Duration = Duration::from_millis(100);
 
 /// When sessions start.
 pub enum Pace {
@@ -287,7 +291,12 @@ async fn closed_place(lane: Arc<Lane>, supply: Arc<Supply>, clock: Clock, until:
         }
         let Some(session) = supply.next() else { break };
         // In closed loop the plan is to release when a place is free, which is now.
-        lane.play(clock.now(), session).await;
+        if lane.play(clock.now(), session).await == Some(FailureClass::Connect) {
+            tokio::select! {
+                () = tokio::time::sleep(UNREACHED_PAUSE) => {}
+                () = lane.plan.follow.cancel.cancelled() => {}
+            }
+        }
     }
 }
 
@@ -301,7 +310,7 @@ async fn open_lane(lane: Arc<Lane>, mut due: Receiver<Due>, permits: Option<Arc<
         };
         let lane = Arc::clone(&lane);
         tracker.spawn(async move {
-            lane.play(planned, session).await;
+            let _ = lane.play(planned, session).await;
             drop(permit);
         });
     }

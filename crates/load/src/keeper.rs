@@ -28,7 +28,10 @@ pub(crate) struct Keeper {
     pub(crate) tally: Tally,
     /// Measured requests that the client disturbed.
     pub(crate) disturbed: u64,
+    /// Requests that were released and have ended.
     ended: u64,
+    /// When failures became so many, and how many of the requests released before had not ended: each might still succeed.
+    awaited: Option<(Stamp, u64)>,
     any_success: bool,
     last_failure: String,
 }
@@ -43,6 +46,7 @@ impl Keeper {
             tally: Tally::default(),
             disturbed: 0,
             ended: 0,
+            awaited: None,
             any_success: false,
             last_failure: String::new(),
         }
@@ -57,6 +61,9 @@ impl Keeper {
         journal: &mut dyn Journal,
     ) -> Result<(), LoadError> {
         self.take(driving);
+        if self.ended >= HOPELESS {
+            self.awaited.get_or_insert((now, driving.released().saturating_sub(self.ended)));
+        }
         let settled = health.settled();
         let is_settled = |row: &RequestRow| row.timeline.ended.is_none_or(|ended| ended < settled);
         // Rows come nearly in the order of their end; one that came early waits for those before it.
@@ -105,7 +112,12 @@ impl Keeper {
     }
 
     fn count(&mut self, row: &RequestRow) {
-        self.ended += 1;
+        if row.outcome != Outcome::Dropped {
+            self.ended += 1;
+            if let Some((since, left)) = &mut self.awaited {
+                *left = left.saturating_sub(u64::from(row.timeline.released <= *since));
+            }
+        }
         self.any_success |= row.outcome.is_success();
         if let (false, Outcome::Failed { message, .. }) = (self.any_success, &row.outcome) {
             self.last_failure.clone_from(message);
@@ -122,8 +134,15 @@ impl Keeper {
         }
     }
 
-    /// Why there is no hope of a success, if there is none.
+    /// Why there is no hope of a success, if there is none: enough have failed, and so has all that was in flight beside
+    /// them. Refusals are quick, answers take their time.
     pub(crate) fn hopeless(&self) -> Option<&str> {
-        (self.ended >= HOPELESS && !self.any_success).then_some(&self.last_failure)
+        let is_known = self.awaited.is_some_and(|(_, left)| left == 0);
+        self.futile().filter(|_| is_known)
+    }
+
+    /// Why nothing has succeeded, if something has failed and nothing has succeeded.
+    pub(crate) fn futile(&self) -> Option<&str> {
+        (!self.any_success && !self.last_failure.is_empty()).then_some(&self.last_failure)
     }
 }

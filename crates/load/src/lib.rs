@@ -47,5 +47,5 @@ pub use search::{Axis, Capacity, Judgement, Search, SearchLimits};
 pub use settings::{LoadSettings, SearchSettings, Shape, Warmup};
 pub use setup::Target;
 pub use timeouts::Timeouts;
-pub use validity::invalid_reason;
 pub use victim::Victim;
+pub use validity::{futile_reason, invalid_reason};

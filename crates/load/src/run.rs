@@ -273,6 +273,7 @@ impl Runner<'_> {
         let mut keeper = Keeper::new(self.pulse(&shape, round, &driving, count));
         let mut take = tokio::time::interval(TAKE_INTERVAL);
         take.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut hopeless = None;
         loop {
             tokio::select! {
                 () = driving.wait() => break,
@@ -280,17 +281,18 @@ impl Runner<'_> {
             }
             keeper.keep(&driving, self.run.clock.now(), &mut self.health, self.journal)?;
             self.keep_samples()?;
-            if keeper.hopeless().is_some() {
+            if let (None, Some(why)) = (&hopeless, keeper.hopeless()) {
+                hopeless = Some(why.to_owned());
                 cancel.cancel();
             }
         }
         self.health.settle(self.run.clock.now()).await;
         self.keep_samples()?;
         keeper.keep_all(&driving, &mut self.health, self.journal)?;
-        let stop = match (keeper.hopeless(), self.run.cancel.is_cancelled()) {
-            (_, true) => Some(Stop::Interrupted),
-            (Some(why), _) => Some(Stop::Hopeless(why.to_owned())),
-            (None, false) => None,
+        let hopeless = hopeless.or_else(|| keeper.futile().map(str::to_owned));
+        let stop = match self.run.cancel.is_cancelled() {
+            true => Some(Stop::Interrupted),
+            false => hopeless.map(Stop::Hopeless),
         };
         let (report, tally, disturbed) = (driving.report(), keeper.tally, keeper.disturbed);
         Ok(Loaded { shape, cell, report, tally, disturbed, from, stop })
@@ -415,7 +417,7 @@ fn end_early(load: &mut PhaseResult, stop: &Stop) {
         Stop::Interrupted => load.status = Status::Interrupted,
         Stop::Hopeless(why) => {
             load.status = Status::Failed;
-            load.notes.push(format!("no request succeeded: {why}"));
+            load.notes.push(validity::futile_note(why));
         }
     }
 }

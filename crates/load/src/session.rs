@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use weighbridge_engine::{Collected, Collector, Engine, Follow, GenerateRequest, Message, Prompt, Role, Sampling};
 use weighbridge_types::metric::Cell;
-use weighbridge_types::request::{ClientFault, Outcome, RequestRow, Timeline, Turn};
+use weighbridge_types::request::{ClientFault, FailureClass, Outcome, RequestRow, Timeline, Turn};
 use weighbridge_types::time::{Clock, Stamp};
 use weighbridge_workload::{PlannedTurn, Session, TurnPrompt};
 
@@ -73,18 +73,18 @@ struct Ask {
 }
 
 impl Lane {
-    /// Plays a session that is due; each of its requests ends in a row.
-    pub(crate) async fn play(&self, planned: Stamp, (number, session): Numbered) {
+    /// Plays a session that is due; each of its requests ends in a row. Says how the request of a session of one failed.
+    pub(crate) async fn play(&self, planned: Stamp, (number, session): Numbered) -> Option<FailureClass> {
         if session.turns.len() == 1 {
-            self.play_single(planned, number, session).await;
-        } else {
-            self.play_turns(planned, number, session).await;
+            return self.play_single(planned, number, session).await;
         }
+        self.play_turns(planned, number, session).await;
+        None
     }
 
-    async fn play_single(&self, planned: Stamp, number: u64, session: Session) {
+    async fn play_single(&self, planned: Stamp, number: u64, session: Session) -> Option<FailureClass> {
         let cell = self.cell(session.group.as_deref());
-        let Some(turn) = session.turns.into_iter().next() else { return };
+        let turn = session.turns.into_iter().next()?;
         let ask = Ask {
             id: number,
             turn: None,
@@ -97,7 +97,12 @@ impl Lane {
             keep_text: self.plan.keep_text,
         };
         let (row, _) = self.request(ask, cell).await;
+        let failure = match row.outcome {
+            Outcome::Failed { class, .. } => Some(class),
+            Outcome::Succeeded { .. } | Outcome::Cancelled | Outcome::Dropped => None,
+        };
         self.outbox.put(row).await;
+        failure
     }
 
     async fn play_turns(&self, planned: Stamp, number: u64, session: Session) {

@@ -13,6 +13,14 @@ use crate::settings::LoadSettings;
 /// Name of the check that decides.
 const FIT: &str = "client fit to measure";
 
+/// How the note begins that says why nothing succeeded.
+const FUTILE: &str = "no request succeeded: ";
+
+/// The note of a load in which nothing succeeded.
+pub(crate) fn futile_note(why: &str) -> String {
+    format!("{FUTILE}{why}")
+}
+
 /// The check: the share of measured requests that the client disturbed, against the limit.
 pub(crate) fn check(
     health: &Health,
@@ -78,6 +86,13 @@ pub(crate) fn notes(health: &Health, report: &HealthReport) -> Vec<String> {
         notes.push(format!("{} events of the client's health were lost to a full buffer", report.dropped));
     }
     notes
+}
+
+/// Why no request of a run succeeded, with what was said last, if it was given up for that.
+#[must_use]
+pub fn futile_reason(record: &Record) -> Option<&str> {
+    let mut notes = record.phases.iter().flat_map(|phase| &phase.notes);
+    notes.find(|note| note.starts_with(FUTILE)).map(String::as_str)
 }
 
 /// Why a record is no valid measurement of its target, if the client was the bottleneck.

@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Gate, gate};
 use weighbridge_load::{
-    Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, Warmup, invalid_reason, newest_profile,
+    Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, Warmup, futile_reason, invalid_reason,
+    newest_profile,
 };
 use weighbridge_report::console;
 use weighbridge_store::{Index, Recorder, RunFolder, replay};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::model_ref::ModelRef;
-use weighbridge_types::record::{LogLine, Record, Status};
+use weighbridge_types::record::{LogLine, Record, Status, Tally};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
@@ -29,6 +30,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::live::{Live, LiveSettings};
+use crate::open_files;
 use crate::output;
 use crate::registry::Registry;
 
@@ -69,6 +71,9 @@ impl Order<'_> {
         if self.run.dry_run {
             output::json(&self.settings)?;
             return Ok(Exit::Pass);
+        }
+        if matches!(model, ModelRef::Endpoint(_)) {
+            open_files::allow(&self.settings)?;
         }
         let runtime = runtime()?;
         let cancel = CancellationToken::new();
@@ -140,6 +145,13 @@ impl Order<'_> {
         if let Some(why) = invalid_reason(record) {
             output::talk(&format!("no valid measurement of the target: {why}"));
         }
+        if let Some(why) = futile_reason(record) {
+            output::talk(&format!("no valid measurement of the target: {why}"));
+        }
+        if let Some(share) = self.mostly_failed(record) {
+            output::talk(&format!("no valid measurement of the target: {share}"));
+            return Ok(Exit::Invalid);
+        }
         Ok(match record.status {
             Status::Interrupted => Exit::Interrupted,
             Status::Failed => Exit::Invalid,
@@ -153,6 +165,20 @@ impl Order<'_> {
                 Gate::Inconclusive => Exit::Inconclusive,
                 Gate::Failed => Exit::GateFailed,
             },
+        })
+    }
+
+    /// Says so when most requests failed and no objective says that they may: the figures are those of the few that got
+    /// through.
+    fn mostly_failed(&self, record: &Record) -> Option<String> {
+        let sum = |count: fn(&Tally) -> u64| record.phases.iter().map(|phase| count(&phase.tally)).sum::<u64>();
+        let (failed, succeeded) = (sum(|tally| tally.failed), sum(|tally| tally.succeeded));
+        let is_so = record.status == Status::Complete && self.settings.slo.is_none() && failed > succeeded;
+        (is_so && succeeded > 0).then(|| {
+            format!(
+                "{failed} of {} requests failed; where that is right, say so with `--slo 'error<99%'`",
+                failed + succeeded
+            )
         })
     }
 }

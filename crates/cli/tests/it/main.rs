@@ -9,6 +9,7 @@ mod documents;
 mod floors;
 mod import;
 mod load;
+mod load_faults;
 mod model;
 mod report;
 mod support;

@@ -313,7 +313,7 @@ async fn a_handshake_that_stalls_is_a_timeout() {
     let options = HttpOptions { connect_timeout: Duration::from_millis(30), ..HttpOptions::default() };
     let error = HttpEngine::connect(endpoint(Preset::OpenAi, &url), options).await.unwrap_err();
     assert!(matches!(error, HttpError::Unreachable { class: FailureClass::TimeoutConnect, .. }), "{error}");
-    assert!(error.to_string().contains("no connection within 0.03 s"), "{error}");
+    assert!(error.to_string().contains("no answer to the TLS handshake within 0.03 s"), "{error}");
 }
 
 /// Runs in a process of its own, since the limit is the process's.

@@ -154,6 +154,10 @@ pub(super) fn http(client: &ClientArguments) -> Result<HttpOptions, Failure> {
             Failure::usage(format!("accept the extra body as a JSON object: {error}"), hint)
         })?,
     };
+    if let Some(file) = client.ca_file.as_ref().filter(|file| !file.is_file()) {
+        let what = format!("trust the certificates of `{}`: there is no such file", file.display());
+        return Err(Failure::usage(what, "name a PEM file with `--ca-file`"));
+    }
     let (whole, timeouts) = (time("timeout", &client.timeout)?, timeouts(client)?);
     let (first_token, stall) = (timeouts.first_token(whole), timeouts.stall());
     Ok(HttpOptions {
@@ -227,6 +231,11 @@ fn shapes(arguments: &LoadArguments) -> Result<(Vec<Shape>, Option<u32>), Failur
 
 fn arrivals(arguments: &LoadArguments, rate: &str) -> Result<String, Failure> {
     if matches!(rate, "inf" | "infinity") {
+        let is_endless = arguments.shape.requests.is_none() && arguments.data.data.is_none();
+        if is_endless {
+            let what = "send all requests at once: how many was not said";
+            return Err(Failure::usage(what, "give `--requests`; `--concurrency` bounds how many are in flight"));
+        }
         return Ok("burst".to_owned());
     }
     Ok(match (arguments.shape.arrival, arguments.shape.burstiness) {
