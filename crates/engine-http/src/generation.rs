@@ -181,6 +181,7 @@ impl Generation {
             (None, Ok(())) => State::Running(running),
             (None, Err(Trouble::Broken(_))) if running.kept && !answered => {
                 self.sent_told = false;
+                self.inbox.emit(self.clock.now(), EventKind::Resent);
                 State::Begin(Reuse::Fresh)
             }
             (None, Err(Trouble::Broken(error))) => {

@@ -18,6 +18,7 @@ pub struct Collector {
     receipt: Option<Receipt>,
     outcome: Option<Outcome>,
     retry_after: Option<std::time::Duration>,
+    resent: u32,
     text: Option<String>,
 }
 
@@ -34,6 +35,8 @@ pub struct Collected {
     pub outcome: Outcome,
     /// How long the server asks to wait before another try.
     pub retry_after: Option<std::time::Duration>,
+    /// How often the client sent it once more by itself, because a kept connection had died.
+    pub resent: u32,
     /// The text of all frames, when it was asked for.
     pub text: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Collector {
             receipt: None,
             outcome: None,
             retry_after: None,
+            resent: 0,
             text: None,
         }
     }
@@ -65,6 +69,7 @@ impl Collector {
         let at = Some(event.at);
         match event.kind {
             EventKind::Connected => self.timeline.connected = at,
+            EventKind::Resent => self.resent += 1,
             EventKind::FirstByteWritten => self.timeline.first_byte_written = at,
             EventKind::Sent => self.timeline.sent = at,
             EventKind::Headers { .. } => self.timeline.headers = at,
@@ -132,6 +137,7 @@ impl Collector {
             receipt: self.receipt,
             outcome,
             retry_after: self.retry_after,
+            resent: self.resent,
             text: self.text,
         }
     }

@@ -17,6 +17,9 @@ pub struct EngineEvent {
 pub enum EventKind {
     /// A new connection stands. Not sent for a kept one, nor in process.
     Connected,
+    /// The request is sent once more, on a new connection: the kept one had died before any byte of an answer. The stamps of
+    /// the first try hold.
+    Resent,
     /// The first byte of the request was written.
     FirstByteWritten,
     /// The last byte of the request was written.

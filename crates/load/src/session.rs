@@ -200,9 +200,11 @@ impl Lane {
         }
         self.counts.released.fetch_add(1, Ordering::Relaxed);
         self.counts.in_flight.fetch_add(1, Ordering::Relaxed);
-        let mut retries = 0;
+        let (mut retries, mut resent) = (0, 0);
         let collected = loop {
             let collected = self.once(&ask, released).await;
+            // Whoever sends again, the user waits, and the server is asked twice.
+            resent += collected.resent;
             let Some(wait) = plan.retry.wait(&collected.outcome, collected.retry_after, retries) else {
                 break collected;
             };
@@ -213,7 +215,7 @@ impl Lane {
         };
         self.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
         let Collected { timeline, usage, receipt, outcome, text, .. } = collected;
-        let mut row = RequestRow { usage, receipt, retries, ..ask.row(cell, timeline, outcome) };
+        let mut row = RequestRow { usage, receipt, retries: retries + resent, ..ask.row(cell, timeline, outcome) };
         if lag > plan.lag_limit {
             row.client_faults.push(ClientFault::ScheduleLag);
         }

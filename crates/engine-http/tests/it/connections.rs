@@ -61,6 +61,7 @@ async fn a_request_on_a_dead_connection_is_sent_once_more_and_counted() {
         let (written, connected) = (got.timeline.first_byte_written, got.timeline.connected);
         assert!(connected > written && written.is_some(), "latency counts from the first try: {:?}", got.timeline);
         assert_eq!(engine.connection_counts(), counts(1 + requests, requests, requests));
+        assert_eq!(got.resent, 1, "and the row says so");
     }
 }
 

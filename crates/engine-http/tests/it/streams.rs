@@ -190,6 +190,7 @@ async fn events_come_in_order() {
             EventKind::Headers { .. } => "refused",
             EventKind::Frame(_) => "frame",
             EventKind::Receipt(_) => "receipt",
+            EventKind::Resent => "resent",
             EventKind::Usage(_) => "usage",
             EventKind::Finished { reason: FinishReason::Stop } => "stop",
             EventKind::Finished { .. } => "finished",
