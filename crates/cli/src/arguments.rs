@@ -13,8 +13,9 @@ use weighbridge_report::import::Format;
 use crate::exit::Exit;
 
 pub(crate) use load::{
-    Arrival, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments, DataArguments, LoadArguments,
-    RunArguments, ScriptedServerArguments, SoakArguments, StressArguments, TargetArguments,
+    Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,
+    DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,
+    TargetArguments,
 };
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
@@ -62,6 +63,11 @@ pub(crate) enum Verb {
     Stress(Box<StressArguments>),
     /// Load for hours; the record keeps every request and what this process and its host used
     Soak(Box<SoakArguments>),
+    /// What a server's cache of prefixes saves
+    Cache {
+        #[command(subcommand)]
+        verb: CacheVerb,
+    },
     /// Start a server again and again: time to its port, to healthy, to the first token, to steady
     ColdStart(ColdStartArguments),
     /// Weigh this client on this host against a server with a known timeline, for later runs to rest on

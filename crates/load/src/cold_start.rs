@@ -5,9 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{Collector, Engine, Follow, GenerateRequest, Prompt};
+use weighbridge_types::record::EngineDescription;
+use weighbridge_types::start::StartRow;
 use weighbridge_types::time::{Clock, Stamp};
 
 use crate::error::LoadError;
@@ -43,34 +44,49 @@ pub struct ColdStartSettings {
 }
 
 /// Marks of one start, counted from the spawn. A mark that was not reached is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct ColdStart {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ColdStart {
     /// Its port accepted a connection.
-    #[serde(rename = "port_s", serialize_with = "seconds")]
-    pub port: Option<Duration>,
+    pub(crate) port: Option<Duration>,
     /// It answered as a server of its kind does: the engine connected.
-    #[serde(rename = "healthy_s", serialize_with = "seconds")]
-    pub healthy: Option<Duration>,
+    pub(crate) healthy: Option<Duration>,
     /// First token of the first request.
-    #[serde(rename = "first_token_s", serialize_with = "seconds")]
-    pub first_token: Option<Duration>,
+    pub(crate) first_token: Option<Duration>,
     /// Released the first of the requests whose latencies stayed alike.
-    #[serde(rename = "steady_s", serialize_with = "seconds")]
-    pub steady: Option<Duration>,
+    pub(crate) steady: Option<Duration>,
     /// End-to-end latency of the first request.
-    #[serde(rename = "first_e2e_s", serialize_with = "seconds")]
-    pub first_e2e: Option<Duration>,
+    pub(crate) first_e2e: Option<Duration>,
     /// Median end-to-end latency of the steady requests.
-    #[serde(rename = "steady_e2e_s", serialize_with = "seconds")]
-    pub steady_e2e: Option<Duration>,
+    pub(crate) steady_e2e: Option<Duration>,
     /// Why a mark was not reached.
-    pub problem: Option<String>,
+    pub(crate) problem: Option<String>,
+    /// What answered.
+    pub(crate) engine: Option<EngineDescription>,
 }
 
-/// Seconds, as files hold them.
-#[expect(clippy::ref_option, reason = "serde hands a reference")]
-fn seconds<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(|time| time.as_secs_f64()).serialize(serializer)
+impl ColdStart {
+    /// As the log holds it.
+    pub(crate) fn row(&self, number: u32) -> StartRow {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        StartRow {
+            number,
+            port_s: seconds(self.port),
+            healthy_s: seconds(self.healthy),
+            first_token_s: seconds(self.first_token),
+            steady_s: seconds(self.steady),
+            first_e2e_s: seconds(self.first_e2e),
+            steady_e2e_s: seconds(self.steady_e2e),
+            problem: self.problem.clone(),
+        }
+    }
+}
+
+/// What became of the next start.
+pub(crate) enum NextStart {
+    /// The run was cancelled before it.
+    Cancelled,
+    /// It was made, however far it came.
+    Made(Box<ColdStart>),
 }
 
 /// A process that is killed when it is dropped.
@@ -109,43 +125,25 @@ impl Drop for Server {
     }
 }
 
-/// Starts the server again and again. `progress` hears what is being done.
+/// Starts the server once and stops it, the port free before and after.
 ///
 /// # Errors
 /// When the command cannot be started, or something listens at the address already.
-pub async fn cold_starts(
+pub(crate) async fn one_start(
     settings: &ColdStartSettings,
     target: &Target,
     cancel: &CancellationToken,
-    progress: &mut dyn FnMut(&str),
-) -> Result<Vec<ColdStart>, LoadError> {
-    let mut starts = Vec::new();
-    for number in 1..=settings.starts {
-        if cancel.is_cancelled() {
-            break;
-        }
-        progress(&format!("start {number} of {}", settings.starts));
-        if accepts(settings).await {
-            let (host, port) = &settings.address;
-            return Err(LoadError::Traffic {
-                problem: format!("start the server: something listens at `{host}:{port}` already"),
-                hint: "stop it, or let the server listen on another port".to_owned(),
-            });
-        }
-        starts.push(one_start(settings, target, cancel).await?);
-        // The port must be free again before the next start can mean anything.
-        while accepts(settings).await && !cancel.is_cancelled() {
-            tokio::time::sleep(LOOK).await;
-        }
+) -> Result<NextStart, LoadError> {
+    if cancel.is_cancelled() {
+        return Ok(NextStart::Cancelled);
     }
-    Ok(starts)
-}
-
-async fn one_start(
-    settings: &ColdStartSettings,
-    target: &Target,
-    cancel: &CancellationToken,
-) -> Result<ColdStart, LoadError> {
+    if accepts(settings).await {
+        let (host, port) = &settings.address;
+        return Err(LoadError::Traffic {
+            problem: format!("start the server: something listens at `{host}:{port}` already"),
+            hint: "stop it, or let the server listen on another port".to_owned(),
+        });
+    }
     let clock = Clock::start();
     let begin = clock.now();
     let mut server = Server::spawn(&settings.command)?;
@@ -154,7 +152,12 @@ async fn one_start(
     if tokio::time::timeout(settings.limit, watched).await.is_err() {
         start.problem = Some(format!("not steady within {} s", settings.limit.as_secs_f64()));
     }
-    Ok(start)
+    drop(server);
+    // The port must be free again before the next start can mean anything.
+    while accepts(settings).await && !cancel.is_cancelled() {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(NextStart::Made(Box::new(start)))
 }
 
 /// Takes the marks one after the other; stops where the server ends.
@@ -183,6 +186,7 @@ async fn watch(
             && let Ok(engine) = (target.load)().await
         {
             start.healthy = Some(clock.now() - begin);
+            start.engine = Some(engine.describe());
             break engine;
         }
         tokio::time::sleep(LOOK).await;

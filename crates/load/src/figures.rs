@@ -47,7 +47,7 @@ pub(crate) fn read(
     journal.replay(from, &mut |line| match line {
         LogLine::Request(row) => summary.push(&row),
         LogLine::Resource { sample, .. } => summary.push_sample(&sample),
-        LogLine::PhaseStarted { .. } | LogLine::Item(_) => {}
+        LogLine::PhaseStarted { .. } | LogLine::Item(_) | LogLine::Start(_) => {}
     })?;
     Ok(summary.finish())
 }

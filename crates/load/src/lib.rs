@@ -7,12 +7,15 @@
 //!
 //! It does not know what an endpoint's protocol looks like, nor how figures are computed or shown.
 
+mod cache;
 mod calibrate;
 mod capacity;
+mod cold_record;
 mod cold_start;
 mod drive;
 mod error;
 mod figures;
+mod fresh;
 mod health;
 mod journal;
 mod keeper;
@@ -32,8 +35,10 @@ mod timeouts;
 mod validity;
 mod victim;
 
+pub use cache::CacheSettings;
 pub use calibrate::{CalibrationSettings, calibrate};
-pub use cold_start::{ColdStart, ColdStartSettings, cold_starts};
+pub use cold_record::ColdStartRun;
+pub use cold_start::ColdStartSettings;
 pub use drive::{Drive, DriveEnd, DriveLimits, DriveReport, Driving, Pace};
 pub use error::LoadError;
 pub use journal::Journal;

@@ -16,15 +16,17 @@ use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{Pulse, RunEvent};
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{
-    EngineDescription, MetricPointer, Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally, TargetResult,
+    EngineDescription, MetricPointer, Phase, PhaseResult, Record, Status, Tally, TargetResult,
 };
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 use weighbridge_workload::{Arrivals, Traffic};
 
+use crate::cache;
 use crate::capacity;
 use crate::drive::{Drive, DriveReport, Driving, Pace};
 use crate::error::LoadError;
 use crate::figures;
+use crate::fresh;
 use crate::health::Health;
 use crate::journal::Journal;
 use crate::keeper::Keeper;
@@ -180,38 +182,8 @@ impl LoadRun {
     fn fresh(&self, settings: &LoadSettings, plan: &LoadPlan, engine: &EngineDescription) -> Result<Record, LoadError> {
         let mut stored = serde_json::to_value(settings)?;
         stored["plan"] = serde_json::to_value(plan)?;
-        let now = WallTime::now().to_string();
-        let load = PhaseResult {
-            phase: Phase::Load,
-            status: Status::Running,
-            attempt: 1,
-            started_at: Some(now.clone()),
-            duration_s: None,
-            estimated_s: None,
-            key_metric: None,
-            tally: Tally::default(),
-            checks: Vec::new(),
-            notes: Vec::new(),
-        };
-        Ok(Record {
-            schema_version: SCHEMA_VERSION.to_string(),
-            run_id: self.identity.run_id.clone(),
-            kind: self.identity.kind.clone(),
-            label: self.identity.label.clone(),
-            created_at: now.clone(),
-            updated_at: now,
-            status: Status::Running,
-            settings: stored,
-            seed: settings.seed,
-            engine: engine.clone(),
-            environment: self.identity.environment.clone(),
-            calibration_id: self.calibration.as_ref().map(|profile| profile.id.clone()),
-            phases: vec![load],
-            duration_s: 0.0,
-            metrics: Vec::new(),
-            targets: Vec::new(),
-            findings: Vec::new(),
-        })
+        let calibration = self.calibration.as_ref().map(|profile| profile.id.clone());
+        Ok(fresh::record(&self.identity, stored, settings.seed, engine.clone(), calibration))
     }
 }
 
@@ -360,6 +332,7 @@ impl Runner<'_> {
             self.record.metrics.push(metric);
         }
         self.record.findings.extend(victim::findings(&self.record));
+        self.record.findings.extend(cache::findings(&self.record));
         let seconds = (self.run.clock.now() - start).as_secs_f64();
         self.record.duration_s = seconds;
         self.record.updated_at = WallTime::now().to_string();

@@ -9,6 +9,7 @@ use weighbridge_types::metric::{Cell, Statistic};
 use weighbridge_types::record::Phase;
 use weighbridge_workload::Arrivals;
 
+use crate::cache::CacheSettings;
 use crate::drive::DriveLimits;
 use crate::error::LoadError;
 use crate::retry::RetryPolicy;
@@ -115,6 +116,8 @@ pub struct LoadSettings {
     pub percentiles: Vec<Statistic>,
     /// A stream of small requests beside each load, as `rate=1,isl=64,osl=32`, which runs alone first; null for none.
     pub victim: Option<String>,
+    /// What a cache benchmark sends, instead of the data; null for any other load.
+    pub cache: Option<CacheSettings>,
     /// The search for the largest load within the objective; null makes the loads as they stand.
     pub search: Option<SearchSettings>,
     /// Event loops of the client.
@@ -165,6 +168,7 @@ impl Default for LoadSettings {
             slo: None,
             percentiles: Vec::new(),
             victim: None,
+            cache: None,
             search: None,
             reactors: u32::try_from(crate::reactor::Reactors::usual_count()).unwrap_or(1),
             seed: 42,

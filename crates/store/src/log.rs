@@ -9,6 +9,7 @@ use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{ItemRow, LogLine, Phase};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
+use weighbridge_types::start::StartRow;
 
 use crate::StoreError;
 use crate::folder::{LOG_FILE, folder_of};
@@ -34,6 +35,8 @@ pub struct PhaseLog {
     pub items: Vec<ItemRow>,
     /// Samples of process and host.
     pub samples: Vec<ResourceSample>,
+    /// Starts of a server.
+    pub starts: Vec<StartRow>,
 }
 
 impl RunLog {
@@ -59,6 +62,7 @@ impl RunLog {
                 self.phases.insert(phase, PhaseLog { attempt, ..PhaseLog::default() });
             }
             LogLine::Request(row) => self.phase_of(&row.cell)?.requests.push(*row),
+            LogLine::Start(row) => self.started(Phase::Load)?.starts.push(row),
             LogLine::Item(row) => self.phase_of(&row.cell)?.items.push(row),
             LogLine::Resource { phase, sample } => self.started(phase)?.samples.push(sample),
         }

@@ -161,6 +161,7 @@ fn line_of(event: &RunEvent) -> Option<LogLine> {
         RunEvent::Request(row) => Some(LogLine::Request(row.clone())),
         RunEvent::Resource { phase, sample } => Some(LogLine::Resource { phase: *phase, sample: *sample }),
         RunEvent::Item(row) => Some(LogLine::Item(row.clone())),
+        RunEvent::Start(row) => Some(LogLine::Start(row.clone())),
         RunEvent::Progress { .. } | RunEvent::Pulse(_) | RunEvent::PhaseFinished { .. } => None,
     }
 }

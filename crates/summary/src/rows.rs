@@ -6,6 +6,7 @@ use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{ItemRow, Phase};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
+use weighbridge_types::start::StartRow;
 
 /// Rows of one or more phases.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Rows {
     pub items: Vec<ItemRow>,
     /// Samples of process and host, with the phase that they were taken in.
     pub samples: Vec<(Phase, ResourceSample)>,
+    /// Starts of a server.
+    pub starts: Vec<StartRow>,
 }
 
 /// The cell of a figure: that of its rows without the repetition, `run`.

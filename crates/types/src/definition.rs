@@ -165,6 +165,13 @@ definitions! {
     SESSION_TURNS "session_turns" "turns of a session" "turns" Neutral "requests in a session";
     CLIENT_CPU "client_cpu" "CPU of this program" "cores" Lower "CPU seconds of this program / seconds, between the first and the last sample in the window";
     CLIENT_CPU_PER_REQUEST "client_cpu_per_request" "CPU per request" "ms/request" Lower "CPU time of this program in the window / requests that ended in it";
+    START_PORT "start_port" "spawn to port" "s" Lower "spawn of the server's process → its port accepts a connection";
+    START_HEALTHY "start_healthy" "spawn to healthy" "s" Lower "spawn of the server's process → it answers as a server of its kind does";
+    START_FIRST_TOKEN "start_first_token" "spawn to first token" "s" Lower "spawn of the server's process → first token of the first request";
+    START_STEADY "start_steady" "spawn to steady" "s" Lower "spawn of the server's process → release of the first of five requests in a row whose E2E stays within 10 % of their median";
+    START_FIRST_E2E "start_first_e2e" "E2E of the first request" "ms" Lower "release of the first request after the start → its last token";
+    START_STEADY_E2E "start_steady_e2e" "E2E when steady" "ms" Lower "median E2E of the first five requests in a row that stay within 10 % of it";
+    START_FIRST_OVER_STEADY "start_first_over_steady" "first over steady latency" "ratio" Lower "E2E of the first request after the start / E2E when steady";
     VICTIM_TTFT_RATIO "victim_ttft_ratio" "victim's TTFT beside the load" "ratio" Lower "geometric mean of the victim's TTFT from the intended start beside the load / the same alone";
     VICTIM_E2E_RATIO "victim_e2e_ratio" "victim's E2E beside the load" "ratio" Lower "geometric mean of the victim's E2E from the intended start beside the load / the same alone";
     CACHE_TTFT_RATIO "cache_ttft_ratio" "TTFT of a prompt sent again" "ratio" Lower "geometric mean of the TTFT of prompts that the workload sent before / of new prompts of the same length sent beside them";

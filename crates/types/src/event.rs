@@ -5,6 +5,7 @@ use crate::metric::Metric;
 use crate::record::{ItemRow, Phase, PhaseResult, Record};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
+use crate::start::StartRow;
 use crate::time::Stamp;
 
 /// An event of a run.
@@ -41,6 +42,8 @@ pub enum RunEvent {
     },
     /// An item was scored.
     Item(ItemRow),
+    /// A server was started and stopped again.
+    Start(StartRow),
     /// A phase ended, with its figures.
     PhaseFinished {
         /// How it went.

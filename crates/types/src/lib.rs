@@ -20,5 +20,6 @@ pub mod record;
 pub mod request;
 pub mod resource;
 pub mod server;
+pub mod start;
 pub mod time;
 pub mod units;

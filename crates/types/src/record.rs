@@ -10,6 +10,7 @@ use crate::environment::Environment;
 use crate::metric::{Cell, Metric};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
+use crate::start::StartRow;
 
 /// Version of the stored form, `major.minor`. A reader refuses a newer major version.
 pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 0 };
@@ -407,6 +408,8 @@ pub enum LogLine {
     },
     /// An item was scored.
     Item(ItemRow),
+    /// A server was started and stopped again.
+    Start(StartRow),
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ pub use prompts::{
 pub use rounds::round_order;
 pub use spec::{SpecError, SpecKind, SpecProblem};
 pub use synthetic::{
-    CancelWhen, Cancellation, Merged, MergedPart, Part, Prefixes, PromptShape, SessionShape, SlowReaders, Synthetic,
-    SyntheticSettings, TextPool,
+    CACHE_WARMUP, CacheTraffic, CacheTrafficSettings, CacheWorkload, CancelWhen, Cancellation, Merged, MergedPart,
+    Part, Prefixes, PromptShape, SessionShape, SlowReaders, Synthetic, SyntheticSettings, TextPool,
 };
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
 pub use traces::{

@@ -1,6 +1,6 @@
 //! The flags of the load laboratory, with the names that users of other tools type.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Device, OutputArguments, ResultsArguments};
 
@@ -326,6 +326,39 @@ pub(crate) struct SoakArguments {
     pub(crate) run: RunArguments,
 }
 
+/// What to do about a cache.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheVerb {
+    /// Send prompts again, each beside a new one: hit and miss latency, hit share, and whether the server caches
+    Bench(Box<CacheArguments>),
+}
+
+/// Prompts that were sent before, each beside a new one.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CacheArguments {
+    #[command(flatten)]
+    pub(crate) target: TargetArguments,
+    /// Pairs of a new prompt and one sent before, for each of the workloads repeated, similar and mixed
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 30)]
+    pub(crate) pairs: u32,
+    /// Prompts, and shared beginnings, that are sent again in turn
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) pool: u32,
+    /// Tokens of each prompt; a shared beginning has three quarters of them
+    #[arg(long, value_name = "TOKENS", default_value_t = 512)]
+    pub(crate) isl: u32,
+    /// Tokens of each answer
+    #[arg(long, value_name = "TOKENS", default_value_t = 4)]
+    pub(crate) osl: u32,
+    /// Seed of texts and order
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) client: ClientArguments,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CalibrateArguments {
     /// About ten seconds instead of half a minute, with fewer streams
@@ -358,12 +391,17 @@ pub(crate) struct ColdStartArguments {
     /// Longest time from start to steady; a number alone is seconds
     #[arg(long, value_name = "TIME", default_value = "10m")]
     pub(crate) limit: String,
+    /// Name of the run, for the folder and the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
     /// Output tokens of each request
     #[arg(long, value_name = "TOKENS", default_value_t = 16)]
     pub(crate) osl: u32,
     /// The server's command, after `--`
     #[arg(value_name = "COMMAND", last = true, required = true)]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
 }

@@ -1,21 +1,32 @@
 //! `cold-start`: from the spawn of a server to its steady service.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
-use weighbridge_load::{ColdStart, ColdStartSettings, Target, cold_starts};
+use weighbridge_load::{ColdStartRun, ColdStartSettings, Identity, Target};
+use weighbridge_report::console;
+use weighbridge_store::{Index, Recorder, RunFolder};
+use weighbridge_telemetry::{SystemRoot, fingerprint};
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::model_ref::ModelRef;
+use weighbridge_types::record::Record;
+use weighbridge_types::start::StartRow;
+use weighbridge_types::time::{Clock, WallTime};
 
-use super::bench::cancel_on_interrupt;
+use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::load::settings::time;
-use super::runtime;
+use super::{runs, runtime};
 use crate::arguments::{ColdStartArguments, Device, OutputFormat};
+use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::registry::Registry;
+
+/// The kind of its runs.
+const KIND: &str = "cold-start";
 
 /// Asked at every start: short, so that the time to its token is that of starting and not of reading.
 const PROMPT: &str = "Hello";
@@ -28,21 +39,68 @@ pub(super) fn run(arguments: &ColdStartArguments, environment: &Environment) -> 
     let runtime = runtime()?;
     let cancel = CancellationToken::new();
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
-    let mut told = |what: &str| output::talk(&format!("cold start {what}"));
-    let ended = runtime.block_on(cold_starts(&settings, &target, &cancel, &mut told));
+    let ended = runtime.block_on(drive(arguments, settings, target, cancel.clone()));
     runtime.shutdown_background();
-    let starts = ended?;
+    let (record, starts, folder) = ended?;
     match arguments.output.output_format {
-        OutputFormat::Json => output::json(&starts)?,
-        OutputFormat::Console => output::data(&table(&starts))?,
+        OutputFormat::Json => output::json(&record)?,
+        OutputFormat::Console => {
+            let (width, color) = output::console(environment);
+            output::data(&format!("{}\n{}", table(&starts), console::render(&record, width, color)))?;
+        }
     }
-    let reached = starts.iter().filter(|start| start.steady.is_some()).count();
+    output::talk(&format!("record  {}", folder.display()));
+    output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+    let reached = record.phases.iter().map(|phase| phase.tally.succeeded).sum::<u64>();
     Ok(match (cancel.is_cancelled(), reached) {
         (true, _) => Exit::Interrupted,
         (false, 0) => Exit::Invalid,
-        (false, reached) if reached < starts.len() => Exit::GateFailed,
+        (false, reached) if reached < starts.len() as u64 => Exit::GateFailed,
         (false, _) => Exit::Pass,
     })
+}
+
+async fn drive(
+    arguments: &ColdStartArguments,
+    settings: ColdStartSettings,
+    target: Target,
+    cancel: CancellationToken,
+) -> Result<(Record, Vec<StartRow>, PathBuf), Failure> {
+    let results = &arguments.results.output_dir;
+    let label = arguments.label.as_deref().unwrap_or(KIND).to_owned();
+    let folder = RunFolder::create(results, KIND, &label, WallTime::now())?;
+    let path = folder.path().to_owned();
+    let identity = Identity {
+        run_id: folder.run_id().to_owned(),
+        kind: KIND.to_owned(),
+        label,
+        environment: fingerprint(&SystemRoot::host(), build(), results),
+    };
+    let mut recorder = Told(Recorder::start(folder)?);
+    let run = ColdStartRun { settings, target, identity, clock: Clock::start(), cancel };
+    let ended = run.run(&mut recorder).await;
+    let closed = recorder.0.close();
+    let (record, starts) = ended?;
+    closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
+    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    Index::open(results)?.register(&path)?;
+    Ok((record, starts, path))
+}
+
+/// The recorder, and a line for each start.
+struct Told(Recorder);
+
+impl Sink for Told {
+    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
+        if let RunEvent::Progress { what, .. } = event {
+            output::talk(&format!("cold start {what}"));
+        }
+        self.0.event(event)
+    }
+
+    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
+        self.0.checkpoint(record)
+    }
 }
 
 fn settings(arguments: &ColdStartArguments, model: &ModelRef) -> Result<ColdStartSettings, Failure> {
@@ -80,26 +138,26 @@ fn address(url: &str) -> Option<(String, u16)> {
     }
 }
 
-fn table(starts: &[ColdStart]) -> String {
+fn table(starts: &[StartRow]) -> String {
     let mut text = "weighbridge cold-start: seconds from the spawn\n".to_owned();
     let _ = writeln!(
         text,
         "  {:>5} {:>9} {:>9} {:>12} {:>9}   first E2E → steady E2E, ms",
         "start", "port", "healthy", "first token", "steady"
     );
-    let seconds = |time: Option<Duration>| time.map_or("n/a".to_owned(), |time| format!("{:.3}", time.as_secs_f64()));
-    let millis =
-        |time: Option<Duration>| time.map_or("n/a".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3));
-    for (number, start) in (1..).zip(starts) {
+    let seconds = |time: Option<f64>| time.map_or("n/a".to_owned(), |time| format!("{time:.3}"));
+    let millis = |time: Option<f64>| time.map_or("n/a".to_owned(), |time| format!("{:.1}", time * 1e3));
+    for start in starts {
+        let number = start.number;
         let _ = writeln!(
             text,
             "  {number:>5} {:>9} {:>9} {:>12} {:>9}   {} → {}",
-            seconds(start.port),
-            seconds(start.healthy),
-            seconds(start.first_token),
-            seconds(start.steady),
-            millis(start.first_e2e),
-            millis(start.steady_e2e)
+            seconds(start.port_s),
+            seconds(start.healthy_s),
+            seconds(start.first_token_s),
+            seconds(start.steady_s),
+            millis(start.first_e2e_s),
+            millis(start.steady_e2e_s)
         );
         if let Some(problem) = &start.problem {
             let _ = writeln!(text, "        {problem}");

@@ -23,7 +23,8 @@ use weighbridge_types::time::{Clock, WallTime};
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::{runs, runtime};
 use crate::arguments::{
-    ClientArguments, LoadArguments, OutputFormat, RunArguments, SoakArguments, StressArguments, TargetArguments,
+    CacheArguments, ClientArguments, LoadArguments, OutputFormat, RunArguments, SoakArguments, StressArguments,
+    TargetArguments,
 };
 use crate::build::build;
 use crate::environment::Environment;
@@ -57,6 +58,12 @@ pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> 
 pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Result<Exit, Failure> {
     let SoakArguments { target, client, run, .. } = arguments;
     Order { kind: "soak", target, client, run, settings: settings::of_soak(arguments)? }.carry_out(environment)
+}
+
+/// A cache benchmark is a load of its own kind: what it sends is made for the comparison.
+pub(super) fn cache(arguments: &CacheArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let CacheArguments { target, client, run, .. } = arguments;
+    Order { kind: "cache", target, client, run, settings: settings::of_cache(arguments)? }.carry_out(environment)
 }
 
 impl Order<'_> {

@@ -13,7 +13,7 @@ mod runs;
 mod schema;
 mod scripted_server;
 
-use crate::arguments::{Arguments, Verb};
+use crate::arguments::{Arguments, CacheVerb, Verb};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,6 +30,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Load(load) => load::run(&load, environment),
         Verb::Stress(stress) => load::stress(&stress, environment),
         Verb::Soak(soak) => load::soak(&soak, environment),
+        Verb::Cache { verb: CacheVerb::Bench(cache) } => load::cache(&cache, environment),
         Verb::ColdStart(cold) => cold_start::run(&cold, environment),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),

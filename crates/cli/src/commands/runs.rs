@@ -69,6 +69,7 @@ pub(super) fn rows(run: &Path) -> Result<Rows, Failure> {
     for (phase, log) in phases {
         rows.requests.extend(log.requests);
         rows.items.extend(log.items);
+        rows.starts.extend(log.starts);
         rows.samples.extend(log.samples.into_iter().map(|sample| (phase, sample)));
     }
     Ok(rows)

@@ -163,6 +163,7 @@ impl LiveModel {
             | RunEvent::Progress { .. }
             | RunEvent::Resource { .. }
             | RunEvent::Item(_)
+            | RunEvent::Start(_)
             | RunEvent::PhaseFinished { .. } => {}
         }
     }

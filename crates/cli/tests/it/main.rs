@@ -8,6 +8,7 @@ mod browser;
 mod documents;
 mod floors;
 mod import;
+mod kinds;
 mod load;
 mod load_faults;
 mod model;

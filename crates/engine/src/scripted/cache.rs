@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Words of a block: as in servers, only whole blocks are found again.
-pub const BLOCK_WORDS: usize = 16;
+const BLOCK_WORDS: usize = 16;
 
 /// Blocks kept; a cache that is full forgets all, which is enough for a script.
 const MOST_BLOCKS: usize = 1 << 20;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use weighbridge_summary::{Basis, LoadPlan, LoadSummary, Rows, TimeBins, figure_cell, summarize, tally};
+use weighbridge_summary::{
+    Basis, LoadPlan, LoadSummary, Rows, TimeBins, figure_cell, start_metrics, start_tally, summarize, tally,
+};
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{Phase, Status};
 
@@ -36,6 +38,9 @@ impl Checker<'_> {
 
     /// Every figure that follows from the rows, as the run computed them: a load by the plan that it was made by.
     fn figures(&mut self, rows: &Rows, basis: &Basis) -> Vec<Metric> {
+        if !rows.starts.is_empty() {
+            return start_metrics(&rows.starts, basis);
+        }
         if self.record.phase(Phase::Load).is_none() {
             return summarize(rows, basis);
         }
@@ -94,7 +99,7 @@ impl Checker<'_> {
                 continue;
             }
             let of_phase = rows.requests.iter().filter(|row| row.cell.get("phase") == Some(result.phase.name()));
-            let counted = tally(of_phase);
+            let counted = if rows.starts.is_empty() { tally(of_phase) } else { start_tally(&rows.starts) };
             let subject = format!("phases.{}", result.phase);
             let words = |tally: &weighbridge_types::record::Tally| {
                 format!("{} scheduled, {} succeeded, {} failed", tally.scheduled, tally.succeeded, tally.failed)

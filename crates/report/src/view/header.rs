@@ -14,6 +14,8 @@ pub(crate) fn title(record: &Record) -> String {
         "load" => format!("{model} under load"),
         "stress" => format!("{model} under stress"),
         "soak" => format!("{model} in a soak"),
+        "cache" => format!("what caching does for {model}"),
+        "cold-start" => format!("{model} started cold"),
         _ => format!("{model} weighed"),
     }
 }

@@ -140,7 +140,8 @@ pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
 /// A stress and a soak are loads with an aim of their own, and their part of a report says which.
 fn section_title(record: &Record, phase: Phase) -> String {
     match record.kind.as_str() {
-        kind @ ("stress" | "soak") if phase == Phase::Load => kind.to_owned(),
+        kind @ ("stress" | "soak" | "cache") if phase == Phase::Load => kind.to_owned(),
+        "cold-start" if phase == Phase::Load => "cold start".to_owned(),
         _ => phase_title(phase),
     }
 }

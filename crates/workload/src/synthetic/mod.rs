@@ -1,5 +1,6 @@
 //! Generated loads: prompts of given lengths, conversations, agents, and what disturbs a server.
 
+mod cache;
 mod grammar;
 mod merged;
 mod part;
@@ -10,6 +11,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use cache::{CACHE_WARMUP, CacheTraffic, CacheTrafficSettings, CacheWorkload};
 pub use merged::{Merged, MergedPart};
 pub use part::{CancelWhen, Cancellation, Part, Prefixes, PromptShape, SessionShape, SlowReaders};
 pub use pool::TextPool;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use weighbridge_engine_http::{HttpOptions, Secret};
-use weighbridge_load::{Axis, LoadSettings, SearchSettings, Shape, Timeouts, Warmup};
+use weighbridge_load::{Axis, CacheSettings, LoadSettings, SearchSettings, Shape, Timeouts, Warmup};
 use weighbridge_types::metric::Statistic;
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
 use crate::arguments::{
-    Arrival, CapacityAxis, ClientArguments, DataArguments, LoadArguments, RunArguments, SoakArguments, StressArguments,
-    TargetArguments,
+    Arrival, CacheArguments, CapacityAxis, ClientArguments, DataArguments, LoadArguments, RunArguments, SoakArguments,
+    StressArguments, TargetArguments,
 };
 use crate::failure::Failure;
 
@@ -116,25 +116,44 @@ pub(super) fn of_soak(arguments: &SoakArguments) -> Result<LoadSettings, Failure
     })
 }
 
-/// What every load takes from the flags of data and client.
-fn common(data: &DataArguments, client: &ClientArguments, run: &RunArguments) -> Result<LoadSettings, Failure> {
+/// Settings of a cache benchmark.
+pub(super) fn of_cache(arguments: &CacheArguments) -> Result<LoadSettings, Failure> {
+    let CacheArguments { pairs, pool, isl, osl, seed, .. } = *arguments;
+    let cache = CacheSettings { pairs, pool, input_tokens: isl, output_tokens: osl };
+    let base = LoadSettings { seed, salt: Some(WallTime::now().unix_millis()), ..of_client(&arguments.client)? };
+    Ok(cache.load(LoadSettings { percentiles: percentiles(&arguments.run)?, ..base })?)
+}
+
+/// What every load takes from the flags of the client.
+fn of_client(client: &ClientArguments) -> Result<LoadSettings, Failure> {
     let defaults = LoadSettings::default();
     Ok(LoadSettings {
-        data: spec(data),
         request_timeout_s: time("timeout", &client.timeout)?.as_secs_f64(),
         timeouts: timeouts(client)?,
         lag_limit_ms: time("lag-limit", &client.lag_limit)?.as_secs_f64() * 1e3,
         disturbed_limit: client.disturbed_limit,
         retries: client.retries,
+        reactors: client.client_threads.unwrap_or(defaults.reactors),
+        ..defaults
+    })
+}
+
+fn percentiles(run: &RunArguments) -> Result<Vec<Statistic>, Failure> {
+    run.percentiles.iter().map(|text| percentile(text)).collect()
+}
+
+/// What every load takes from the flags of data and client.
+fn common(data: &DataArguments, client: &ClientArguments, run: &RunArguments) -> Result<LoadSettings, Failure> {
+    Ok(LoadSettings {
+        data: spec(data),
         ignore_eos: !data.no_ignore_eos,
         temperature: data.temperature,
         keep_text: data.keep_text,
-        reactors: client.client_threads.unwrap_or(defaults.reactors),
         seed: data.seed,
         salt: (!data.no_salt).then(|| WallTime::now().unix_millis()),
         speed: data.speed,
-        percentiles: run.percentiles.iter().map(|text| percentile(text)).collect::<Result<_, _>>()?,
-        ..defaults
+        percentiles: percentiles(run)?,
+        ..of_client(client)?
     })
 }
 

@@ -9,8 +9,8 @@ use weighbridge_store::replay;
 use weighbridge_types::record::LogLine;
 use weighbridge_types::request::RequestRow;
 use weighbridge_workload::{
-    DataSpec, LengthDistribution, OpenedTrace, Replay, Synthetic, SyntheticSettings, TextPool, Timing, TraceError,
-    TraceOptions, TraceSettings, Traffic,
+    CacheTraffic, DataSpec, LengthDistribution, OpenedTrace, Replay, Synthetic, SyntheticSettings, TextPool, Timing,
+    TraceError, TraceOptions, TraceSettings, Traffic,
 };
 
 use super::super::runs;
@@ -30,6 +30,15 @@ pub(super) struct Prepared {
 
 /// Prepares the traffic; what is wrong with the data is found before anything is contacted.
 pub(super) fn prepare(settings: &LoadSettings, results: &Path) -> Result<Prepared, Failure> {
+    if let Some(cache) = settings.cache {
+        let sent = cache.traffic(settings.seed, settings.salt.unwrap_or_default());
+        let factory = Arc::new(move |engine: &Arc<dyn Engine>| {
+            let pool = engine.tokenizer().map_or_else(TextPool::without_tokenizer, TextPool::new);
+            let traffic: Arc<dyn Traffic> = Arc::new(CacheTraffic::new(sent, &Arc::new(pool))?);
+            Ok(traffic)
+        });
+        return Ok(Prepared { factory, is_timed: false, notes: Vec::new() });
+    }
     let source = Source {
         data: settings.data.parse().map_err(LoadError::Spec)?,
         seed: settings.seed,
