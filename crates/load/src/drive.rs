@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weighbridge_engine::{Engine, Follow, Sampling};
 use weighbridge_types::metric::Cell;
-use weighbridge_types::request::{FailureClass, RequestRow};
+use weighbridge_types::request::RequestRow;
 use weighbridge_types::time::{Clock, Stamp};
 use weighbridge_workload::Traffic;
 
@@ -20,7 +20,7 @@ use crate::outbox::Outbox;
 use crate::pacer::{Due, Pacer, Pacing, Starts};
 use crate::probe::Probe;
 use crate::retry::RetryPolicy;
-use crate::session::{Counts, Lane, Plan};
+use crate::session::{Counts, Lane, Plan, Played};
 use crate::supply::Supply;
 
 /// Sessions kept ready beyond those in flight.
@@ -74,6 +74,8 @@ pub struct DriveLimits {
     pub drain: Duration,
     /// A release later than this after its plan marks the request as disturbed by the client.
     pub lag_limit: Duration,
+    /// Pause of a place in closed loop after a session that failed.
+    pub failure_pause: Duration,
     /// A request later than this is dropped; `None` sends it late.
     pub drop_after: Option<Duration>,
 }
@@ -86,6 +88,7 @@ impl Default for DriveLimits {
             request_timeout: Duration::from_secs(600),
             drain: Duration::from_secs(60),
             lag_limit: Duration::from_millis(5),
+            failure_pause: Duration::ZERO,
             drop_after: None,
         }
     }
@@ -227,6 +230,7 @@ impl Drive {
             until,
             lag_limit: self.limits.lag_limit,
             drop_after: self.limits.drop_after,
+            failure_pause: self.limits.failure_pause,
         }
     }
 }
@@ -291,11 +295,17 @@ async fn closed_place(lane: Arc<Lane>, supply: Arc<Supply>, clock: Clock, until:
         }
         let Some(session) = supply.next() else { break };
         // In closed loop the plan is to release when a place is free, which is now.
-        if lane.play(clock.now(), session).await == Some(FailureClass::Connect) {
-            tokio::select! {
-                () = tokio::time::sleep(UNREACHED_PAUSE) => {}
-                () = lane.plan.follow.cancel.cancelled() => {}
-            }
+        let pause = match lane.play(clock.now(), session).await {
+            Played::Well | Played::Cut => continue,
+            Played::Badly => lane.plan.failure_pause,
+            Played::Unreached => lane.plan.failure_pause.max(UNREACHED_PAUSE),
+        };
+        if pause.is_zero() {
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = lane.plan.follow.cancel.cancelled() => break,
         }
     }
 }

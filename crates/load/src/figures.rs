@@ -25,6 +25,7 @@ pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
         schedule,
         slo: slo.unwrap_or_default(),
         late_after: Duration::from_secs_f64(settings.lag_limit_ms / 1e3),
+        is_soak: settings.checkpoint_s.is_some(),
         percentiles: settings.percentiles.clone(),
         ..LoadPlan::default()
     })

@@ -30,6 +30,7 @@ mod search;
 mod session;
 mod settings;
 mod setup;
+mod soak;
 mod supply;
 mod timeouts;
 mod validity;

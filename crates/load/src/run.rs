@@ -13,7 +13,7 @@ use weighbridge_summary::{Basis, LoadPlan};
 use weighbridge_telemetry::{Sampler, SamplerSettings, SystemRoot};
 use weighbridge_types::definition as define;
 use weighbridge_types::environment::Environment;
-use weighbridge_types::event::{Pulse, RunEvent};
+use weighbridge_types::event::{Pulse, RunEvent, Sink};
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{
     EngineDescription, MetricPointer, Phase, PhaseResult, Record, Status, Tally, TargetResult,
@@ -35,6 +35,7 @@ use crate::profile::HostProfile;
 use crate::search::{Axis, Capacity, Search, SearchLimits};
 use crate::settings::{LoadSettings, SearchSettings, Shape, Warmup};
 use crate::setup::{Setup, Target};
+use crate::soak::{self, Watch, Watched};
 use crate::validity;
 
 /// Makes the traffic for an engine, whose tokenizer it may need. Called once per run.
@@ -131,6 +132,8 @@ struct Runner<'a> {
     made: u32,
     /// Measured requests that the client disturbed.
     disturbed: u64,
+    /// What is known of a soak while it runs.
+    watch: Option<Watch>,
     /// What a search found.
     capacity: Option<(Axis, Capacity)>,
     journal: &'a mut dyn Journal,
@@ -167,6 +170,7 @@ impl LoadRun {
             next: 0,
             made: 0,
             disturbed: 0,
+            watch: self.settings.checkpoint_s.map(|s| Watch::new(Duration::from_secs_f64(s), start)),
             capacity: None,
             journal,
             record,
@@ -207,6 +211,11 @@ impl Runner<'_> {
     /// Makes a load with its figures.
     async fn make(&mut self, shape: Shape, count: u32) -> Result<Made, LoadError> {
         let loaded = self.load(shape, count, None).await?;
+        // What the checkpoints told is told again, from the log.
+        if self.watch.is_some() {
+            self.record.phases[0].tally = Tally::default();
+            self.record.metrics.clear();
+        }
         self.next = loaded.report.next;
         let basis = self.basis();
         let figures = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
@@ -251,8 +260,10 @@ impl Runner<'_> {
                 () = driving.wait() => break,
                 _ = take.tick() => {}
             }
-            keeper.keep(&driving, self.run.clock.now(), &mut self.health, self.journal)?;
+            let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
+            keeper.keep(&driving, self.run.clock.now(), &mut self.health, &mut watched)?;
             self.keep_samples()?;
+            self.checkpoint_if_due()?;
             if let (None, Some(why)) = (&hopeless, keeper.hopeless()) {
                 hopeless = Some(why.to_owned());
                 cancel.cancel();
@@ -260,7 +271,8 @@ impl Runner<'_> {
         }
         self.health.settle(self.run.clock.now()).await;
         self.keep_samples()?;
-        keeper.keep_all(&driving, &mut self.health, self.journal)?;
+        let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
+        keeper.keep_all(&driving, &mut self.health, &mut watched)?;
         let hopeless = hopeless.or_else(|| keeper.futile().map(str::to_owned));
         let stop = match self.run.cancel.is_cancelled() {
             true => Some(Stop::Interrupted),
@@ -273,9 +285,19 @@ impl Runner<'_> {
     /// Keeps what the sampler has seen of this process and its host.
     fn keep_samples(&mut self) -> Result<(), LoadError> {
         for sample in self.sampler.as_ref().map(Sampler::drain).unwrap_or_default() {
-            self.journal.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
+            let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
+            watched.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
         }
         Ok(())
+    }
+
+    /// The record of a soak is written anew from time to time, so that a crash loses little.
+    fn checkpoint_if_due(&mut self) -> Result<(), LoadError> {
+        let (now, basis) = (self.run.clock.now(), self.basis());
+        match &mut self.watch {
+            Some(watch) if watch.is_due(now) => watch.checkpoint(now, &mut self.record, &basis, self.journal),
+            _ => Ok(()),
+        }
     }
 
     fn drive(&self, shape: &Shape, cell: &Cell, round: Option<u32>) -> Result<Drive, LoadError> {
@@ -333,6 +355,9 @@ impl Runner<'_> {
         }
         self.record.findings.extend(victim::findings(&self.record));
         self.record.findings.extend(cache::findings(&self.record));
+        if self.watch.is_some() {
+            self.record.findings.extend(soak::findings(&self.record));
+        }
         let seconds = (self.run.clock.now() - start).as_secs_f64();
         self.record.duration_s = seconds;
         self.record.updated_at = WallTime::now().to_string();

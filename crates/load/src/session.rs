@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) lag_limit: Duration,
     /// A request later than this is dropped instead; `None` never drops.
     pub(crate) drop_after: Option<Duration>,
+    /// Pause of a place in closed loop after a session that failed.
+    pub(crate) failure_pause: Duration,
 }
 
 /// Requests, counted as they go.
@@ -52,11 +54,35 @@ pub(crate) struct Counts {
     pub(crate) in_flight: AtomicUsize,
 }
 
+/// How a session went, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Played {
+    /// Every request succeeded.
+    Well,
+    /// A request was given up or dropped, which is no fault of the server.
+    Cut,
+    /// A request failed.
+    Badly,
+    /// A request found no way to the server.
+    Unreached,
+}
+
+impl Played {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Succeeded { .. } => Self::Well,
+            Outcome::Cancelled | Outcome::Dropped => Self::Cut,
+            Outcome::Failed { class: FailureClass::Connect, .. } => Self::Unreached,
+            Outcome::Failed { .. } => Self::Badly,
+        }
+    }
+}
+
 /// What a later turn needs of an earlier one.
 struct Done {
     ended: Stamp,
     conversation: Vec<Message>,
-    succeeded: bool,
+    played: Played,
 }
 
 /// One request about to be released.
@@ -73,18 +99,17 @@ struct Ask {
 }
 
 impl Lane {
-    /// Plays a session that is due; each of its requests ends in a row. Says how the request of a session of one failed.
-    pub(crate) async fn play(&self, planned: Stamp, (number, session): Numbered) -> Option<FailureClass> {
+    /// Plays a session that is due; each of its requests ends in a row. Says the worst of their ends.
+    pub(crate) async fn play(&self, planned: Stamp, (number, session): Numbered) -> Played {
         if session.turns.len() == 1 {
             return self.play_single(planned, number, session).await;
         }
-        self.play_turns(planned, number, session).await;
-        None
+        self.play_turns(planned, number, session).await
     }
 
-    async fn play_single(&self, planned: Stamp, number: u64, session: Session) -> Option<FailureClass> {
+    async fn play_single(&self, planned: Stamp, number: u64, session: Session) -> Played {
         let cell = self.cell(session.group.as_deref());
-        let turn = session.turns.into_iter().next()?;
+        let Some(turn) = session.turns.into_iter().next() else { return Played::Well };
         let ask = Ask {
             id: number,
             turn: None,
@@ -97,15 +122,12 @@ impl Lane {
             keep_text: self.plan.keep_text,
         };
         let (row, _) = self.request(ask, cell).await;
-        let failure = match row.outcome {
-            Outcome::Failed { class, .. } => Some(class),
-            Outcome::Succeeded { .. } | Outcome::Cancelled | Outcome::Dropped => None,
-        };
+        let played = Played::of(&row.outcome);
         self.outbox.put(row).await;
-        failure
+        played
     }
 
-    async fn play_turns(&self, planned: Stamp, number: u64, session: Session) {
+    async fn play_turns(&self, planned: Stamp, number: u64, session: Session) -> Played {
         let cell = self.cell(session.group.as_deref());
         let mut waiting: Vec<Option<PlannedTurn>> = session.turns.into_iter().map(Some).collect();
         let mut done: Vec<Option<Done>> = waiting.iter().map(|_| None).collect();
@@ -122,9 +144,9 @@ impl Lane {
                     continue;
                 }
                 let place = Turn { session: number, turn: u32::try_from(index).unwrap_or(u32::MAX) };
-                if before.iter().any(|done| !done.succeeded) {
+                if before.iter().any(|done| done.played != Played::Well) {
                     let row = self.dropped(planned, place, &turn, cell.clone());
-                    done[index] = Some(Done { ended: planned, conversation: Vec::new(), succeeded: false });
+                    done[index] = Some(Done { ended: planned, conversation: Vec::new(), played: Played::Cut });
                     self.outbox.put(row).await;
                     continue;
                 }
@@ -141,6 +163,7 @@ impl Lane {
                 done[index] = Some(ended);
             }
         }
+        done.iter().flatten().map(|done| done.played).max().unwrap_or(Played::Well)
     }
 
     async fn play_turn(
@@ -172,9 +195,9 @@ impl Lane {
             row.text = None;
         }
         let ended = row.timeline.ended.unwrap_or(row.timeline.released);
-        let succeeded = row.outcome.is_success();
+        let played = Played::of(&row.outcome);
         self.outbox.put(row).await;
-        (place.turn as usize, Done { ended, conversation, succeeded })
+        (place.turn as usize, Done { ended, conversation, played })
     }
 
     /// A request that cannot be made, because one that it follows did not succeed.

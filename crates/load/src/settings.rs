@@ -118,6 +118,10 @@ pub struct LoadSettings {
     pub victim: Option<String>,
     /// What a cache benchmark sends, instead of the data; null for any other load.
     pub cache: Option<CacheSettings>,
+    /// Seconds between two checkpoints of a soak, whose trends over time and outages are told; null for any other load.
+    pub checkpoint_s: Option<f64>,
+    /// Pause of a place in closed loop after a failed session, ms: a server that is away is not hammered.
+    pub failure_pause_ms: f64,
     /// The search for the largest load within the objective; null makes the loads as they stand.
     pub search: Option<SearchSettings>,
     /// Event loops of the client.
@@ -169,6 +173,8 @@ impl Default for LoadSettings {
             percentiles: Vec::new(),
             victim: None,
             cache: None,
+            checkpoint_s: None,
+            failure_pause_ms: 0.0,
             search: None,
             reactors: u32::try_from(crate::reactor::Reactors::usual_count()).unwrap_or(1),
             seed: 42,
@@ -228,6 +234,8 @@ impl LoadSettings {
             ("duration", self.duration_s.unwrap_or(1.0), 1e-3),
             ("timeout", self.request_timeout_s, 1e-3),
             ("drain", self.drain_s, 0.0),
+            ("checkpoint", self.checkpoint_s.unwrap_or(1.0), 0.1),
+            ("failure-pause", self.failure_pause_ms / 1e3, 0.0),
             ("lag-limit", self.lag_limit_ms / 1e3, 0.0),
             ("drop-after", self.drop_after_ms.unwrap_or(1.0) / 1e3, 0.0),
         ];
@@ -273,6 +281,7 @@ impl LoadSettings {
             request_timeout: Duration::from_secs_f64(self.request_timeout_s),
             drain: Duration::from_secs_f64(self.drain_s),
             lag_limit: Duration::from_secs_f64(self.lag_limit_ms / 1e3),
+            failure_pause: Duration::from_secs_f64(self.failure_pause_ms / 1e3),
             drop_after: self.drop_after_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
         }
     }

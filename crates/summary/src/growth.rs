@@ -5,6 +5,8 @@ use weighbridge_types::definition as define;
 use weighbridge_types::metric::Metric;
 use weighbridge_types::record::Record;
 
+use crate::load::{GROWTH, PROCESS};
+
 /// Growth below this many bytes per request is of no practical weight: a page per sixteen requests.
 pub const GROWTH_FLOOR: f64 = 256.0;
 
@@ -80,13 +82,25 @@ impl Growth {
     #[must_use]
     pub fn of_record(record: &Record) -> Option<Self> {
         let find = |name: &str| record.metrics.iter().find(|metric| metric.name == name);
+        Self::of(
+            [&define::MEMORY_GROWTH, &define::MEMORY_GROWTH_LATE, &define::MEMORY_TREND]
+                .map(|definition| find(definition.name)),
+        )
+    }
+
+    /// Growth of a process under load, as the figures of a soak state it.
+    #[must_use]
+    pub fn of_soak(metrics: &[Metric], process: &str) -> Option<Self> {
+        let is_of = |metric: &&Metric| metric.cell.get(PROCESS) == Some(process);
+        Self::of(GROWTH.map(|definition| metrics.iter().filter(is_of).find(|metric| metric.name == definition.name)))
+    }
+
+    fn of([whole, late, p]: [Option<&Metric>; 3]) -> Option<Self> {
         let slope = |metric: &Metric| {
             let interval = metric.interval.as_ref()?;
             Some(Slope { value: metric.value?, low: interval.low, high: interval.high })
         };
-        let whole = slope(find(define::MEMORY_GROWTH.name)?)?;
-        let late = slope(find(define::MEMORY_GROWTH_LATE.name)?)?;
-        Some(Self { whole, late, p: find(define::MEMORY_TREND.name)?.value? })
+        Some(Self { whole: slope(whole?)?, late: slope(late?)?, p: p?.value? })
     }
 
     /// Decides. A leak is a slope whose interval lies above the practical floor, with a significant trend and no

@@ -2,7 +2,7 @@
 
 use weighbridge_stats::trend::{Trend, mann_kendall_hamed_rao, theil_sen, theil_sen_blocks};
 use weighbridge_stats::{MIN_BATCHES, StatsError};
-use weighbridge_types::definition as define;
+use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::metric::{Cell, Metric, Provenance, Statistic};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
@@ -13,6 +13,9 @@ use crate::growth::{Growth, Slope};
 
 /// Means of consecutive readings where memory moves in steps: ten points give Sen's interval and hide no slow leak.
 const STEP_MEANS: usize = 10;
+
+/// The names of growth read after each request has drained.
+const PER_REQUEST: [&Definition; 3] = [&define::MEMORY_GROWTH, &define::MEMORY_GROWTH_LATE, &define::MEMORY_TREND];
 
 const MIB: f64 = 1_048_576.0;
 
@@ -97,7 +100,7 @@ pub fn memory_trends(series: &[MemoryPoint], basis: &Basis) -> Result<MemoryTren
 #[must_use]
 pub fn memory_metrics(requests: &[&RequestRow], samples: &[ResourceSample], cell: &Cell, basis: &Basis) -> Vec<Metric> {
     let series = memory_series(requests, samples);
-    let [growth, late, trend] = growth_metrics(&series, cell, basis);
+    let [growth, late, trend] = growth_metrics(&series, cell, basis, PER_REQUEST);
     let hourly = hourly_metric(&growth, requests, cell);
     let mut metrics = vec![growth, late, trend, hourly, resident_delta(requests, samples, cell)];
     for metric in &mut metrics {
@@ -106,17 +109,19 @@ pub fn memory_metrics(requests: &[&RequestRow], samples: &[ResourceSample], cell
     metrics
 }
 
-fn growth_metrics(series: &[MemoryPoint], cell: &Cell, basis: &Basis) -> [Metric; 3] {
+/// The three figures that decide whether memory grows, under the names of whoever read it.
+pub(crate) fn growth_metrics(
+    series: &[MemoryPoint],
+    cell: &Cell,
+    basis: &Basis,
+    [growth, late, p]: [&Definition; 3],
+) -> [Metric; 3] {
     let trends = match memory_trends(series, basis) {
         Ok(trends) => trends,
         Err(error) => {
             let why = if series.is_empty() { "no memory was read between requests".to_owned() } else { reason(&error) };
             let missing = |definition, statistic| Metric::unavailable(definition, statistic, cell, why.clone());
-            return [
-                missing(&define::MEMORY_GROWTH, Statistic::Slope),
-                missing(&define::MEMORY_GROWTH_LATE, Statistic::Slope),
-                missing(&define::MEMORY_TREND, Statistic::Value),
-            ];
+            return [missing(growth, Statistic::Slope), missing(late, Statistic::Slope), missing(p, Statistic::Value)];
         }
     };
     let n = series.len() as u64;
@@ -127,9 +132,9 @@ fn growth_metrics(series: &[MemoryPoint], cell: &Cell, basis: &Basis) -> [Metric
     };
     // The whole may rest on means; it is of every reading all the same.
     [
-        slope(&define::MEMORY_GROWTH, &trends.whole, n),
-        slope(&define::MEMORY_GROWTH_LATE, &trends.late, trends.late.n as u64),
-        Metric::measured(&define::MEMORY_TREND, Statistic::Value, cell, trends.p, n),
+        slope(growth, &trends.whole, n),
+        slope(late, &trends.late, trends.late.n as u64),
+        Metric::measured(p, Statistic::Value, cell, trends.p, n),
     ]
 }
 
@@ -250,13 +255,13 @@ mod tests {
         let stepped: Vec<MemoryPoint> = (1..=300)
             .map(|i| MemoryPoint { served: f64::from(i), bytes: if i > 120 { 262_144.0 } else { 0.0 } })
             .collect();
-        let [whole, late, trend] = growth_metrics(&stepped, &Cell::default(), &Basis::default());
+        let [whole, late, trend] = growth_metrics(&stepped, &Cell::default(), &Basis::default(), PER_REQUEST);
         assert_eq!((whole.n, late.n, trend.n), (300, 100, 300));
     }
 
     #[test]
     fn too_few_readings_give_a_reason() {
-        let [metric, ..] = growth_metrics(&series(5, 0.0), &Cell::default(), &Basis::default());
+        let [metric, ..] = growth_metrics(&series(5, 0.0), &Cell::default(), &Basis::default(), PER_REQUEST);
         assert_eq!((metric.value, metric.reason.as_deref()), (None, Some("5 values; an interval needs 30")));
     }
 }

@@ -9,6 +9,9 @@ use weighbridge_types::start::StartRow;
 use crate::basis::Basis;
 use crate::estimate::{Series, Shape};
 
+/// A mark of a start.
+type Mark = fn(&StartRow) -> Option<f64>;
+
 /// Where the figures of cold starts belong.
 #[must_use]
 pub fn start_cell() -> Cell {
@@ -22,7 +25,7 @@ pub fn start_metrics(starts: &[StartRow], basis: &Basis) -> Vec<Metric> {
         let (first, steady) = (row.first_e2e_s?, row.steady_e2e_s?);
         (steady > 0.0).then(|| first / steady)
     };
-    let measures: [(&Definition, fn(&StartRow) -> Option<f64>); 6] = [
+    let measures: [(&Definition, Mark); 6] = [
         (&define::START_PORT, |row| row.port_s),
         (&define::START_HEALTHY, |row| row.healthy_s),
         (&define::START_FIRST_TOKEN, |row| row.first_token_s),

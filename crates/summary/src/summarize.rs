@@ -103,7 +103,12 @@ mod tests {
             given: Some((id * 7 % 3 % 2).to_string()),
             problem: None,
         };
-        Rows { requests: (0..count).map(request).collect(), items: (0..count).map(item).collect(), samples: Vec::new() }
+        Rows {
+            requests: (0..count).map(request).collect(),
+            items: (0..count).map(item).collect(),
+            samples: Vec::new(),
+            starts: Vec::new(),
+        }
     }
 
     #[test]

@@ -318,6 +318,12 @@ pub(crate) struct SoakArguments {
     /// Time of the load; a number alone is seconds
     #[arg(short, long, value_name = "TIME", default_value = "24h")]
     pub(crate) duration: String,
+    /// Longest age of the record on disk
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) checkpoint: String,
+    /// Pause of a place after a failed request, so that a server that is away is not hammered
+    #[arg(long, value_name = "TIME", default_value = "100ms")]
+    pub(crate) failure_pause: String,
     #[command(flatten)]
     pub(crate) data: DataArguments,
     #[command(flatten)]

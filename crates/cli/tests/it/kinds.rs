@@ -72,3 +72,48 @@ fn cold_starts_leave_a_record_that_checks() {
     assert!(passes(folder.path(), &["report", "show", "latest"]).stdout.contains("spawn to steady"));
     assert!(passes(folder.path(), &["history"]).stdout.contains("cold-start"));
 }
+
+#[test]
+fn a_soak_tells_outages_and_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "scripted:ttft=5ms,itl=1ms,fail=error,fail_every=1,fail_first=8";
+    let record = record(folder.path(), &["soak", script, "-c", "2", "-d", "3s", "--isl", "8", "--osl", "2"]);
+    let value = |key: &str| record.metric(key, &Cell::of(Phase::Load)).unwrap().value;
+    assert_eq!(value("outages"), Some(1.0));
+    // Two places that pause for 100 ms after each of four failures.
+    assert!(value("recovery_time.max").is_some_and(|seconds| seconds >= 0.3), "{:?}", value("recovery_time.max"));
+    let notes = &record.phases[0].notes;
+    assert!(notes.iter().any(|note| note.contains("8 requests failed, recovered in")), "{notes:?}");
+    let client = Cell::of(Phase::Load).with("process", "client");
+    assert!(
+        record.metric("soak_memory_growth.slope", &client).unwrap().reason.is_some(),
+        "three seconds tell no growth"
+    );
+    passes(folder.path(), &["report", "check", "latest"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_soak_that_is_killed_leaves_a_record_that_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("weighbridge"))
+        .current_dir(folder.path())
+        .args(["soak", "scripted:ttft=5ms,itl=1ms", "-c", "2", "-d", "600s", "--checkpoint", "200ms", "--osl", "2"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let soaked = || {
+        let run = std::fs::read_dir(folder.path().join("results")).ok()?.flatten().find(|run| run.path().is_dir())?;
+        let record = Record::from_json(&std::fs::read_to_string(run.path().join("record.json")).ok()?).ok()?;
+        record.metric("soak_time", &Cell::of(Phase::Load))?.value.filter(|seconds| *seconds >= 1.0)
+    };
+    while soaked().is_none() {
+        assert!(child.try_wait().unwrap().is_none(), "the soak ended before its first checkpoint");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let checked = passes(folder.path(), &["report", "check", "latest"]);
+    assert!(checked.stdout.contains("no contradiction"), "{}", checked.stdout);
+}

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Words of a block: as in servers, only whole blocks are found again.
-const BLOCK_WORDS: usize = 16;
+const BLOCK_WORDS: u32 = 16;
 
 /// Blocks kept; a cache that is full forgets all, which is enough for a script.
 const MOST_BLOCKS: usize = 1 << 20;
@@ -29,11 +29,11 @@ impl PrefixCache {
         }
         let mut hasher = DefaultHasher::new();
         let (mut found, mut is_known) = (0, true);
-        for block in words.chunks_exact(BLOCK_WORDS) {
+        for block in words.chunks_exact(BLOCK_WORDS as usize) {
             block.hash(&mut hasher);
             is_known &= !seen.insert(hasher.finish());
             if is_known {
-                found += BLOCK_WORDS as u32;
+                found += BLOCK_WORDS;
             }
         }
         found

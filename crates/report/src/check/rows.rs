@@ -6,7 +6,8 @@ use weighbridge_summary::{
     Basis, LoadPlan, LoadSummary, Rows, TimeBins, figure_cell, start_metrics, start_tally, summarize, tally,
 };
 use weighbridge_types::metric::{Cell, Metric};
-use weighbridge_types::record::{Phase, Status};
+use weighbridge_types::record::{Phase, Record, Status};
+use weighbridge_types::request::RequestRow;
 
 use super::{Checker, is_close, shown};
 
@@ -14,6 +15,8 @@ impl Checker<'_> {
     /// Recomputes every figure that follows from the rows, and the counts of requests.
     pub(super) fn rows(&mut self, rows: &Rows) {
         let record = self.record;
+        let covered = covered(record, rows);
+        let rows = covered.as_ref().unwrap_or(rows);
         for row in &rows.requests {
             let cell = figure_cell(&row.cell);
             let stated = format!("request {} [{cell}]", row.id);
@@ -107,6 +110,19 @@ impl Checker<'_> {
             self.field(counted == result.tally, "recomputed-tally", &subject, words(&result.tally), words(&counted));
         }
     }
+}
+
+/// The rows that a record under way speaks of: its log goes on after its last checkpoint. `None` for all of them.
+fn covered(record: &Record, rows: &Rows) -> Option<Rows> {
+    let load = record.phase(Phase::Load).filter(|load| load.status == Status::Running)?;
+    let mut left = load.tally.scheduled;
+    let is_covered = |row: &&RequestRow| {
+        let is_covered = left > 0;
+        left -= u64::from(is_covered && !row.warmup);
+        is_covered
+    };
+    let requests = rows.requests.iter().take_while(is_covered).cloned().collect();
+    Some(Rows { requests, ..rows.clone() })
 }
 
 fn described(metric: &Metric) -> String {

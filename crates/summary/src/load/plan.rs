@@ -52,6 +52,9 @@ pub struct LoadPlan {
     pub fluidity: Option<FluidityTarget>,
     /// A request released later than this after its planned start is late.
     pub late_after: Duration,
+    /// Whether trends over time and outages are told, as of a soak.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_soak: bool,
     /// The percentiles to compute, besides those that the limits speak of; empty for all that the data carry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub percentiles: Vec<Statistic>,
@@ -68,6 +71,7 @@ impl Default for LoadPlan {
             good_share: 0.99,
             fluidity: None,
             late_after: Duration::from_millis(10),
+            is_soak: false,
             percentiles: Vec::new(),
         }
     }

@@ -11,6 +11,7 @@ use super::cells::Cells;
 use super::compared::comparisons;
 use super::figures::{Figures, Kept};
 use super::plan::LoadPlan;
+use super::soak::Soak;
 use super::stages::{CellStages, LoadSeries, Stages, Steady};
 use super::window::{Point, metrics};
 use crate::basis::Basis;
@@ -46,6 +47,7 @@ pub struct LoadSummary {
     cells: Cells<Figures>,
     tally: Tally,
     strangers: u64,
+    soak: Option<Soak>,
 }
 
 impl LoadSummary {
@@ -68,7 +70,8 @@ impl LoadSummary {
             let is_single_stream = plan.is_single_stream(cell);
             cells.entry(cell, || Figures::new(stage, &plan, is_single_stream, kept));
         }
-        Self { stages, plan, basis, cells, tally: Tally::default(), strangers: 0 }
+        let soak = plan.is_soak.then(Soak::default);
+        Self { stages, plan, basis, cells, tally: Tally::default(), strangers: 0, soak }
     }
 
     /// Takes a row.
@@ -80,6 +83,9 @@ impl LoadSummary {
     pub fn push_recounted(&mut self, row: &RequestRow, recount: Option<u32>) {
         if row.warmup {
             return;
+        }
+        if let Some(soak) = &mut self.soak {
+            soak.push(row);
         }
         self.tally.scheduled += 1;
         match row.outcome {
@@ -97,12 +103,15 @@ impl LoadSummary {
     /// Takes a sample of this process: what the client itself used.
     pub fn push_sample(&mut self, sample: &ResourceSample) {
         self.cells.values_mut().for_each(|figures| figures.push_sample(sample));
+        if let Some(soak) = &mut self.soak {
+            soak.push_sample(sample);
+        }
     }
 
     /// Ends the reading. The same rows in the same order, and the same plan and basis, give the same figures.
     #[must_use]
     pub fn finish(self) -> LoadFigures {
-        let Self { stages, plan, basis, cells, tally, strangers, .. } = self;
+        let Self { stages, plan, basis, cells, tally, strangers, soak } = self;
         let mut notes: Vec<String> = stages.iter().flat_map(|(cell, stage)| notes_of(cell, stage)).collect();
         if strangers > 0 {
             notes.push(format!("{strangers} requests are of load points that the first reading did not see"));
@@ -118,6 +127,11 @@ impl LoadSummary {
         let mut metrics: Vec<Metric> =
             points.into_iter().flat_map(|(cell, runs)| metrics(&cell, runs, &plan, &basis)).collect();
         metrics.extend(compared);
+        if let Some(soak) = &soak {
+            metrics.extend(soak.figures(&basis));
+            metrics.extend(soak.trends(&basis));
+            notes.extend(soak.notes());
+        }
         let series = stages.iter().map(|(cell, stage)| (cell.clone(), stage.series.clone())).collect();
         LoadFigures { metrics, series, tally, notes }
     }

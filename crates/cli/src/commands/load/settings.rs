@@ -111,6 +111,8 @@ pub(super) fn of_soak(arguments: &SoakArguments) -> Result<LoadSettings, Failure
     Ok(LoadSettings {
         shapes: vec![shape],
         duration_s: Some(time("duration", &arguments.duration)?.as_secs_f64()),
+        checkpoint_s: Some(time("checkpoint", &arguments.checkpoint)?.as_secs_f64()),
+        failure_pause_ms: time("failure-pause", &arguments.failure_pause)?.as_secs_f64() * 1e3,
         most_in_flight,
         ..common(&arguments.data, &arguments.client, &arguments.run)?
     })
