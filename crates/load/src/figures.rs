@@ -7,6 +7,7 @@ use weighbridge_types::record::LogLine;
 
 use crate::error::LoadError;
 use crate::journal::Journal;
+use crate::ledger::Recount;
 use crate::settings::{LoadSettings, Warmup};
 
 /// What the figures of a run depend on; it is kept with the settings, so that a validator computes the same.
@@ -38,6 +39,17 @@ pub(crate) fn read(
     plan: &LoadPlan,
     basis: &Basis,
 ) -> Result<LoadFigures, LoadError> {
+    read_recounted(journal, from, plan, basis, None)
+}
+
+/// The same with the tokens of the answers counted again.
+pub(crate) fn read_recounted(
+    journal: &mut dyn Journal,
+    from: u64,
+    plan: &LoadPlan,
+    basis: &Basis,
+    recount: Option<&Recount>,
+) -> Result<LoadFigures, LoadError> {
     let mut bins = TimeBins::new(plan);
     journal.replay(from, &mut |line| {
         if let LogLine::Request(row) = line {
@@ -46,7 +58,7 @@ pub(crate) fn read(
     })?;
     let mut summary = LoadSummary::new(&bins.stages(), plan, basis);
     journal.replay(from, &mut |line| match line {
-        LogLine::Request(row) => summary.push(&row),
+        LogLine::Request(row) => summary.push_recounted(&row, recount.and_then(|recount| recount.count(&row))),
         LogLine::Resource { sample, .. } => summary.push_sample(&sample),
         LogLine::PhaseStarted { .. } | LogLine::Item(_) | LogLine::Start(_) => {}
     })?;

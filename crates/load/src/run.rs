@@ -30,6 +30,7 @@ use crate::fresh;
 use crate::health::Health;
 use crate::journal::Journal;
 use crate::keeper::Keeper;
+use crate::ledger::{self, Recount};
 use crate::pacer::{Pacing, Starts};
 use crate::profile::HostProfile;
 use crate::search::{Axis, Capacity, Search, SearchLimits};
@@ -69,6 +70,9 @@ pub struct LoadRun {
     pub identity: Identity,
     /// What this client's figures are worth on this host, if it was calibrated.
     pub calibration: Option<HostProfile>,
+    /// Who counts the tokens of the answers again, once the run is over; `None` leaves it to the tokenizer of an engine in
+    /// this process. It needs the text of the answers.
+    pub recount: Option<Recount>,
     /// Where the system's files are.
     pub root: SystemRoot,
     /// The run's clock.
@@ -341,12 +345,24 @@ impl Runner<'_> {
         }
     }
 
+    /// Who counts tokens again, if the log has texts.
+    fn recount(&self) -> Option<Recount> {
+        let own = || {
+            let tokenizer = self.setup.engines[0].tokenizer()?;
+            Some(Recount { name: "the engine's tokenizer".to_owned(), tokenizer })
+        };
+        self.settings.keep_text.then(|| self.run.recount.clone().or_else(own)).flatten()
+    }
+
     /// Figures over all loads at once, as a validator computes them, and what follows.
     fn conclude(mut self, start: Stamp, from: u64) -> Result<Record, LoadError> {
         let report = self.health.stop();
         let basis = self.basis();
-        let figures = figures::read(self.journal, from, &self.plan, &basis)?;
+        let recount = self.recount();
+        let figures = figures::read_recounted(self.journal, from, &self.plan, &basis, recount.as_ref())?;
         self.record.metrics = figures.metrics;
+        let counted_by = recount.as_ref().map(|recount| recount.name.as_str());
+        self.record.findings.extend(ledger::findings(&self.record, counted_by));
         if let Some((axis, capacity)) = &self.capacity {
             let metric = capacity::metric(*axis, capacity, &Cell::of(Phase::Load));
             self.record.findings.push(capacity::finding(*axis, capacity, &metric));

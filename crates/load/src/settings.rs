@@ -110,6 +110,8 @@ pub struct LoadSettings {
     pub temperature: f32,
     /// Whether rows keep the generated text.
     pub keep_text: bool,
+    /// The tokenizer that counts the answers again after the run, by its file's name; null for none, or the engine's own.
+    pub tokenizer: Option<String>,
     /// Service-level objective, as `p99.ttft<200ms,error<1%`; null judges nothing.
     pub slo: Option<String>,
     /// The percentiles to compute, besides those of the objective; empty for all that the data carry.
@@ -169,6 +171,7 @@ impl Default for LoadSettings {
             ignore_eos: true,
             temperature: 0.0,
             keep_text: false,
+            tokenizer: None,
             slo: None,
             percentiles: Vec::new(),
             victim: None,

@@ -1,5 +1,7 @@
 //! The flags of the load laboratory, with the names that users of other tools type.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Device, OutputArguments, ResultsArguments};
@@ -202,6 +204,10 @@ pub(crate) struct DataArguments {
     /// Keeps the generated text in the events
     #[arg(long)]
     pub(crate) keep_text: bool,
+    /// Counts the tokens of the answers again after the run: a `tokenizer.json`, a GGUF file or a model's folder. Keeps
+    /// the text
+    #[arg(long, value_name = "PATH")]
+    pub(crate) tokenizer: Option<PathBuf>,
 }
 
 /// How the client behaves.

@@ -1,6 +1,7 @@
 //! `load`: the load laboratory.
 
 mod exports;
+mod recount;
 pub(super) mod settings;
 mod traffic;
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Gate, gate};
 use weighbridge_load::{
-    Identity, Journal, LoadRun, LoadSettings, Target, TrafficFactory, Warmup, futile_reason, invalid_reason,
+    Identity, Journal, LoadRun, LoadSettings, Recount, Target, TrafficFactory, Warmup, futile_reason, invalid_reason,
     newest_profile,
 };
 use weighbridge_report::console;
@@ -43,27 +44,54 @@ struct Order<'a> {
     client: &'a ClientArguments,
     run: &'a RunArguments,
     settings: LoadSettings,
+    /// The tokenizer that counts answers again.
+    tokenizer: Option<&'a Path>,
 }
 
 pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Result<Exit, Failure> {
     let LoadArguments { target, client, run, .. } = arguments;
-    Order { kind: "load", target, client, run, settings: settings::of_load(arguments)? }.carry_out(environment)
+    Order {
+        kind: "load",
+        target,
+        client,
+        run,
+        settings: settings::of_load(arguments)?,
+        tokenizer: arguments.data.tokenizer.as_deref(),
+    }
+    .carry_out(environment)
 }
 
 pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> Result<Exit, Failure> {
     let StressArguments { target, client, run, .. } = arguments;
-    Order { kind: "stress", target, client, run, settings: settings::of_stress(arguments)? }.carry_out(environment)
+    Order {
+        kind: "stress",
+        target,
+        client,
+        run,
+        settings: settings::of_stress(arguments)?,
+        tokenizer: arguments.data.tokenizer.as_deref(),
+    }
+    .carry_out(environment)
 }
 
 pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Result<Exit, Failure> {
     let SoakArguments { target, client, run, .. } = arguments;
-    Order { kind: "soak", target, client, run, settings: settings::of_soak(arguments)? }.carry_out(environment)
+    Order {
+        kind: "soak",
+        target,
+        client,
+        run,
+        settings: settings::of_soak(arguments)?,
+        tokenizer: arguments.data.tokenizer.as_deref(),
+    }
+    .carry_out(environment)
 }
 
 /// A cache benchmark is a load of its own kind: what it sends is made for the comparison.
 pub(super) fn cache(arguments: &CacheArguments, environment: &Environment) -> Result<Exit, Failure> {
     let CacheArguments { target, client, run, .. } = arguments;
-    Order { kind: "cache", target, client, run, settings: settings::of_cache(arguments)? }.carry_out(environment)
+    Order { kind: "cache", target, client, run, settings: settings::of_cache(arguments)?, tokenizer: None }
+        .carry_out(environment)
 }
 
 impl Order<'_> {
@@ -82,13 +110,14 @@ impl Order<'_> {
         if matches!(model, ModelRef::Endpoint(_)) {
             open_files::allow(&self.settings)?;
         }
+        let recount = self.tokenizer.map(recount::open).transpose()?;
         let runtime = runtime()?;
         let cancel = CancellationToken::new();
         runtime.spawn(cancel_on_interrupt(cancel.clone()));
         // A target that is not there is found before anything is written.
         runtime.block_on(registry.check(&model))?;
         let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
-        let ended = runtime.block_on(self.drive(target, traffic.factory, cancel, environment));
+        let ended = runtime.block_on(self.drive(target, traffic.factory, recount, cancel, environment));
         runtime.shutdown_background();
         let (record, folder) = ended?;
         exports.write(&folder)?;
@@ -99,6 +128,7 @@ impl Order<'_> {
         &self,
         target: Target,
         traffic: TrafficFactory,
+        recount: Option<Recount>,
         cancel: CancellationToken,
         environment: &Environment,
     ) -> Result<(Record, PathBuf), Failure> {
@@ -126,7 +156,7 @@ impl Order<'_> {
             progress: Live::new(live, environment),
         };
         let (settings, clock) = (self.settings.clone(), Clock::start());
-        let run = LoadRun { settings, target, traffic, identity, calibration, root, clock, cancel };
+        let run = LoadRun { settings, target, traffic, identity, calibration, recount, root, clock, cancel };
         let ended = run.run(&mut journal).await;
         // The record is whole before anything waits for the terminal.
         let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));

@@ -123,6 +123,24 @@ fn a_victim_is_measured_alone_and_beside_the_load() {
     passes(folder.path(), &["report", "check", "latest"]);
 }
 
+/// Two words, split at blanks.
+const WORDS: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+    "pre_tokenizer":{"type":"Whitespace"},"post_processor":null,"decoder":null,
+    "model":{"type":"WordLevel","vocab":{"[UNK]":0,"word":1},"unk_token":"[UNK]"}}"#;
+
+#[test]
+fn answers_are_counted_again_after_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("words.json"), WORDS).unwrap();
+    let cell = Cell::of(Phase::Load).with("concurrency", 1);
+    let recount = ["--tokenizer", "words.json", "-n", "12", "--isl", "8", "--osl", "6"];
+    let record = load(folder.path(), &[&["scripted:ttft=1ms,itl=1ms"], &recount[..]].concat());
+    assert!((value(&record, "tokens_retokenized", &cell) - value(&record, "tokens_reported", &cell)).abs() < 1e-9);
+    assert!(value(&record, "retokenized_disagreement", &cell) < 1e-9);
+    passes(folder.path(), &["report", "check", "latest"]);
+    refused(folder.path(), &["scripted:ttft=1ms", "-n", "1", "--tokenizer", "absent.json"], &["absent.json"]);
+}
+
 #[test]
 fn a_search_ends_with_a_bracket() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@
 mod bpe;
 mod export;
 mod json;
+mod open;
 mod pieces;
 mod spm;
 mod vocabulary;
@@ -22,6 +23,8 @@ use crate::weights::ModelFile;
 pub(crate) use self::export::portable_metadata;
 pub(crate) use self::pieces::byte_char;
 pub(crate) use self::vocabulary::{TOKEN_TYPE_CONTROL, TOKEN_TYPE_NORMAL, TOKEN_TYPE_UNUSED};
+
+pub use open::open_tokenizer;
 
 /// A whole `tokenizer.json` inside GGUF metadata (named in the GGUF specification).
 pub(crate) const HUGGING_FACE_KEY: &str = "tokenizer.huggingface.json";

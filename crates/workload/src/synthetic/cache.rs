@@ -128,17 +128,17 @@ fn slots(pairs: u32, items: u32, seed: u64) -> Vec<Slot> {
     };
     let mut ends = 0;
     let mut again = |workload: CacheWorkload, turn: u32, is_first: bool| {
-        let (item, number) = (u64::from(turn % items), workload as usize);
+        let (item, number) = (turn % items, workload as usize);
         ends += 1;
         // In the mixture two of four are repeated and one is similar; the last is new and has no first use.
         let is_similar = workload == CacheWorkload::Similar || (workload == CacheWorkload::Mixed && turn % 4 == 2);
         match (workload, turn % 4) {
             (CacheWorkload::Mixed, 3) if !is_first => None,
             _ if is_similar => {
-                let own = if workload == CacheWorkload::Mixed { items as usize } else { 0 };
-                Some(Asked::Similar { beginning: own + item as usize, end: ends })
+                let own = if workload == CacheWorkload::Mixed { items } else { 0 };
+                Some(Asked::Similar { beginning: (own + item) as usize, end: ends })
             }
-            _ => Some(Asked::Repeated { workload: number, item }),
+            _ => Some(Asked::Repeated { workload: number, item: u64::from(item) }),
         }
     };
     let slot = |workload, role, prompt| Slot { workload, role, prompt };

@@ -58,7 +58,7 @@ mod tests {
     fn an_export_names_a_form_and_a_path() {
         let check = |flag: &str, expected: Result<ExportFormat, &str>| match (one(flag), expected) {
             (Ok((format, _)), Ok(expected)) => assert_eq!(format, expected, "{flag}"),
-            (Err(failure), Err(part)) => assert!(failure.to_string().contains(part), "{flag}: {failure}"),
+            (Err(failure), Err(part)) => assert!(format!("{failure:?}").contains(part), "{flag}: {failure:?}"),
             (found, expected) => panic!("{flag}: {found:?}, expected {expected:?}"),
         };
         check("csv=run.csv", Ok(ExportFormat::Csv));

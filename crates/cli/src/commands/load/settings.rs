@@ -8,6 +8,7 @@ use weighbridge_types::metric::Statistic;
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
+use super::recount;
 use crate::arguments::{
     Arrival, CacheArguments, CapacityAxis, ClientArguments, DataArguments, LoadArguments, RunArguments, SoakArguments,
     StressArguments, TargetArguments,
@@ -150,7 +151,8 @@ fn common(data: &DataArguments, client: &ClientArguments, run: &RunArguments) ->
         data: spec(data),
         ignore_eos: !data.no_ignore_eos,
         temperature: data.temperature,
-        keep_text: data.keep_text,
+        keep_text: data.keep_text || data.tokenizer.is_some(),
+        tokenizer: data.tokenizer.as_ref().map(|path| recount::name(path)),
         seed: data.seed,
         salt: (!data.no_salt).then(|| WallTime::now().unix_millis()),
         speed: data.speed,
