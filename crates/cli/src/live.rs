@@ -3,6 +3,7 @@
 //! On a terminal it is a screen, drawn five times a second; without one it is a line every ten seconds. It is called
 //! between two looks at the requests that ended, never while one is timed, and it never waits for the terminal.
 
+mod disturbed;
 mod draw;
 mod lines;
 mod model;

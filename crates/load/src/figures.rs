@@ -1,8 +1,10 @@
-//! From the lines of the log to figures, read twice: once for the stages of each load, once for what lies in the window.
+//! From the lines of the log to figures, read twice: once for the stages of each load and for what is to be marked, once
+//! for what lies in the window.
 
 use std::time::Duration;
 
 use weighbridge_summary::{Basis, LoadFigures, LoadKind, LoadPlan, LoadSummary, Slo, TimeBins};
+use weighbridge_types::breach::Marks;
 use weighbridge_types::record::LogLine;
 
 use crate::error::LoadError;
@@ -50,17 +52,21 @@ pub(crate) fn read_recounted(
     basis: &Basis,
     recount: Option<&Recount>,
 ) -> Result<LoadFigures, LoadError> {
-    let mut bins = TimeBins::new(plan);
+    let (mut bins, mut marks) = (TimeBins::new(plan), Marks::default());
     journal.replay(from, &mut |line| {
+        marks.take(&line);
         if let LogLine::Request(row) = line {
             bins.push(&row);
         }
     })?;
     let mut summary = LoadSummary::new(&bins.stages(), plan, basis);
     journal.replay(from, &mut |line| match line {
-        LogLine::Request(row) => summary.push_recounted(&row, recount.and_then(|recount| recount.count(&row))),
+        LogLine::Request(mut row) => {
+            marks.mark(&mut row);
+            summary.push_recounted(&row, recount.and_then(|recount| recount.count(&row)));
+        }
         LogLine::Resource { sample, .. } => summary.push_sample(&sample),
-        LogLine::PhaseStarted { .. } | LogLine::Item(_) | LogLine::Start(_) => {}
+        LogLine::PhaseStarted { .. } | LogLine::Item(_) | LogLine::Start(_) | LogLine::Breach { .. } => {}
     })?;
     Ok(summary.finish())
 }

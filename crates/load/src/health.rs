@@ -1,12 +1,14 @@
-//! The client's health beside a load: what was breached, and which rows that touches.
+//! The client's health beside a load: what was breached. The log keeps it, and marks with it the rows that it touches.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use weighbridge_telemetry::SystemRoot;
 use weighbridge_telemetry::health::{
-    BreachIndex, HealthEvents, HealthLimits, HealthMonitor, HealthReport, HealthSettings, ReactorProbe,
+    HealthEvents, HealthLimits, HealthMonitor, HealthReport, HealthSettings, ReactorProbe,
 };
 use weighbridge_types::health::{HealthAlarm, HealthBreach, HealthSample};
+use weighbridge_types::request::ClientFault;
 use weighbridge_types::time::{Clock, Stamp};
 
 use crate::setup::Setup;
@@ -17,13 +19,23 @@ const LONGEST_SETTLING: Duration = Duration::from_millis(2500);
 /// Time between two looks at whether the faults are known.
 const SETTLING_LOOK: Duration = Duration::from_millis(20);
 
+/// The breaches of one fault, together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Breached {
+    pub(crate) count: u64,
+    /// The worst value, in the unit of the limit.
+    pub(crate) worst: f64,
+    pub(crate) limit: f64,
+}
+
 /// A monitor of the reactors, and what it has seen so far.
 #[derive(Debug)]
 pub(crate) struct Health {
     monitor: Option<HealthMonitor>,
     clock: Clock,
-    breaches: Vec<HealthBreach>,
-    index: BreachIndex,
+    /// Breaches that the log does not hold yet.
+    fresh: Vec<HealthBreach>,
+    breached: BTreeMap<ClientFault, Breached>,
     pub(crate) samples: Vec<HealthSample>,
     pub(crate) alarms: Vec<HealthAlarm>,
     /// Why nobody watches, if nobody does.
@@ -50,8 +62,8 @@ impl Health {
         Self {
             monitor,
             clock,
-            breaches: Vec::new(),
-            index: BreachIndex::default(),
+            fresh: Vec::new(),
+            breached: BTreeMap::new(),
             samples: Vec::new(),
             alarms: Vec::new(),
             blind,
@@ -59,12 +71,18 @@ impl Health {
     }
 
     /// Takes what was seen, and says up to when every fault is known.
-    pub(crate) fn settled(&mut self) -> Stamp {
+    fn settled(&mut self) -> Stamp {
         let Some(monitor) = &self.monitor else { return self.clock.now() };
         let settled = monitor.settled();
         let events = monitor.drain();
         self.take(events);
         settled
+    }
+
+    /// Breaches seen since the last call: they are for the log.
+    pub(crate) fn fresh_breaches(&mut self) -> Vec<HealthBreach> {
+        self.settled();
+        std::mem::take(&mut self.fresh)
     }
 
     /// Waits until every fault before `end` is known; a monitor that hangs is not waited for.
@@ -78,23 +96,20 @@ impl Health {
     fn take(&mut self, events: HealthEvents) {
         self.samples.extend(events.samples);
         self.alarms.extend(events.alarms);
-        if !events.breaches.is_empty() {
-            self.breaches.extend(events.breaches);
-            self.index = BreachIndex::new(&self.breaches);
+        for breach in events.breaches {
+            let HealthBreach { value, limit, .. } = breach;
+            let breached = self.breached.entry(breach.fault).or_insert(Breached { count: 0, worst: value, limit });
+            *breached = Breached { count: breached.count + 1, worst: breached.worst.max(value), limit };
+            self.fresh.push(breach);
         }
     }
 
-    /// The breaches so far.
-    pub(crate) fn index(&self) -> &BreachIndex {
-        &self.index
+    /// Every breach so far, by fault.
+    pub(crate) fn breached(&self) -> &BTreeMap<ClientFault, Breached> {
+        &self.breached
     }
 
-    /// Every breach so far, in the order seen.
-    pub(crate) fn breaches(&self) -> &[HealthBreach] {
-        &self.breaches
-    }
-
-    /// Stops watching and hands over what is left.
+    /// Stops watching and hands over what is left, but for the breaches, which are [fresh](Self::fresh_breaches).
     pub(crate) fn stop(&mut self) -> HealthReport {
         let mut report = self.monitor.take().map(HealthMonitor::stop).unwrap_or_default();
         self.take(std::mem::take(&mut report.events));

@@ -12,7 +12,8 @@ pub trait Journal: Sink {
     /// When anything could not be written.
     fn mark(&mut self) -> Result<u64, SinkError>;
 
-    /// Hands over every line from a mark on, in order.
+    /// Hands over every line from a mark on, in order, as it was written: rows are not marked yet with what later lines
+    /// say of the client.
     ///
     /// # Errors
     /// When the log cannot be read.

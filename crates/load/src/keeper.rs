@@ -1,8 +1,10 @@
-//! Takes rows from the reactors, marks those that the client disturbed, and keeps them; never while one is timed.
+//! Takes rows from the reactors and keeps them at once; never while one is timed.
+//!
+//! Which of them the client disturbed is known a second or two later, and is kept in lines of its own: a kill loses no
+//! row that waits for it, and none takes memory.
 
 use std::time::Duration;
 
-use weighbridge_telemetry::health::BreachIndex;
 use weighbridge_types::event::{Pulse, RunEvent};
 use weighbridge_types::record::Tally;
 use weighbridge_types::request::{Outcome, RequestRow};
@@ -10,7 +12,6 @@ use weighbridge_types::time::Stamp;
 
 use crate::drive::Driving;
 use crate::error::LoadError;
-use crate::health::Health;
 use crate::journal::Journal;
 
 /// How often watchers are told.
@@ -23,11 +24,7 @@ const HOPELESS: u64 = 20;
 pub(crate) struct Keeper {
     pulse: Pulse,
     last_pulse: Option<Stamp>,
-    /// Rows whose faults are not settled yet, in the order of their end.
-    held: Vec<RequestRow>,
     pub(crate) tally: Tally,
-    /// Measured requests that the client disturbed.
-    pub(crate) disturbed: u64,
     /// Requests that were released and have ended.
     ended: u64,
     /// When failures became so many, and how many of the requests released before had not ended: each might still succeed.
@@ -42,9 +39,7 @@ impl Keeper {
         Self {
             pulse,
             last_pulse: None,
-            held: Vec::new(),
             tally: Tally::default(),
-            disturbed: 0,
             ended: 0,
             awaited: None,
             any_success: false,
@@ -52,23 +47,12 @@ impl Keeper {
         }
     }
 
-    /// Takes what has ended since the last call, and keeps what is settled.
-    pub(crate) fn keep(
-        &mut self,
-        driving: &Driving,
-        now: Stamp,
-        health: &mut Health,
-        journal: &mut dyn Journal,
-    ) -> Result<(), LoadError> {
-        self.take(driving);
+    /// Keeps what has ended since the last call, and tells watchers how the load stands.
+    pub(crate) fn keep(&mut self, driving: &Driving, now: Stamp, journal: &mut dyn Journal) -> Result<(), LoadError> {
+        self.keep_rows(driving, journal)?;
         if self.ended >= HOPELESS {
             self.awaited.get_or_insert((now, driving.released().saturating_sub(self.ended)));
         }
-        let settled = health.settled();
-        let is_settled = |row: &RequestRow| row.timeline.ended.is_none_or(|ended| ended < settled);
-        // Rows come nearly in the order of their end; one that came early waits for those before it.
-        let count = self.held.iter().take_while(|row| is_settled(row)).count();
-        self.keep_first(count, health.index(), journal)?;
         if self.last_pulse.is_none_or(|last| now - last >= PULSE_INTERVAL) {
             self.last_pulse = Some(now);
             self.pulse.at = now;
@@ -79,33 +63,10 @@ impl Keeper {
         Ok(())
     }
 
-    /// Keeps all that is left, once the load is over and its faults are known.
-    pub(crate) fn keep_all(
-        &mut self,
-        driving: &Driving,
-        health: &mut Health,
-        journal: &mut dyn Journal,
-    ) -> Result<(), LoadError> {
-        self.take(driving);
-        health.settled();
-        self.keep_first(self.held.len(), health.index(), journal)
-    }
-
-    fn take(&mut self, driving: &Driving) {
-        let mut rows = driving.take_rows(Vec::new());
-        rows.iter().for_each(|row| self.count(row));
-        self.held.append(&mut rows);
-    }
-
-    fn keep_first(&mut self, count: usize, breaches: &BreachIndex, journal: &mut dyn Journal) -> Result<(), LoadError> {
-        for mut row in self.held.drain(..count) {
-            let end = row.timeline.ended.unwrap_or(row.timeline.released);
-            row.client_faults.extend(breaches.faults(row.timeline.planned, end));
-            row.client_faults.sort_unstable();
-            row.client_faults.dedup();
-            if !row.warmup && !row.client_faults.is_empty() {
-                self.disturbed += 1;
-            }
+    /// Keeps what has ended since the last call.
+    pub(crate) fn keep_rows(&mut self, driving: &Driving, journal: &mut dyn Journal) -> Result<(), LoadError> {
+        for row in driving.take_rows(Vec::new()) {
+            self.count(&row);
             journal.event(&RunEvent::Request(Box::new(row)))?;
         }
         Ok(())

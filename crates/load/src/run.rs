@@ -107,7 +107,7 @@ pub(crate) struct Loaded {
     pub(crate) cell: Cell,
     pub(crate) report: DriveReport,
     pub(crate) tally: Tally,
-    /// Measured requests that the client disturbed.
+    /// Measured requests that the client disturbed, as the log tells when it is read.
     pub(crate) disturbed: u64,
     /// Where its lines begin in the log.
     pub(crate) from: u64,
@@ -134,8 +134,6 @@ struct Runner<'a> {
     next: u64,
     /// Loads made so far.
     made: u32,
-    /// Measured requests that the client disturbed.
-    disturbed: u64,
     /// What is known of a soak while it runs.
     watch: Option<Watch>,
     /// What a search found.
@@ -173,7 +171,6 @@ impl LoadRun {
             sampler,
             next: 0,
             made: 0,
-            disturbed: 0,
             watch: self.settings.checkpoint_s.map(|s| Watch::new(Duration::from_secs_f64(s), start)),
             capacity: None,
             journal,
@@ -214,7 +211,7 @@ impl Runner<'_> {
 
     /// Makes a load with its figures.
     async fn make(&mut self, shape: Shape, count: u32) -> Result<Made, LoadError> {
-        let loaded = self.load(shape, count, None).await?;
+        let mut loaded = self.load(shape, count, None).await?;
         // What the checkpoints told is told again, from the log.
         if self.watch.is_some() {
             self.record.phases[0].tally = Tally::default();
@@ -223,10 +220,10 @@ impl Runner<'_> {
         self.next = loaded.report.next;
         let basis = self.basis();
         let figures = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
+        loaded.disturbed = figures.disturbed;
         let verdicts = self.plan.slo.judge(&figures.metrics, &loaded.cell, self.plan.good_share);
         self.record.metrics.extend(figures.metrics.iter().cloned());
         self.record.targets.extend(verdicts.iter().cloned());
-        self.disturbed += loaded.disturbed;
         add(&mut self.record.phases[0].tally, loaded.tally);
         if let Some(stop) = &loaded.stop {
             // A search goes on below a load that nothing survives.
@@ -265,7 +262,8 @@ impl Runner<'_> {
                 _ = take.tick() => {}
             }
             let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
-            keeper.keep(&driving, self.run.clock.now(), &mut self.health, &mut watched)?;
+            keeper.keep(&driving, self.run.clock.now(), &mut watched)?;
+            self.keep_breaches()?;
             self.keep_samples()?;
             self.checkpoint_if_due()?;
             if let (None, Some(why)) = (&hopeless, keeper.hopeless()) {
@@ -273,17 +271,18 @@ impl Runner<'_> {
                 cancel.cancel();
             }
         }
-        self.health.settle(self.run.clock.now()).await;
-        self.keep_samples()?;
+        // The last rows are kept before the wait for the last faults.
         let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
-        keeper.keep_all(&driving, &mut self.health, &mut watched)?;
+        keeper.keep_rows(&driving, &mut watched)?;
+        self.health.settle(self.run.clock.now()).await;
+        self.keep_breaches()?;
+        self.keep_samples()?;
         let hopeless = hopeless.or_else(|| keeper.futile().map(str::to_owned));
         let stop = match self.run.cancel.is_cancelled() {
             true => Some(Stop::Interrupted),
             false => hopeless.map(Stop::Hopeless),
         };
-        let (report, tally, disturbed) = (driving.report(), keeper.tally, keeper.disturbed);
-        Ok(Loaded { shape, cell, report, tally, disturbed, from, stop })
+        Ok(Loaded { shape, cell, report: driving.report(), tally: keeper.tally, disturbed: 0, from, stop })
     }
 
     /// Keeps what the sampler has seen of this process and its host.
@@ -302,6 +301,14 @@ impl Runner<'_> {
             Some(watch) if watch.is_due(now) => watch.checkpoint(now, &mut self.record, &basis, self.journal),
             _ => Ok(()),
         }
+    }
+
+    /// Keeps what the monitor has seen of this client; it marks rows before and after it in the log.
+    fn keep_breaches(&mut self) -> Result<(), LoadError> {
+        for breach in self.health.fresh_breaches() {
+            self.journal.event(&RunEvent::Breach { phase: Phase::Load, breach })?;
+        }
+        Ok(())
     }
 
     fn drive(&self, shape: &Shape, cell: &Cell, round: Option<u32>) -> Result<Drive, LoadError> {
@@ -357,6 +364,7 @@ impl Runner<'_> {
     /// Figures over all loads at once, as a validator computes them, and what follows.
     fn conclude(mut self, start: Stamp, from: u64) -> Result<Record, LoadError> {
         let report = self.health.stop();
+        self.keep_breaches()?;
         let basis = self.basis();
         let recount = self.recount();
         let figures = figures::read_recounted(self.journal, from, &self.plan, &basis, recount.as_ref())?;
@@ -378,7 +386,7 @@ impl Runner<'_> {
         self.record.duration_s = seconds;
         self.record.updated_at = WallTime::now().to_string();
         let tally = self.record.phases[0].tally;
-        let check = validity::check(&self.health, &report, &tally, self.disturbed, &self.settings);
+        let check = validity::check(&self.health, &report, &tally, figures.disturbed, &self.settings);
         let load = &mut self.record.phases[0];
         load.checks.push(check);
         load.notes.extend(figures.notes);

@@ -7,7 +7,7 @@ use weighbridge_types::health::HealthAlarmKind;
 use weighbridge_types::record::{Check, Record, Tally};
 use weighbridge_types::request::ClientFault;
 
-use crate::health::Health;
+use crate::health::{Breached, Health};
 use crate::settings::LoadSettings;
 
 /// Name of the check that decides.
@@ -36,19 +36,14 @@ pub(crate) fn check(
         100.0 * share,
         100.0 * settings.disturbed_limit
     );
-    let mut worst: BTreeMap<ClientFault, (u64, f64, f64)> = BTreeMap::new();
-    for breach in health.breaches() {
-        let entry = worst.entry(breach.fault).or_insert((0, breach.value, breach.limit));
-        *entry = (entry.0 + 1, entry.1.max(breach.value), breach.limit);
-    }
-    for (fault, (count, value, limit)) in worst {
+    for (fault, Breached { count, worst, limit }) in health.breached() {
         let (name, unit) = match fault {
             ClientFault::ScheduleLag => ("schedule lag", "ms"),
             ClientFault::ReactorLag => ("event loop held up", "ms"),
             ClientFault::CpuSaturated => ("client processor saturated", "share"),
             ClientFault::Steal => ("processor time stolen", "share"),
         };
-        evidence.push_str(&format!("; {name} {count} times, worst {value:.2} {unit}, limit {limit:.2}"));
+        evidence.push_str(&format!("; {name} {count} times, worst {worst:.2} {unit}, limit {limit:.2}"));
     }
     if let Some(lag) = report.lag_max {
         evidence.push_str(&format!("; longest lag of an event loop {:.2} ms", lag.length().as_secs_f64() * 1e3));

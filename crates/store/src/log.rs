@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use weighbridge_types::breach::Marks;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{ItemRow, LogLine, Phase};
 use weighbridge_types::request::RequestRow;
@@ -29,7 +30,7 @@ pub struct RunLog {
 pub struct PhaseLog {
     /// Which attempt, from 1.
     pub attempt: u32,
-    /// Requests that ended.
+    /// Requests that ended, marked with what the log says of the client.
     pub requests: Vec<RequestRow>,
     /// Items that were scored.
     pub items: Vec<ItemRow>,
@@ -65,6 +66,7 @@ impl RunLog {
             LogLine::Start(row) => self.started(Phase::Load)?.starts.push(row),
             LogLine::Item(row) => self.phase_of(&row.cell)?.items.push(row),
             LogLine::Resource { phase, sample } => self.started(phase)?.samples.push(sample),
+            LogLine::Breach { phase, .. } => self.started(phase).map(drop)?,
         }
         Ok(())
     }
@@ -96,15 +98,18 @@ pub fn read_log(path: &Path) -> Result<RunLog, StoreError> {
 /// As [`read_log`].
 pub fn read_log_from(source: impl Read, path: &Path) -> Result<RunLog, StoreError> {
     let mut reader = FrameReader::new(source, path);
-    let mut log = RunLog::default();
+    let (mut log, mut marks) = (RunLog::default(), Marks::default());
     while let Some(frame) = reader.next_frame()? {
-        take_frame(&mut log, &frame, path)?;
+        take_frame(&mut log, &mut marks, &frame, path)?;
     }
+    // A breach is known after the rows that it touches.
+    let rows = log.phases.values_mut().flat_map(|phase| &mut phase.requests);
+    rows.for_each(|row| marks.mark(row));
     log.truncated = reader.is_truncated();
     Ok(log)
 }
 
-fn take_frame(log: &mut RunLog, frame: &Frame, path: &Path) -> Result<(), StoreError> {
+fn take_frame(log: &mut RunLog, marks: &mut Marks, frame: &Frame, path: &Path) -> Result<(), StoreError> {
     let corrupt = |number: usize, problem: String| StoreError::Corrupt {
         path: path.to_owned(),
         offset: frame.offset,
@@ -114,6 +119,7 @@ fn take_frame(log: &mut RunLog, frame: &Frame, path: &Path) -> Result<(), StoreE
         let number = index + 1;
         let text = text.strip_suffix(b"\n").ok_or_else(|| corrupt(number, "it does not end".to_owned()))?;
         let line = serde_json::from_slice(text).map_err(|error| corrupt(number, error.to_string()))?;
+        marks.take(&line);
         log.take(line).map_err(|problem| corrupt(number, problem))?;
     }
     Ok(())

@@ -162,6 +162,7 @@ fn line_of(event: &RunEvent) -> Option<LogLine> {
         RunEvent::Resource { phase, sample } => Some(LogLine::Resource { phase: *phase, sample: *sample }),
         RunEvent::Item(row) => Some(LogLine::Item(row.clone())),
         RunEvent::Start(row) => Some(LogLine::Start(row.clone())),
+        RunEvent::Breach { phase, breach } => Some(LogLine::Breach { phase: *phase, breach: *breach }),
         RunEvent::Progress { .. } | RunEvent::Pulse(_) | RunEvent::PhaseFinished { .. } => None,
     }
 }

@@ -11,12 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use weighbridge_telemetry::health::{BreachIndex, HealthMonitor, HealthSettings, ReactorProbe, health_metrics};
+use weighbridge_telemetry::health::{HealthMonitor, HealthSettings, ReactorProbe, health_metrics};
 use weighbridge_telemetry::prometheus::parse;
 use weighbridge_telemetry::server::{
     Fetch, ScrapeSettings, Scraper, read_server, scrape_metrics, server_metrics, server_reader,
 };
 use weighbridge_telemetry::{SystemRoot, TreeProbe, TreeSampler, TreeTarget, Window};
+use weighbridge_types::breach::BreachIndex;
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::time::Clock;
 

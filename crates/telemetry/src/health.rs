@@ -8,7 +8,7 @@ mod summary;
 mod threads;
 mod watch;
 
-pub use limits::{BreachIndex, HealthLimits};
+pub use limits::HealthLimits;
 pub use monitor::{HealthEvents, HealthMonitor, HealthReport, HealthSettings};
 pub use reactor::{Lag, ReactorProbe};
 pub use summary::health_metrics;

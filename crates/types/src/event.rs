@@ -1,6 +1,7 @@
 //! What a long job says while it runs. Recorder, progress bar and dashboard are readers of these events and share
 //! nothing else.
 
+use crate::health::HealthBreach;
 use crate::metric::Metric;
 use crate::record::{ItemRow, Phase, PhaseResult, Record};
 use crate::request::RequestRow;
@@ -44,6 +45,13 @@ pub enum RunEvent {
     Item(ItemRow),
     /// A server was started and stopped again.
     Start(StartRow),
+    /// The client was not fit to measure for a while; requests that were told of may be among those it touches.
+    Breach {
+        /// The phase.
+        phase: Phase,
+        /// What was wrong, and when.
+        breach: HealthBreach,
+    },
     /// A phase ended, with its figures.
     PhaseFinished {
         /// How it went.

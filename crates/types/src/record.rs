@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
+use crate::health::HealthBreach;
 use crate::metric::{Cell, Metric};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
@@ -410,6 +411,14 @@ pub enum LogLine {
     Item(ItemRow),
     /// A server was started and stopped again.
     Start(StartRow),
+    /// The client was not fit to measure for a while. It is known a second or two later, so that it marks requests
+    /// of lines before and after it: see [`Marks`](crate::breach::Marks).
+    Breach {
+        /// The phase whose requests it marks.
+        phase: Phase,
+        /// What was wrong, and when.
+        breach: HealthBreach,
+    },
 }
 
 #[cfg(test)]

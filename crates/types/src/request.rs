@@ -518,7 +518,8 @@ pub struct RequestRow {
     /// Which clock stamped the answer; `None` in process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
-    /// What was wrong with the client while the request ran.
+    /// What was wrong with the client while the request ran. As written, only what the driver itself saw; a reader of
+    /// the log adds what the log says of the client, see [`Marks`](crate::breach::Marks).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub client_faults: Vec<ClientFault>,
     /// The generated text, where the run keeps it.
@@ -550,6 +551,12 @@ impl RequestRow {
             client_faults: Vec::new(),
             text: None,
         }
+    }
+
+    /// From the planned start to the end: the time in which a breach of the client's health marks the request.
+    #[must_use]
+    pub fn life(&self) -> (Stamp, Stamp) {
+        (self.timeline.planned, self.timeline.ended.unwrap_or(self.timeline.released))
     }
 
     /// Generated tokens: as reported by the other side, else summed over the frames.

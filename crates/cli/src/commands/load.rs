@@ -14,7 +14,7 @@ use weighbridge_load::{
     newest_profile,
 };
 use weighbridge_report::console;
-use weighbridge_store::{Index, Recorder, RunFolder, replay};
+use weighbridge_store::{Index, Recorder, RunFolder, replay_as_written};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::model_ref::ModelRef;
@@ -250,6 +250,6 @@ impl Journal for Readers {
 
     fn replay(&mut self, from: u64, each: &mut dyn FnMut(LogLine)) -> Result<(), SinkError> {
         self.mark()?;
-        replay(&self.path, from, each).map_err(|error| SinkError::from(&error))
+        replay_as_written(&self.path, from, each).map_err(|error| SinkError::from(&error))
     }
 }

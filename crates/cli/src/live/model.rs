@@ -8,6 +8,7 @@ use weighbridge_types::request::{ClientFault, FailureClass, Outcome, RequestRow}
 use weighbridge_types::time::Stamp;
 
 use super::LiveSettings;
+use super::disturbed::Disturbed;
 use super::seconds::{Latencies, Seconds};
 
 /// Ended loads that are kept to be shown.
@@ -135,23 +136,13 @@ pub(crate) struct LiveModel {
     with_gaps: bool,
     load: Load,
     earlier: VecDeque<EarlierLoad>,
-    measured: u64,
-    disturbed: u64,
-    faults: BTreeMap<ClientFault, u64>,
+    disturbed: Disturbed,
 }
 
 impl LiveModel {
     /// A model that was told nothing. Gaps between tokens are the costly part; `with_gaps` says whether they are wanted.
     pub(crate) fn new(settings: LiveSettings, with_gaps: bool) -> Self {
-        Self {
-            settings,
-            with_gaps,
-            load: Load::default(),
-            earlier: VecDeque::new(),
-            measured: 0,
-            disturbed: 0,
-            faults: BTreeMap::new(),
-        }
+        Self { settings, with_gaps, load: Load::default(), earlier: VecDeque::new(), disturbed: Disturbed::default() }
     }
 
     /// Takes an event.
@@ -159,6 +150,7 @@ impl LiveModel {
         match event {
             RunEvent::Pulse(pulse) => self.pulse(pulse),
             RunEvent::Request(row) => self.row(row),
+            RunEvent::Breach { breach, .. } => self.disturbed.breach(breach),
             RunEvent::PhaseStarted { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Resource { .. }
@@ -220,11 +212,7 @@ impl LiveModel {
         if row.outcome.is_success() {
             load.seconds.measure(at, row, self.with_gaps);
         }
-        self.measured += 1;
-        self.disturbed += u64::from(!row.client_faults.is_empty());
-        for fault in &row.client_faults {
-            *self.faults.entry(*fault).or_default() += 1;
-        }
+        self.disturbed.row(row);
     }
 
     /// What was told last of the load.
@@ -285,12 +273,12 @@ impl LiveModel {
 
     /// Measured requests of the whole run, and those of them that the client disturbed.
     pub(crate) fn disturbed(&self) -> (u64, u64) {
-        (self.measured, self.disturbed)
+        (self.disturbed.measured, self.disturbed.disturbed)
     }
 
     /// Disturbed requests by fault; one request may have several.
     pub(crate) fn faults(&self) -> &BTreeMap<ClientFault, u64> {
-        &self.faults
+        &self.disturbed.faults
     }
 }
 

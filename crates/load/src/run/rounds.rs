@@ -46,7 +46,6 @@ impl Runner<'_> {
                 if matches!(turn, Turn::Load(_)) {
                     self.next = loaded.report.next;
                 }
-                self.disturbed += loaded.disturbed;
                 add(&mut tally, loaded.tally);
                 if let Some(stop) = &loaded.stop {
                     end_early(&mut self.record.phases[0], stop);

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use weighbridge_report::schema;
+use weighbridge_types::health::HealthBreach;
 use weighbridge_types::record::{LogLine, Phase, Record};
+use weighbridge_types::request::ClientFault;
+use weighbridge_types::time::Stamp;
 
 use crate::sample;
 
@@ -44,6 +47,16 @@ fn records_and_log_lines_match_their_schemas() {
         LogLine::Request(Box::new(rows.requests[0].clone())),
         LogLine::Resource { phase: Phase::Memory, sample: rows.samples[0].1 },
         LogLine::Item(rows.items[0].clone()),
+        LogLine::Breach {
+            phase: Phase::Load,
+            breach: HealthBreach {
+                fault: ClientFault::Steal,
+                from: Stamp::from_nanos(1),
+                to: Stamp::from_nanos(2),
+                value: 0.5,
+                limit: 0.05,
+            },
+        },
     ];
     for line in lines {
         valid(&schema::events(), &serde_json::to_value(line).unwrap());

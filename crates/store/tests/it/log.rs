@@ -5,10 +5,13 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use weighbridge_store::{Recorder, RunFolder, RunLog, StoreError, read_log, read_log_from, replay};
+use weighbridge_store::{Recorder, RunFolder, RunLog, StoreError, read_log, read_log_from, replay, replay_as_written};
 use weighbridge_types::event::{RunEvent, Sink};
-use weighbridge_types::record::Phase;
+use weighbridge_types::health::HealthBreach;
+use weighbridge_types::record::{LogLine, Phase};
+use weighbridge_types::request::{ClientFault, RequestRow};
 use weighbridge_types::resource::ResourceSample;
+use weighbridge_types::time::Stamp;
 
 use crate::rows::{NOON, item, record, request};
 
@@ -178,7 +181,7 @@ fn a_log_is_replayed_from_a_mark() {
     let ids = |from| {
         let mut ids = Vec::new();
         replay(&path, from, |line| match line {
-            weighbridge_types::record::LogLine::Request(row) => ids.push(row.id),
+            LogLine::Request(row) => ids.push(row.id),
             _ => ids.push(u64::MAX),
         })
         .unwrap();
@@ -186,4 +189,51 @@ fn a_log_is_replayed_from_a_mark() {
     };
     assert_eq!(ids(0), [u64::MAX, 0, 1, 2, 3]);
     assert_eq!(ids(mark), [1, 2, 3]);
+}
+
+/// A breach that touches the request `id` of [`request`], and none beside it.
+fn breach(phase: Phase, id: u64) -> RunEvent {
+    let at = Stamp::from_nanos(1_000_000_000 * (id + 1) + 8_000_000);
+    let breach = HealthBreach { fault: ClientFault::ReactorLag, from: at, to: at, value: 8.0, limit: 5.0 };
+    RunEvent::Breach { phase, breach }
+}
+
+#[test]
+fn rows_are_marked_when_they_are_read_whichever_way() {
+    let results = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(results.path(), "load", "log", NOON).unwrap();
+    let path = folder.path().to_owned();
+    let mut recorder = Recorder::start(folder).unwrap();
+    recorder.event(&started(Phase::Load, 1)).unwrap();
+    for event in [
+        vec![request(Phase::Load, 0, 4), breach(Phase::Load, 2), request(Phase::Load, 1, 4)],
+        vec![request(Phase::Load, 2, 4), request(Phase::Load, 3, 4), breach(Phase::Load, 0)],
+        vec![breach(Phase::Latency, 3)],
+    ]
+    .concat()
+    {
+        if matches!(event, RunEvent::Breach { phase: Phase::Latency, .. }) {
+            recorder.event(&started(Phase::Latency, 1)).unwrap();
+        }
+        recorder.event(&event).unwrap();
+        // A frame for each line.
+        recorder.mark().unwrap();
+    }
+    recorder.close().unwrap();
+    let marked = |row: &RequestRow| (!row.client_faults.is_empty()).then_some(row.id);
+    let mut once = Vec::new();
+    replay(&path, 0, |line| {
+        if let LogLine::Request(row) = line {
+            once.extend(marked(&row));
+        }
+    })
+    .unwrap();
+    let whole: Vec<u64> = read_log(&path).unwrap().requests().filter_map(marked).collect();
+    assert_eq!((once, whole), (vec![0, 2], vec![0, 2]));
+    replay_as_written(&path, 0, |line| {
+        if let LogLine::Request(row) = line {
+            assert_eq!(marked(&row), None);
+        }
+    })
+    .unwrap();
 }

@@ -33,6 +33,8 @@ pub struct LoadFigures {
     pub series: Vec<(Cell, LoadSeries)>,
     /// Where its requests ended up, flagged warm-up left out; requests before and after the window are counted.
     pub tally: Tally,
+    /// Requests of the tally that the client disturbed: their rows are marked.
+    pub disturbed: u64,
     /// What a reader must know: how each window was found, and what could not be.
     pub notes: Vec<String>,
 }
@@ -46,6 +48,7 @@ pub struct LoadSummary {
     basis: Basis,
     cells: Cells<Figures>,
     tally: Tally,
+    disturbed: u64,
     strangers: u64,
     soak: Option<Soak>,
 }
@@ -71,7 +74,7 @@ impl LoadSummary {
             cells.entry(cell, || Figures::new(stage, &plan, is_single_stream, kept));
         }
         let soak = plan.is_soak.then(Soak::default);
-        Self { stages, plan, basis, cells, tally: Tally::default(), strangers: 0, soak }
+        Self { stages, plan, basis, cells, tally: Tally::default(), disturbed: 0, strangers: 0, soak }
     }
 
     /// Takes a row.
@@ -88,6 +91,7 @@ impl LoadSummary {
             soak.push(row);
         }
         self.tally.scheduled += 1;
+        self.disturbed += u64::from(!row.client_faults.is_empty());
         match row.outcome {
             Outcome::Succeeded { .. } => self.tally.succeeded += 1,
             Outcome::Failed { .. } => self.tally.failed += 1,
@@ -111,7 +115,7 @@ impl LoadSummary {
     /// Ends the reading. The same rows in the same order, and the same plan and basis, give the same figures.
     #[must_use]
     pub fn finish(self) -> LoadFigures {
-        let Self { stages, plan, basis, cells, tally, strangers, soak } = self;
+        let Self { stages, plan, basis, cells, tally, disturbed, strangers, soak } = self;
         let mut notes: Vec<String> = stages.iter().flat_map(|(cell, stage)| notes_of(cell, stage)).collect();
         if strangers > 0 {
             notes.push(format!("{strangers} requests are of load points that the first reading did not see"));
@@ -133,7 +137,7 @@ impl LoadSummary {
             notes.extend(soak.notes());
         }
         let series = stages.iter().map(|(cell, stage)| (cell.clone(), stage.series.clone())).collect();
-        LoadFigures { metrics, series, tally, notes }
+        LoadFigures { metrics, series, tally, disturbed, notes }
     }
 }
 

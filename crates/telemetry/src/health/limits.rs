@@ -1,10 +1,9 @@
-//! When a reading is a breach, and which requests a breach touches.
+//! When a reading is a breach.
 
 use std::time::Duration;
 
 use weighbridge_types::health::{HealthAlarm, HealthAlarmKind, HealthBreach, HealthSample};
 use weighbridge_types::request::ClientFault;
-use weighbridge_types::time::Stamp;
 
 use super::reactor::Lag;
 
@@ -111,51 +110,9 @@ fn above(value: Option<f64>, limit: Option<f64>) -> Option<(f64, f64)> {
     value.zip(limit).filter(|(value, limit)| value > limit)
 }
 
-/// Faults that a breach may be; schedule lag is of one request and judged by whoever releases it.
-const FAULTS: [ClientFault; 4] =
-    [ClientFault::ScheduleLag, ClientFault::ReactorLag, ClientFault::CpuSaturated, ClientFault::Steal];
-
-/// Breaches, ordered so that the faults of a request are found in logarithmic time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct BreachIndex {
-    /// Spans of each fault that do not touch, in order of time.
-    spans: [Vec<(Stamp, Stamp)>; FAULTS.len()],
-}
-
-impl BreachIndex {
-    /// Orders breaches; they may come in any order and overlap.
-    #[must_use]
-    pub fn new(breaches: &[HealthBreach]) -> Self {
-        let spans = FAULTS.map(|fault| {
-            let own = breaches.iter().filter(|breach| breach.fault == fault);
-            let mut own: Vec<_> = own.map(|breach| (breach.from, breach.to)).collect();
-            own.sort_unstable();
-            let mut joined: Vec<(Stamp, Stamp)> = Vec::new();
-            for (from, to) in own {
-                match joined.last_mut() {
-                    Some(last) if from <= last.1 => last.1 = last.1.max(to),
-                    _ => joined.push((from, to)),
-                }
-            }
-            joined
-        });
-        Self { spans }
-    }
-
-    /// Faults of the client between two moments, ends included, sorted: what a request's row takes.
-    #[must_use]
-    pub fn faults(&self, from: Stamp, to: Stamp) -> Vec<ClientFault> {
-        let touches = |spans: &Vec<(Stamp, Stamp)>| {
-            let next = spans.partition_point(|span| span.1 < from);
-            spans.get(next).is_some_and(|span| span.0 <= to)
-        };
-        FAULTS.into_iter().zip(&self.spans).filter(|(_, spans)| touches(spans)).map(|(fault, _)| fault).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use weighbridge_types::time::Stamp;
 
     use super::*;
 
@@ -216,42 +173,5 @@ mod tests {
         assert_eq!(lag(5_000_000), None);
         let breach = lag(6_000_000).unwrap();
         assert_eq!((breach.fault, breach.value, breach.limit), (ClientFault::ReactorLag, 6.0, 5.0));
-    }
-
-    fn breach(fault: ClientFault, from: u64, to: u64) -> HealthBreach {
-        HealthBreach { fault, from: stamp(from), to: stamp(to), value: 1.0, limit: 0.0 }
-    }
-
-    #[test]
-    fn requests_take_the_faults_of_their_life() {
-        let index = BreachIndex::new(&[
-            breach(ClientFault::Steal, 50, 60),
-            breach(ClientFault::ReactorLag, 10, 20),
-            breach(ClientFault::ReactorLag, 15, 30),
-        ]);
-        let check = |from, to, expected: &[ClientFault]| assert_eq!(index.faults(stamp(from), stamp(to)), expected);
-        check(0, 9, &[]);
-        check(0, 10, &[ClientFault::ReactorLag]);
-        check(25, 26, &[ClientFault::ReactorLag]);
-        check(31, 49, &[]);
-        check(30, 50, &[ClientFault::ReactorLag, ClientFault::Steal]);
-        check(61, 99, &[]);
-        assert!(FAULTS.is_sorted());
-    }
-
-    proptest! {
-        #[test]
-        fn the_index_finds_what_a_scan_finds(
-            spans in prop::collection::vec((0_usize..4, 0_u64..100, 0_u64..20), 0..20), from in 0_u64..120, length in 0_u64..30,
-        ) {
-            let breaches: Vec<_> =
-                spans.into_iter().map(|(fault, from, length)| breach(FAULTS[fault], from, from + length)).collect();
-            let to = from + length;
-            let touched = |fault| breaches.iter().any(|breach: &HealthBreach| {
-                breach.fault == fault && breach.from <= stamp(to) && breach.to >= stamp(from)
-            });
-            let expected: Vec<_> = FAULTS.into_iter().filter(|&fault| touched(fault)).collect();
-            prop_assert_eq!(BreachIndex::new(&breaches).faults(stamp(from), stamp(to)), expected);
-        }
     }
 }

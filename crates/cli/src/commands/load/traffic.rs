@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weighbridge_engine::Engine;
 use weighbridge_load::{LoadError, LoadSettings, Shape, TrafficFactory};
-use weighbridge_store::replay;
+use weighbridge_store::replay_as_written;
 use weighbridge_types::record::LogLine;
 use weighbridge_types::request::RequestRow;
 use weighbridge_workload::{
@@ -115,7 +115,7 @@ fn unreadable(error: TraceError) -> LoadError {
 fn recorded(run: &str, results: &Path) -> Result<Vec<RequestRow>, Failure> {
     let folder = runs::find(run, results)?;
     let mut rows = Vec::new();
-    replay(&folder, 0, |line| {
+    replay_as_written(&folder, 0, |line| {
         if let LogLine::Request(row) = line {
             rows.push(*row);
         }
