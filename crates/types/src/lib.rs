@@ -23,4 +23,5 @@ pub mod resource;
 pub mod server;
 pub mod start;
 pub mod time;
+pub mod timeline;
 pub mod units;
