@@ -2,6 +2,7 @@
 
 mod foreign;
 mod load;
+mod observe;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use weighbridge_report::import::Format;
 
 use crate::exit::Exit;
+
+pub(crate) use observe::{DeclaredCache, ObserveArguments};
 
 pub(crate) use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,

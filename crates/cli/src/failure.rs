@@ -117,6 +117,7 @@ impl From<LoadError> for Failure {
             | LoadError::Spec(_)
             | LoadError::Slo(_)
             | LoadError::Traffic { .. }
+            | LoadError::Watch { .. }
             | LoadError::Sink(_) => Exit::Usage,
             LoadError::Subject(_) | LoadError::System(_) => Exit::Invalid,
             LoadError::Settings(_) => Exit::Bug,

@@ -75,7 +75,8 @@ impl Sink for Progress {
             | RunEvent::Resource { .. }
             | RunEvent::Item(_)
             | RunEvent::Start(_)
-            | RunEvent::Breach { .. } => {}
+            | RunEvent::Breach { .. }
+            | RunEvent::Telemetry { .. } => {}
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use weighbridge_bench::{Subject, Variant};
 use weighbridge_engine::scripted::{Script, ScriptedEngine};
 use weighbridge_engine::{Engine, EngineFactory, SubjectError};
-use weighbridge_engine_http::{HttpEngine, HttpOptions, Secret};
+use weighbridge_engine_http::{HttpEngine, HttpOptions, Pages, Secret};
 use weighbridge_engine_local::engine::{LocalEngine, LocalOptions};
 use weighbridge_engine_local::graph::Model;
 use weighbridge_engine_local::quant::BlockType;
@@ -93,6 +93,12 @@ impl Registry {
             }
             ModelRef::Scripted(script) => Ok(Arc::new(ScriptedEngine::new(script.parse::<Script>()?))),
         }
+    }
+
+    /// The pages beside an endpoint; `None` for a target that is none.
+    pub(crate) fn pages(&self, model: &ModelRef) -> Result<Option<Pages>, Failure> {
+        let ModelRef::Endpoint(endpoint) = model else { return Ok(None) };
+        Ok(Some(Pages::new(endpoint.clone(), self.http_options(endpoint))?))
     }
 
     /// Finds out whether there is such a model, without loading one: loading is measured later.

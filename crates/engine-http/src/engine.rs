@@ -141,7 +141,7 @@ impl Engine for HttpEngine {
     }
 }
 
-fn base_url(endpoint: &EndpointRef, traits: &Traits) -> Result<BaseUrl, HttpError> {
+pub(crate) fn base_url(endpoint: &EndpointRef, traits: &Traits) -> Result<BaseUrl, HttpError> {
     let base = BaseUrl::parse(endpoint.url.as_deref().unwrap_or(traits.default_url))?;
     Ok(match traits.dialect {
         Dialect::OpenAi | Dialect::Anthropic => base.versioned(),

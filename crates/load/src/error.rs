@@ -38,6 +38,16 @@ pub enum LoadError {
         /// What to do about it.
         hint: String,
     },
+    /// Something that was to be watched is not there, or is something else.
+    #[error("watch what `--{flag}` names: {problem}")]
+    Watch {
+        /// The flag that named it.
+        flag: &'static str,
+        /// What is wrong.
+        problem: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// The system refused a thread or an event queue.
     #[error("start the reactors: {0}")]
     System(#[from] std::io::Error),
@@ -55,7 +65,7 @@ impl LoadError {
             Self::Sink(error) => error.hint.clone(),
             Self::Spec(error) => error.hint().to_owned(),
             Self::Slo(error) => error.hint(),
-            Self::Traffic { hint, .. } => hint.clone(),
+            Self::Traffic { hint, .. } | Self::Watch { hint, .. } => hint.clone(),
             Self::Setting { .. } => {
                 "correct the value; `weighbridge load --help` lists the flags with their defaults".to_owned()
             }

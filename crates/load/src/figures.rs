@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use weighbridge_summary::{Basis, LoadFigures, LoadKind, LoadPlan, LoadSummary, Slo, TimeBins};
+use weighbridge_telemetry::Watched;
 use weighbridge_types::breach::Marks;
 use weighbridge_types::record::LogLine;
+use weighbridge_types::telemetry::Telemetry;
 
 use crate::error::LoadError;
 use crate::journal::Journal;
@@ -34,13 +36,13 @@ pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
     })
 }
 
-/// The figures of everything that the log holds from a mark on.
+/// The figures of everything that the log holds from a mark on, and what was seen of the server meanwhile.
 pub(crate) fn read(
     journal: &mut dyn Journal,
     from: u64,
     plan: &LoadPlan,
     basis: &Basis,
-) -> Result<LoadFigures, LoadError> {
+) -> Result<(LoadFigures, Watched), LoadError> {
     read_recounted(journal, from, plan, basis, None)
 }
 
@@ -51,7 +53,7 @@ pub(crate) fn read_recounted(
     plan: &LoadPlan,
     basis: &Basis,
     recount: Option<&Recount>,
-) -> Result<LoadFigures, LoadError> {
+) -> Result<(LoadFigures, Watched), LoadError> {
     let (mut bins, mut marks) = (TimeBins::new(plan), Marks::default());
     journal.replay(from, &mut |line| {
         marks.take(&line);
@@ -59,14 +61,22 @@ pub(crate) fn read_recounted(
             bins.push(&row);
         }
     })?;
-    let mut summary = LoadSummary::new(&bins.stages(), plan, basis);
+    let stages = bins.stages();
+    let mut summary = LoadSummary::new(&stages, plan, basis);
+    let mut watched = Watched::new(stages.windows());
     journal.replay(from, &mut |line| match line {
         LogLine::Request(mut row) => {
             marks.mark(&mut row);
             summary.push_recounted(&row, recount.and_then(|recount| recount.count(&row)));
         }
         LogLine::Resource { sample, .. } => summary.push_sample(&sample),
+        LogLine::Telemetry { seen, .. } => {
+            if let Telemetry::Tree(sample) = &seen {
+                summary.push_tree(sample);
+            }
+            watched.push(seen);
+        }
         LogLine::PhaseStarted { .. } | LogLine::Item(_) | LogLine::Start(_) | LogLine::Breach { .. } => {}
     })?;
-    Ok(summary.finish())
+    Ok((summary.finish(), watched))
 }

@@ -18,6 +18,7 @@ use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{
     EngineDescription, MetricPointer, Phase, PhaseResult, Record, Status, Tally, TargetResult,
 };
+use weighbridge_types::telemetry::Telemetry;
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 use weighbridge_workload::{Arrivals, Traffic};
 
@@ -31,13 +32,15 @@ use crate::health::Health;
 use crate::journal::Journal;
 use crate::keeper::Keeper;
 use crate::ledger::{self, Recount};
+use crate::observe::Observers;
 use crate::pacer::{Pacing, Starts};
 use crate::profile::HostProfile;
 use crate::search::{Axis, Capacity, Search, SearchLimits};
 use crate::settings::{LoadSettings, SearchSettings, Shape, Warmup};
 use crate::setup::{Setup, Target};
-use crate::soak::{self, Watch, Watched};
+use crate::soak::{self, Overheard, Watch};
 use crate::validity;
+use crate::watching::Watching;
 
 /// Makes the traffic for an engine, whose tokenizer it may need. Called once per run.
 pub type TrafficFactory = Arc<dyn Fn(&Arc<dyn Engine>) -> Result<Arc<dyn Traffic>, LoadError> + Send + Sync>;
@@ -73,6 +76,8 @@ pub struct LoadRun {
     /// Who counts the tokens of the answers again, once the run is over; `None` leaves it to the tokenizer of an engine in
     /// this process. It needs the text of the answers.
     pub recount: Option<Recount>,
+    /// What is watched of the server.
+    pub watching: Watching,
     /// Where the system's files are.
     pub root: SystemRoot,
     /// The run's clock.
@@ -130,6 +135,8 @@ struct Runner<'a> {
     traffic: Arc<dyn Traffic>,
     health: Health,
     sampler: Option<Sampler>,
+    /// Until they are stopped.
+    observers: Option<Observers>,
     /// Number of the next session, so that no load asks what another has asked.
     next: u64,
     /// Loads made so far.
@@ -161,6 +168,7 @@ impl LoadRun {
         let health = Health::start(&setup, &self.root, self.clock);
         let (start, sampler) =
             (self.clock.now(), Sampler::start(&self.root, self.clock, SamplerSettings::default()).ok());
+        let observers = Observers::start(&self.watching, &self.root, self.clock, settings.expected_length());
         let mut runner = Runner {
             run: &self,
             settings,
@@ -169,6 +177,7 @@ impl LoadRun {
             traffic,
             health,
             sampler,
+            observers: Some(observers),
             next: 0,
             made: 0,
             watch: self.settings.checkpoint_s.map(|s| Watch::new(Duration::from_secs_f64(s), start)),
@@ -181,6 +190,7 @@ impl LoadRun {
             Some(search) => runner.search(search).await?,
             None => runner.make_loads(from).await?,
         }
+        runner.stop_observers().await?;
         runner.conclude(start, from)
     }
 
@@ -219,7 +229,7 @@ impl Runner<'_> {
         }
         self.next = loaded.report.next;
         let basis = self.basis();
-        let figures = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
+        let (figures, _) = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
         loaded.disturbed = figures.disturbed;
         let verdicts = self.plan.slo.judge(&figures.metrics, &loaded.cell, self.plan.good_share);
         self.record.metrics.extend(figures.metrics.iter().cloned());
@@ -261,7 +271,7 @@ impl Runner<'_> {
                 () = driving.wait() => break,
                 _ = take.tick() => {}
             }
-            let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
+            let mut watched = Overheard { journal: &mut *self.journal, watch: self.watch.as_mut() };
             keeper.keep(&driving, self.run.clock.now(), &mut watched)?;
             self.keep_breaches()?;
             self.keep_samples()?;
@@ -272,7 +282,7 @@ impl Runner<'_> {
             }
         }
         // The last rows are kept before the wait for the last faults.
-        let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
+        let mut watched = Overheard { journal: &mut *self.journal, watch: self.watch.as_mut() };
         keeper.keep_rows(&driving, &mut watched)?;
         self.health.settle(self.run.clock.now()).await;
         self.keep_breaches()?;
@@ -285,11 +295,20 @@ impl Runner<'_> {
         Ok(Loaded { shape, cell, report: driving.report(), tally: keeper.tally, disturbed: 0, from, stop })
     }
 
-    /// Keeps what the sampler has seen of this process and its host.
+    /// Keeps what was seen of this process, its host and the server.
     fn keep_samples(&mut self) -> Result<(), LoadError> {
         for sample in self.sampler.as_ref().map(Sampler::drain).unwrap_or_default() {
-            let mut watched = Watched { journal: &mut *self.journal, watch: self.watch.as_mut() };
+            let mut watched = Overheard { journal: &mut *self.journal, watch: self.watch.as_mut() };
             watched.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
+        }
+        let seen = self.observers.as_mut().map(Observers::drain).unwrap_or_default();
+        self.keep_seen(seen)
+    }
+
+    fn keep_seen(&mut self, seen: Vec<Telemetry>) -> Result<(), LoadError> {
+        for seen in seen {
+            let mut watched = Overheard { journal: &mut *self.journal, watch: self.watch.as_mut() };
+            watched.event(&RunEvent::Telemetry { phase: Phase::Load, seen })?;
         }
         Ok(())
     }
@@ -309,6 +328,15 @@ impl Runner<'_> {
             self.journal.event(&RunEvent::Breach { phase: Phase::Load, breach })?;
         }
         Ok(())
+    }
+
+    /// Ends the watch of the server, so that all of it is in the log when figures are made.
+    async fn stop_observers(&mut self) -> Result<(), LoadError> {
+        let seen = match self.observers.take() {
+            Some(observers) => observers.stop().await,
+            None => Vec::new(),
+        };
+        self.keep_seen(seen)
     }
 
     fn drive(&self, shape: &Shape, cell: &Cell, round: Option<u32>) -> Result<Drive, LoadError> {
@@ -367,8 +395,9 @@ impl Runner<'_> {
         self.keep_breaches()?;
         let basis = self.basis();
         let recount = self.recount();
-        let figures = figures::read_recounted(self.journal, from, &self.plan, &basis, recount.as_ref())?;
+        let (figures, watched) = figures::read_recounted(self.journal, from, &self.plan, &basis, recount.as_ref())?;
         self.record.metrics = figures.metrics;
+        self.record.metrics.extend(watched.metrics(&figures.windows, &self.settings.watch));
         let counted_by = recount.as_ref().map(|recount| recount.name.as_str());
         self.record.findings.extend(ledger::findings(&self.record, counted_by));
         if let Some((axis, capacity)) = &self.capacity {

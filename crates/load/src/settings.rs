@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weighbridge_summary::Slo;
+use weighbridge_telemetry::WatchSettings;
 use weighbridge_types::metric::{Cell, Statistic};
 use weighbridge_types::record::Phase;
 use weighbridge_workload::Arrivals;
@@ -134,6 +135,9 @@ pub struct LoadSettings {
     pub salt: Option<u64>,
     /// How many times as fast a trace is played.
     pub speed: f64,
+    /// What is watched of the server.
+    #[serde(default)]
+    pub watch: WatchSettings,
 }
 
 /// Settings of a capacity search.
@@ -183,6 +187,7 @@ impl Default for LoadSettings {
             seed: 42,
             salt: None,
             speed: 1.0,
+            watch: WatchSettings::default(),
         }
     }
 }
@@ -255,6 +260,11 @@ impl LoadSettings {
         if !(1e-6..=1e6).contains(&self.speed) {
             return Err(setting("speed", self.speed, "it must be a positive factor"));
         }
+        if let Some(price) = self.watch.price_per_hour
+            && !(price > 0.0 && price <= 1e6)
+        {
+            return Err(setting("price-per-hour", price, "it must be above 0 and at most 1000000"));
+        }
         if let Some(slo) = &self.slo {
             slo.parse::<Slo>()?;
         }
@@ -268,6 +278,12 @@ impl LoadSettings {
             return Err(setting("temperature", self.temperature, "it must be 0 to 100"));
         }
         Ok(self)
+    }
+
+    /// How long the loads take together by the settings; `None` where a count or a trace ends them, or a search goes on.
+    pub(crate) fn expected_length(&self) -> Option<Duration> {
+        let seconds = self.duration_s.filter(|_| self.search.is_none())?;
+        Some(Duration::from_secs_f64(seconds * self.shapes.len() as f64))
     }
 
     /// Whether a search varies the rate.
@@ -351,6 +367,8 @@ mod tests {
         check(|s| s.disturbed_limit = 1.5, "disturbed-limit");
         check(|s| s.temperature = f32::NAN, "temperature");
         check(|s| s.reactors = 0, "client-threads");
+        check(|s| s.watch.price_per_hour = Some(f64::NAN), "price-per-hour");
+        check(|s| s.watch.price_per_hour = Some(0.0), "above 0");
         assert_eq!(sound().checked().unwrap(), sound());
     }
 

@@ -8,6 +8,7 @@ use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::metric::Metric;
 use weighbridge_types::record::{Finding, FindingKind, LogLine, MetricPointer, Record, Tally};
 use weighbridge_types::request::{Outcome, RequestRow};
+use weighbridge_types::telemetry::Telemetry;
 use weighbridge_types::time::{Stamp, WallTime};
 
 use crate::error::LoadError;
@@ -62,6 +63,7 @@ impl Watch {
                 self.count(row);
             }
             RunEvent::Resource { sample, .. } => self.soak.push_sample(sample),
+            RunEvent::Telemetry { seen: Telemetry::Tree(sample), .. } => self.soak.push_tree(sample),
             _ => {}
         }
     }
@@ -81,12 +83,12 @@ impl Watch {
 }
 
 /// A journal whose lines a watch sees too.
-pub(crate) struct Watched<'a> {
+pub(crate) struct Overheard<'a> {
     pub(crate) journal: &'a mut dyn Journal,
     pub(crate) watch: Option<&'a mut Watch>,
 }
 
-impl Sink for Watched<'_> {
+impl Sink for Overheard<'_> {
     fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
         self.journal.event(event)?;
         if let Some(watch) = &mut self.watch {
@@ -100,7 +102,7 @@ impl Sink for Watched<'_> {
     }
 }
 
-impl Journal for Watched<'_> {
+impl Journal for Overheard<'_> {
     fn mark(&mut self) -> Result<u64, SinkError> {
         self.journal.mark()
     }

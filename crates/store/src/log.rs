@@ -11,6 +11,7 @@ use weighbridge_types::record::{ItemRow, LogLine, Phase};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::start::StartRow;
+use weighbridge_types::telemetry::Telemetry;
 
 use crate::StoreError;
 use crate::folder::{LOG_FILE, folder_of};
@@ -38,6 +39,8 @@ pub struct PhaseLog {
     pub samples: Vec<ResourceSample>,
     /// Starts of a server.
     pub starts: Vec<StartRow>,
+    /// What was seen of the server.
+    pub telemetry: Vec<Telemetry>,
 }
 
 impl RunLog {
@@ -67,6 +70,7 @@ impl RunLog {
             LogLine::Item(row) => self.phase_of(&row.cell)?.items.push(row),
             LogLine::Resource { phase, sample } => self.started(phase)?.samples.push(sample),
             LogLine::Breach { phase, .. } => self.started(phase).map(drop)?,
+            LogLine::Telemetry { phase, seen } => self.started(phase)?.telemetry.push(seen),
         }
         Ok(())
     }

@@ -163,6 +163,7 @@ fn line_of(event: &RunEvent) -> Option<LogLine> {
         RunEvent::Item(row) => Some(LogLine::Item(row.clone())),
         RunEvent::Start(row) => Some(LogLine::Start(row.clone())),
         RunEvent::Breach { phase, breach } => Some(LogLine::Breach { phase: *phase, breach: *breach }),
+        RunEvent::Telemetry { phase, seen } => Some(LogLine::Telemetry { phase: *phase, seen: seen.clone() }),
         RunEvent::Progress { .. } | RunEvent::Pulse(_) | RunEvent::PhaseFinished { .. } => None,
     }
 }

@@ -7,6 +7,7 @@ use weighbridge_types::record::{ItemRow, Phase};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::start::StartRow;
+use weighbridge_types::telemetry::Telemetry;
 
 /// Rows of one or more phases.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Rows {
     pub samples: Vec<(Phase, ResourceSample)>,
     /// Starts of a server.
     pub starts: Vec<StartRow>,
+    /// What was seen of a load's server.
+    pub telemetry: Vec<Telemetry>,
 }
 
 /// The cell of a figure: that of its rows without the repetition, `run`.

@@ -103,12 +103,8 @@ mod tests {
             given: Some((id * 7 % 3 % 2).to_string()),
             problem: None,
         };
-        Rows {
-            requests: (0..count).map(request).collect(),
-            items: (0..count).map(item).collect(),
-            samples: Vec::new(),
-            starts: Vec::new(),
-        }
+        let items = (0..count).map(item).collect();
+        Rows { requests: (0..count).map(request).collect(), items, ..Rows::default() }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use weighbridge_telemetry::server::{
 use weighbridge_telemetry::{SystemRoot, TreeProbe, TreeSampler, TreeTarget, Window};
 use weighbridge_types::breach::BreachIndex;
 use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::telemetry::Watch;
 use weighbridge_types::time::Clock;
 
 /// Gauges, counters and fifteen histograms of twenty-two buckets for each engine, as vLLM writes them.
@@ -85,7 +86,7 @@ async fn watch(root: SystemRoot, clock: Clock) -> Result<(), Box<dyn std::error:
     println!("  faults of the whole: {:?}", BreachIndex::new(&health.events.breaches).faults(window.from, window.to));
     println!("server");
     show(&server_metrics(&scraped.samples, window, &Cell::default(), "not scraped"));
-    show(&scrape_metrics(&scraped.cost, window, &Cell::default()));
+    show(&scrape_metrics(&scraped.cost.report(Watch::Server, None, window.length()), &Cell::default()));
     let tree = tree.stop();
     println!("tree: {} samples, {:?} % CPU, last {:?}", tree.samples.len(), tree.cost.percent(), tree.samples.last());
     Ok(())

@@ -1,11 +1,10 @@
 //! What tokens cost: price per hour × hours / tokens.
 
+use weighbridge_types::definition as defs;
 use weighbridge_types::metric::{Cell, Metric};
 
 use crate::bounded::{Bounded, Window};
-use crate::definitions as defs;
 use crate::energy::or_null;
-
 /// What the machine under test costs, as its user says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {

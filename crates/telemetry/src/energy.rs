@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use weighbridge_types::definition::Definition;
+use weighbridge_types::definition::{self as defs, Definition};
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::server::{GpuSample, HostEnergySample};
 use weighbridge_types::time::Stamp;
 
 use crate::bounded::{Bounded, Window, gain};
-use crate::{definitions as defs, figures};
+use crate::figures;
 
 /// Relative error of the power sensor of NVIDIA's boards: ±5 %, as measured against external meters by Yang, Adámek
 /// and Armour, "Part-time Power Measurements" (SC 2024, arXiv 2312.02741), who also found that some boards look at a

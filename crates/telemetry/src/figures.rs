@@ -75,7 +75,7 @@ pub(crate) fn gained(definition: &Definition, cell: &Cell, gain: &Result<Gain, S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definitions::SERVER_RUNNING;
+    use weighbridge_types::definition::SERVER_RUNNING;
 
     #[test]
     fn means_have_an_interval_where_the_series_allows_it() {

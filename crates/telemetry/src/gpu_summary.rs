@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use weighbridge_types::definition as defs;
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::server::{GpuSample, ThrottleReason};
 
 use crate::bounded::Window;
-use crate::{definitions as defs, figures};
+use crate::figures;
 
 const NOT_TOLD: &str = "the graphics processors do not tell it";
 

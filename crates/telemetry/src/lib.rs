@@ -18,7 +18,6 @@ mod calibration;
 mod cgroup;
 mod cost;
 mod cpu;
-pub mod definitions;
 mod energy;
 mod figures;
 mod fingerprint;
@@ -39,6 +38,7 @@ pub mod server;
 mod ticker;
 mod tree;
 mod virtualization;
+mod watch;
 
 pub use bounded::{Bounded, BoundsError, Window};
 pub use calibration::{Calibration, calibration_kernel};
@@ -50,11 +50,12 @@ pub use gpu_sampler::{GpuReport, GpuSampler, GpuSettings};
 pub use gpu_summary::gpu_metrics;
 pub use peak::{PeakMeter, PeakScope, peak_rss};
 pub use probe::{Probe, Pss, sample_now};
-pub use rapl::{HostEnergyMeter, HostEnergySampler};
+pub use rapl::{HostEnergyMeter, HostEnergyReport, HostEnergySampler};
 pub use root::SystemRoot;
 pub use sampler::{Sampler, SamplerReport, SamplerSettings};
-pub use ticker::SamplerCost;
+pub use ticker::{SamplerCost, thread_cpu};
 pub use tree::{TreeProbe, TreeReport, TreeSampler, TreeTarget, tree_metrics};
+pub use watch::{WatchSettings, Watched, hits_by_usage};
 
 /// Telemetry that could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use weighbridge_types::time::{Clock, Stamp};
 use crate::TelemetryError;
 use crate::cgroup::read_number;
 use crate::root::SystemRoot;
-use crate::ticker::{Rhythm, Ticker};
+use crate::ticker::{Rhythm, SamplerCost, Ticker};
 
 const FOLDER: &str = "/sys/class/powercap";
 /// Seconds between samples: a package counter of 2^32 units of 61 µJ wraps in some ten minutes at 400 W.
@@ -98,6 +98,17 @@ fn since(earlier: u64, now: u64, range: u64) -> u64 {
     }
 }
 
+/// What a sampler leaves when it is stopped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostEnergyReport {
+    /// Samples not drained before, in order of time.
+    pub samples: Vec<HostEnergySample>,
+    /// Samples lost to a full buffer.
+    pub dropped: u64,
+    /// What sampling cost.
+    pub cost: SamplerCost,
+}
+
 /// Reads the energy of the host's processors once a second until it is stopped or dropped.
 #[derive(Debug)]
 pub struct HostEnergySampler {
@@ -123,8 +134,9 @@ impl HostEnergySampler {
 
     /// Reads a last time, stops, and hands over what is left.
     #[must_use]
-    pub fn stop(self) -> Vec<HostEnergySample> {
-        self.ticker.stop().kept
+    pub fn stop(self) -> HostEnergyReport {
+        let left = self.ticker.stop();
+        HostEnergyReport { samples: left.kept, dropped: left.dropped, cost: left.cost }
     }
 }
 
@@ -197,6 +209,6 @@ mod tests {
     fn a_sampler_reads_at_start_and_end() {
         let (_folder, root) = root(&[("intel-rapl:0", "package-0", "1")]);
         let sampler = HostEnergySampler::start(HostEnergyMeter::open(&root).unwrap(), Clock::start()).unwrap();
-        assert!(sampler.stop().len() >= 2);
+        assert!(sampler.stop().samples.len() >= 2);
     }
 }

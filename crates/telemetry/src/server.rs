@@ -10,4 +10,4 @@ pub use dcgm::{DcgmError, read_dcgm};
 pub use names::{METRICS_PATHS, NAMES, NameRow, Part, Target};
 pub use reading::{ServerError, ServerReading, read_server};
 pub use scraper::{Answer, Fetch, ScrapeCost, ScrapeReport, ScrapeSettings, Scraper, dcgm_reader, server_reader};
-pub use summary::{scrape_metrics, server_metrics};
+pub use summary::{scrape_metrics, server_metrics, watch_cost};

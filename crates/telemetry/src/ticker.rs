@@ -181,7 +181,8 @@ pub(crate) fn next_tick(last: Stamp, now: Stamp, interval: Duration) -> Stamp {
 }
 
 /// CPU time of the calling thread: nanoseconds from `schedstat` where the kernel keeps it, else ticks of 10 ms.
-pub(crate) fn thread_cpu(root: &SystemRoot) -> Option<Duration> {
+#[must_use]
+pub fn thread_cpu(root: &SystemRoot) -> Option<Duration> {
     let exact = root.read("/proc/thread-self/schedstat");
     if let Some(nanos) = exact.and_then(|text| text.split_whitespace().next()?.parse().ok()) {
         return Some(Duration::from_nanos(nanos));

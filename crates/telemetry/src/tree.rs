@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use weighbridge_types::definition as defs;
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::server::ProcessTreeSample;
 use weighbridge_types::time::{Clock, Stamp};
@@ -10,12 +11,12 @@ use weighbridge_types::time::{Clock, Stamp};
 use crate::TelemetryError;
 use crate::bounded::Window;
 use crate::cgroup::read_number;
+use crate::figures;
 use crate::probe::Pss;
 use crate::process::{kib_field, number_field, parse_stat};
 use crate::root::SystemRoot;
 use crate::sampler::{PssPace, SamplerSettings};
 use crate::ticker::{Rhythm, SamplerCost, Ticker};
-use crate::{definitions as defs, figures};
 
 /// Most processes of the host that are looked at.
 const PROCESS_LIMIT: usize = 65_536;

@@ -7,6 +7,7 @@ use crate::record::{ItemRow, Phase, PhaseResult, Record};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
 use crate::start::StartRow;
+use crate::telemetry::Telemetry;
 use crate::time::Stamp;
 
 /// An event of a run.
@@ -51,6 +52,13 @@ pub enum RunEvent {
         phase: Phase,
         /// What was wrong, and when.
         breach: HealthBreach,
+    },
+    /// Something was seen of the server that carries a load.
+    Telemetry {
+        /// The phase.
+        phase: Phase,
+        /// What was seen.
+        seen: Telemetry,
     },
     /// A phase ended, with its figures.
     PhaseFinished {

@@ -22,6 +22,7 @@ pub mod request;
 pub mod resource;
 pub mod server;
 pub mod start;
+pub mod telemetry;
 pub mod time;
 pub mod timeline;
 pub mod units;

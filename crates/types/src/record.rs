@@ -12,6 +12,7 @@ use crate::metric::{Cell, Metric};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
 use crate::start::StartRow;
+use crate::telemetry::Telemetry;
 
 /// Version of the stored form, `major.minor`. A reader refuses a newer major version.
 pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 0 };
@@ -418,6 +419,13 @@ pub enum LogLine {
         phase: Phase,
         /// What was wrong, and when.
         breach: HealthBreach,
+    },
+    /// Something was seen of the server that carries a load.
+    Telemetry {
+        /// The phase that it was seen in.
+        phase: Phase,
+        /// What was seen.
+        seen: Telemetry,
     },
 }
 

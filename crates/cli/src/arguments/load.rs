@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Device, OutputArguments, ResultsArguments};
+use super::{Device, ObserveArguments, OutputArguments, ResultsArguments};
 
 /// Shown below the flags of `load`.
 const LOAD_HELP: &str = "\
@@ -72,6 +72,8 @@ pub(crate) struct LoadArguments {
     pub(crate) data: DataArguments,
     #[command(flatten)]
     pub(crate) client: ClientArguments,
+    #[command(flatten)]
+    pub(crate) observe: ObserveArguments,
     #[command(flatten)]
     pub(crate) judge: JudgeArguments,
     #[command(flatten)]
@@ -307,6 +309,8 @@ pub(crate) struct StressArguments {
     #[command(flatten)]
     pub(crate) client: ClientArguments,
     #[command(flatten)]
+    pub(crate) observe: ObserveArguments,
+    #[command(flatten)]
     pub(crate) run: RunArguments,
 }
 
@@ -334,6 +338,8 @@ pub(crate) struct SoakArguments {
     pub(crate) data: DataArguments,
     #[command(flatten)]
     pub(crate) client: ClientArguments,
+    #[command(flatten)]
+    pub(crate) observe: ObserveArguments,
     #[command(flatten)]
     pub(crate) run: RunArguments,
 }
@@ -367,6 +373,8 @@ pub(crate) struct CacheArguments {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) client: ClientArguments,
+    #[command(flatten)]
+    pub(crate) observe: ObserveArguments,
     #[command(flatten)]
     pub(crate) run: RunArguments,
 }

@@ -4,13 +4,15 @@ mod exports;
 mod recount;
 pub(super) mod settings;
 mod traffic;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Gate, gate};
 use weighbridge_load::{
-    Identity, Journal, LoadRun, LoadSettings, Recount, Target, TrafficFactory, Warmup, futile_reason, invalid_reason,
+    Identity, Journal, LoadRun, LoadSettings, Recount, Target, TrafficFactory, Warmup, Watching, futile_reason,
+    invalid_reason,
     newest_profile,
 };
 use weighbridge_report::console;
@@ -24,8 +26,8 @@ use weighbridge_types::time::{Clock, WallTime};
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::{runs, runtime};
 use crate::arguments::{
-    CacheArguments, ClientArguments, LoadArguments, OutputFormat, RunArguments, SoakArguments, StressArguments,
-    TargetArguments,
+    CacheArguments, ClientArguments, LoadArguments, ObserveArguments, OutputFormat, RunArguments, SoakArguments,
+    StressArguments, TargetArguments,
 };
 use crate::build::build;
 use crate::environment::Environment;
@@ -42,6 +44,7 @@ struct Order<'a> {
     kind: &'static str,
     target: &'a TargetArguments,
     client: &'a ClientArguments,
+    observe: &'a ObserveArguments,
     run: &'a RunArguments,
     settings: LoadSettings,
     /// The tokenizer that counts answers again.
@@ -49,8 +52,9 @@ struct Order<'a> {
 }
 
 pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let LoadArguments { target, client, run, .. } = arguments;
+    let LoadArguments { target, client, observe, run, .. } = arguments;
     Order {
+        observe,
         kind: "load",
         target,
         client,
@@ -62,8 +66,9 @@ pub(super) fn run(arguments: &LoadArguments, environment: &Environment) -> Resul
 }
 
 pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let StressArguments { target, client, run, .. } = arguments;
+    let StressArguments { target, client, observe, run, .. } = arguments;
     Order {
+        observe,
         kind: "stress",
         target,
         client,
@@ -75,8 +80,9 @@ pub(super) fn stress(arguments: &StressArguments, environment: &Environment) -> 
 }
 
 pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let SoakArguments { target, client, run, .. } = arguments;
+    let SoakArguments { target, client, observe, run, .. } = arguments;
     Order {
+        observe,
         kind: "soak",
         target,
         client,
@@ -89,8 +95,8 @@ pub(super) fn soak(arguments: &SoakArguments, environment: &Environment) -> Resu
 
 /// A cache benchmark is a load of its own kind: what it sends is made for the comparison.
 pub(super) fn cache(arguments: &CacheArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let CacheArguments { target, client, run, .. } = arguments;
-    Order { kind: "cache", target, client, run, settings: settings::of_cache(arguments)?, tokenizer: None }
+    let CacheArguments { target, client, observe, run, .. } = arguments;
+    Order { kind: "cache", target, client, observe, run, settings: settings::of_cache(arguments)?, tokenizer: None }
         .carry_out(environment)
 }
 
@@ -101,6 +107,8 @@ impl Order<'_> {
         let registry = Registry::new(environment, self.target.threads, self.target.device)?
             .with_http(settings::http(self.client)?);
         let traffic = traffic::prepare(&self.settings, &self.run.results.output_dir)?;
+        self.settings.watch = watch::settings(self.observe);
+        watch::check(&self.settings.watch)?;
         self.settings = settings::settled(self.settings, traffic.is_timed).checked()?;
         traffic.notes.iter().for_each(|note| output::talk(&format!("note: {note}")));
         if self.run.dry_run {
@@ -116,8 +124,9 @@ impl Order<'_> {
         runtime.spawn(cancel_on_interrupt(cancel.clone()));
         // A target that is not there is found before anything is written.
         runtime.block_on(registry.check(&model))?;
+        let watching = runtime.block_on(watch::find(&self.settings.watch, &model, &registry))?;
         let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
-        let ended = runtime.block_on(self.drive(target, traffic.factory, recount, cancel, environment));
+        let ended = runtime.block_on(self.drive(target, watching, traffic.factory, recount, cancel, environment));
         runtime.shutdown_background();
         let (record, folder) = ended?;
         exports.write(&folder)?;
@@ -127,6 +136,7 @@ impl Order<'_> {
     async fn drive(
         &self,
         target: Target,
+        watching: Watching,
         traffic: TrafficFactory,
         recount: Option<Recount>,
         cancel: CancellationToken,
@@ -156,7 +166,7 @@ impl Order<'_> {
             progress: Live::new(live, environment),
         };
         let (settings, clock) = (self.settings.clone(), Clock::start());
-        let run = LoadRun { settings, target, traffic, identity, calibration, recount, root, clock, cancel };
+        let run = LoadRun { settings, target, traffic, identity, calibration, recount, watching, root, clock, cancel };
         let ended = run.run(&mut journal).await;
         // The record is whole before anything waits for the terminal.
         let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));

@@ -70,6 +70,7 @@ pub(super) fn rows(run: &Path) -> Result<Rows, Failure> {
         rows.requests.extend(log.requests);
         rows.items.extend(log.items);
         rows.starts.extend(log.starts);
+        rows.telemetry.extend(log.telemetry);
         rows.samples.extend(log.samples.into_iter().map(|sample| (phase, sample)));
     }
     Ok(rows)

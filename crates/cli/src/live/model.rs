@@ -154,6 +154,7 @@ impl LiveModel {
             RunEvent::PhaseStarted { .. }
             | RunEvent::Progress { .. }
             | RunEvent::Resource { .. }
+            | RunEvent::Telemetry { .. }
             | RunEvent::Item(_)
             | RunEvent::Start(_)
             | RunEvent::PhaseFinished { .. } => {}

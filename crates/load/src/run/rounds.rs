@@ -63,7 +63,7 @@ impl Runner<'_> {
 
     fn close_round(&mut self, from: u64, shapes: &[Shape], tally: Tally) -> Result<(), LoadError> {
         let basis = self.basis();
-        self.record.metrics = figures::read(self.journal, from, &self.plan, &basis)?.metrics;
+        self.record.metrics = figures::read(self.journal, from, &self.plan, &basis)?.0.metrics;
         let (metrics, plan) = (&self.record.metrics, &self.plan);
         let verdicts = shapes.iter().flat_map(|shape| plan.slo.judge(metrics, &shape.cell(), plan.good_share));
         self.record.targets = verdicts.collect();

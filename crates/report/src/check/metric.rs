@@ -100,8 +100,9 @@ impl Checker<'_> {
         let holds = interval.low - slack <= value && value <= interval.high + slack;
         let ends = format!("{} to {}", shown(interval.low), shown(interval.high));
         self.of_metric(holds, "interval-holds-value", metric, ends, format!("an interval around {}", shown(value)));
-        let is_level = interval.confidence > 0.0 && interval.confidence < 1.0;
-        self.of_metric(is_level, "confidence", metric, interval.confidence, "between 0 and 1");
+        // 1 is of bounds, which hold what chance does not play in.
+        let is_level = interval.confidence > 0.0 && interval.confidence <= 1.0;
+        self.of_metric(is_level, "confidence", metric, interval.confidence, "above 0 and at most 1");
         self.of_metric(
             !interval.method.is_empty(),
             "interval-method",

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use weighbridge_summary::{
     Basis, LoadPlan, LoadSummary, Rows, TimeBins, figure_cell, start_metrics, start_tally, summarize, tally,
 };
+use weighbridge_telemetry::{WatchSettings, Watched};
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{Phase, Record, Status};
 use weighbridge_types::request::RequestRow;
+use weighbridge_types::telemetry::Telemetry;
 
 use super::{Checker, is_close, shown};
 
@@ -55,10 +57,27 @@ impl Checker<'_> {
         };
         let mut bins = TimeBins::new(&plan);
         rows.requests.iter().for_each(|row| bins.push(row));
-        let mut summary = LoadSummary::new(&bins.stages(), &plan, basis);
+        let stages = bins.stages();
+        let mut summary = LoadSummary::new(&stages, &plan, basis);
         rows.requests.iter().for_each(|row| summary.push(row));
         rows.samples.iter().for_each(|(_, sample)| summary.push_sample(sample));
-        summary.finish().metrics
+        for seen in &rows.telemetry {
+            if let Telemetry::Tree(sample) = seen {
+                summary.push_tree(sample);
+            }
+        }
+        let figures = summary.finish();
+        let mut watched = Watched::new(stages.windows());
+        rows.telemetry.iter().for_each(|seen| watched.push(seen.clone()));
+        let mut metrics = figures.metrics;
+        metrics.extend(watched.metrics(&figures.windows, &self.watch_settings()));
+        metrics
+    }
+
+    /// What the run says that it watched; nothing in records from before it could.
+    fn watch_settings(&self) -> WatchSettings {
+        let stored = self.record.settings.get("watch").cloned();
+        stored.and_then(|stored| serde_json::from_value(stored).ok()).unwrap_or_default()
     }
 
     /// Only a phase that came to its end has all its figures.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use weighbridge_stats::stream::{GroupMeans, Moments};
+use weighbridge_types::metric::Cell;
 use weighbridge_types::request::{ClientFault, FailureClass, Outcome, ReceiveClock, RequestRow};
 use weighbridge_types::resource::ResourceSample;
+use weighbridge_types::telemetry::LoadWindow;
 use weighbridge_types::time::Stamp;
 
 use super::counts::Counts;
@@ -197,6 +199,19 @@ impl Figures {
             if row.outcome.is_success() {
                 self.take_success(row, recount, plan);
             }
+        }
+    }
+
+    /// The window with its tokens.
+    pub(super) fn load_window(&self, cell: &Cell) -> LoadWindow {
+        let (stamped, ledger) = (&self.stamped, &self.ledger);
+        LoadWindow {
+            cell: cell.clone(),
+            from: self.window.0,
+            to: self.window.1,
+            output_tokens: stamped.output_tokens,
+            input_tokens: (stamped.with_input > 0).then_some(stamped.input_tokens),
+            cached: (ledger.with_cache > 0).then_some((ledger.cached, ledger.cacheable)),
         }
     }
 

@@ -10,6 +10,7 @@ use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::Phase;
 use weighbridge_types::request::{Outcome, RequestRow};
 use weighbridge_types::resource::ResourceSample;
+use weighbridge_types::server::ProcessTreeSample;
 use weighbridge_types::time::Stamp;
 
 use super::outages::Outages;
@@ -31,7 +32,11 @@ const MOST_EARLY: usize = 4_096;
 pub(crate) const GROWTH: [&Definition; 3] =
     [&define::SOAK_MEMORY_GROWTH, &define::SOAK_MEMORY_GROWTH_LATE, &define::SOAK_MEMORY_TREND];
 
-/// The setting of a cell that says whose memory is meant: `client`.
+/// Places of the processes whose memory is read.
+const CLIENT: usize = 0;
+const SERVER: usize = 1;
+
+/// The setting of a cell that says whose memory is meant: `client` or `server`.
 pub const PROCESS: &str = "process";
 
 /// What happened in one slice, by the end of its requests.
@@ -42,8 +47,8 @@ struct Slice {
     /// Sums over those that succeeded, ms.
     ttft: f64,
     e2e: f64,
-    /// Least resident anonymous memory seen, bytes: under load the floor tells growth, the rest is requests in flight.
-    client: Option<u64>,
+    /// Least memory seen of each process, bytes: under load the floor tells growth, the rest is requests in flight.
+    memory: [Option<u64>; 2],
 }
 
 impl Slice {
@@ -52,7 +57,9 @@ impl Slice {
         self.failed += other.failed;
         self.ttft += other.ttft;
         self.e2e += other.e2e;
-        self.client = self.client.into_iter().chain(other.client).min();
+        for (own, other) in self.memory.iter_mut().zip(other.memory) {
+            *own = [*own, other].into_iter().flatten().min();
+        }
     }
 
     fn ended(&self) -> u64 {
@@ -71,7 +78,7 @@ pub struct Soak {
     latest: Stamp,
     outages: Outages,
     /// Samples of memory, bytes, that no request has come up to.
-    early: VecDeque<(Stamp, u64)>,
+    early: [VecDeque<(Stamp, u64)>; 2],
 }
 
 impl Soak {
@@ -87,9 +94,7 @@ impl Soak {
         self.outages.push(ended, is_success);
         let ms = |time: Option<Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
         let (ttft, e2e) = (ms(row.timeline.ttft()), ms(row.timeline.e2e()));
-        if !self.early.is_empty() {
-            self.take_samples();
-        }
+        self.take_samples();
         let Some(slice) = self.at(ended) else { return };
         if is_success {
             slice.succeeded += 1;
@@ -102,24 +107,36 @@ impl Soak {
 
     /// Takes a sample of this process.
     pub fn push_sample(&mut self, sample: &ResourceSample) {
-        let Some(bytes) = sample.anonymous_bytes else { return };
-        if self.early.len() == MOST_EARLY {
-            self.early.pop_front();
+        self.push_memory(CLIENT, sample.at, sample.anonymous_bytes);
+    }
+
+    /// Takes a sample of the server's processes.
+    pub fn push_tree(&mut self, sample: &ProcessTreeSample) {
+        self.push_memory(SERVER, sample.at, sample.anonymous_bytes);
+    }
+
+    fn push_memory(&mut self, process: usize, at: Stamp, bytes: Option<u64>) {
+        let Some(bytes) = bytes else { return };
+        let early = &mut self.early[process];
+        if early.len() == MOST_EARLY {
+            early.pop_front();
         }
-        self.early.push_back((sample.at, bytes));
+        early.push_back((at, bytes));
         self.take_samples();
     }
 
     /// Takes the samples up to the latest end of a request. Later ones wait: requests alone decide how many slices there
     /// are, so that a checkpoint tells what its part of the log tells.
     fn take_samples(&mut self) {
-        while let Some((at, bytes)) = self.early.pop_front() {
-            if self.origin.is_none() || at > self.latest {
-                self.early.push_front((at, bytes));
-                break;
-            }
-            if let Some(slice) = self.at(at) {
-                slice.client = slice.client.into_iter().chain([bytes]).min();
+        for process in [CLIENT, SERVER] {
+            while let Some((at, bytes)) = self.early[process].pop_front() {
+                if self.origin.is_none() || at > self.latest {
+                    self.early[process].push_front((at, bytes));
+                    break;
+                }
+                if let Some(slice) = self.at(at) {
+                    slice.memory[process] = Some(slice.memory[process].map_or(bytes, |least| least.min(bytes)));
+                }
             }
         }
     }
@@ -221,17 +238,23 @@ impl Soak {
             trend(&define::ERROR_TREND, &cell, points(&errors), basis),
             trend(&define::THROUGHPUT_TREND, &cell, points(&rate), basis),
         ];
-        metrics.extend(growth_metrics(&self.memory(), &cell.with(PROCESS, "client"), basis, GROWTH));
+        for (process, name) in [(CLIENT, "client"), (SERVER, "server")] {
+            let memory = self.memory(process);
+            // Nobody watched a server that has no reading at all.
+            if process == CLIENT || !memory.is_empty() {
+                metrics.extend(growth_metrics(&memory, &cell.clone().with(PROCESS, name), basis, GROWTH));
+            }
+        }
         metrics.iter_mut().for_each(|metric| basis.mark(metric));
         metrics
     }
 
     /// The floor of memory in each slice, over the requests that had ended by its end.
-    fn memory(&self) -> Vec<MemoryPoint> {
+    fn memory(&self, process: usize) -> Vec<MemoryPoint> {
         let mut served = 0;
         let slices = self.whole().iter().map(|slice| {
             served += slice.ended();
-            Some(MemoryPoint { served: served as f64, bytes: slice.client? as f64 })
+            Some(MemoryPoint { served: served as f64, bytes: slice.memory[process]? as f64 })
         });
         slices.flatten().collect()
     }
@@ -285,11 +308,9 @@ mod tests {
             if id % 10 == 5 {
                 let noise = f64::from((id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) as u32);
                 let bytes = (5e7 + leak * id as f64 + noise) as u64;
-                soak.push_sample(&ResourceSample {
-                    at: at(id * 100),
-                    anonymous_bytes: Some(bytes),
-                    ..ResourceSample::default()
-                });
+                let at = at(id * 100);
+                soak.push_sample(&ResourceSample { at, anonymous_bytes: Some(bytes), ..ResourceSample::default() });
+                soak.push_tree(&ProcessTreeSample { at, anonymous_bytes: Some(bytes), ..ProcessTreeSample::default() });
             }
         }
         soak
@@ -304,8 +325,10 @@ mod tests {
         let basis = Basis::default();
         let check = |slower, leak, verdict, drifts| {
             let metrics = soak(120, slower, leak).trends(&basis);
-            let growth = Growth::of_soak(&metrics, "client").unwrap();
-            assert_eq!(growth.verdict(), verdict, "{growth:?}");
+            for process in ["client", "server"] {
+                let growth = Growth::of_soak(&metrics, process).unwrap();
+                assert_eq!(growth.verdict(), verdict, "{process}: {growth:?}");
+            }
             let drift = get(&metrics, "e2e_trend.slope");
             assert_eq!(drift.interval.is_some_and(|interval| interval.low > 0.0), drifts);
         };

@@ -129,6 +129,12 @@ impl Stages {
         Some(&self.cells[found].1)
     }
 
+    /// Start and end of every window, in the order of load points.
+    #[must_use]
+    pub fn windows(&self) -> Vec<(Stamp, Stamp)> {
+        self.cells.iter().map(|(_, stages)| (stages.window_start, stages.window_end)).collect()
+    }
+
     /// How many load points there are.
     #[must_use]
     pub fn len(&self) -> usize {

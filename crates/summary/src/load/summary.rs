@@ -6,6 +6,8 @@ use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::Tally;
 use weighbridge_types::request::{Outcome, RequestRow};
 use weighbridge_types::resource::ResourceSample;
+use weighbridge_types::server::ProcessTreeSample;
+use weighbridge_types::telemetry::LoadWindow;
 
 use super::cells::Cells;
 use super::compared::comparisons;
@@ -31,6 +33,8 @@ pub struct LoadFigures {
     pub metrics: Vec<Metric>,
     /// The time chart of every load point, repetitions apart.
     pub series: Vec<(Cell, LoadSeries)>,
+    /// The window of every load point, repetitions apart, for figures of what else was seen then.
+    pub windows: Vec<LoadWindow>,
     /// Where its requests ended up, flagged warm-up left out; requests before and after the window are counted.
     pub tally: Tally,
     /// Requests of the tally that the client disturbed: their rows are marked.
@@ -112,6 +116,13 @@ impl LoadSummary {
         }
     }
 
+    /// Takes a sample of the server's processes.
+    pub fn push_tree(&mut self, sample: &ProcessTreeSample) {
+        if let Some(soak) = &mut self.soak {
+            soak.push_tree(sample);
+        }
+    }
+
     /// Ends the reading. The same rows in the same order, and the same plan and basis, give the same figures.
     #[must_use]
     pub fn finish(self) -> LoadFigures {
@@ -121,9 +132,11 @@ impl LoadSummary {
             notes.push(format!("{strangers} requests are of load points that the first reading did not see"));
         }
         let mut points: BTreeMap<Cell, Vec<Point>> = BTreeMap::new();
+        let mut windows = Vec::new();
         for (cell, mut figures) in cells.into_sorted() {
             if let Some(stages) = stages.get(&cell) {
                 figures.close_sessions();
+                windows.push(figures.load_window(&cell));
                 points.entry(figure_cell(&cell)).or_default().push(Point { figures, stages });
             }
         }
@@ -137,7 +150,7 @@ impl LoadSummary {
             notes.extend(soak.notes());
         }
         let series = stages.iter().map(|(cell, stage)| (cell.clone(), stage.series.clone())).collect();
-        LoadFigures { metrics, series, tally, disturbed, notes }
+        LoadFigures { metrics, series, windows, tally, disturbed, notes }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The rules.
 
 use weighbridge_types::cache::{CacheHits, CacheNote, CacheProvenance, CacheRule, CacheState};
+use weighbridge_types::definition as defs;
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 
 use super::sent::Prior;
-use crate::{definitions as defs, figures};
+use crate::figures;
 
 /// Hits up to this share are those of a chat template's head, which all prompts share.
 const COLD_LIMIT: f64 = 0.05;
@@ -47,7 +48,7 @@ pub fn judge_cache(evidence: &CacheEvidence) -> CacheProvenance {
 #[must_use]
 pub fn cache_metric(hits: Option<CacheHits>, cell: &Cell) -> Metric {
     let share = hits.and_then(CacheHits::share);
-    figures::one_of(&defs::CACHE_HITS, Statistic::Value, cell, share, 1, "no request's usage tells its cached tokens")
+    figures::one_of(&defs::CACHE_HIT, Statistic::Value, cell, share, 1, "no request's usage tells its cached tokens")
 }
 
 fn findings(evidence: &CacheEvidence) -> Vec<(CacheRule, String)> {

@@ -1,12 +1,13 @@
 //! Figures of the client's health over a window.
 
 use weighbridge_stats::Sorted;
+use weighbridge_types::definition as defs;
 use weighbridge_types::health::HealthSample;
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 
 use super::monitor::HealthReport;
 use crate::bounded::Window;
-use crate::{definitions as defs, figures};
+use crate::figures;
 
 const NOT_TOLD: &str = "the host does not tell it";
 
@@ -24,7 +25,7 @@ pub fn health_metrics(samples: &[HealthSample], report: &HealthReport, window: W
     for (definition, values) in [
         (&defs::REACTOR_BUSY, series(|sample| sample.reactor_busy)),
         (&defs::RUN_QUEUE_WAIT, series(|sample| sample.run_queue_wait)),
-        (&defs::CLIENT_CPU, series(|sample| sample.process_cpu)),
+        (&defs::CLIENT_PROCESS_CPU, series(|sample| sample.process_cpu)),
         (&defs::CLIENT_STEAL, series(|sample| sample.steal_share.map(|share| 100.0 * share))),
         (&defs::CLIENT_LOAD, series(|sample| sample.runnable.map(|tasks| tasks as f64))),
         (&defs::INVOLUNTARY_SWITCHES, series(|sample| sample.involuntary_switches)),

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use weighbridge_types::server::{GpuSample, ServerSample};
+use weighbridge_types::telemetry::{Watch, WatchReport};
 use weighbridge_types::time::{Clock, Stamp};
 
 use super::{read_dcgm, read_server};
@@ -74,6 +75,22 @@ pub struct ScrapeCost {
     pub slowest: Duration,
     /// Why the last question failed.
     pub last_failure: Option<String>,
+}
+
+impl ScrapeCost {
+    /// The cost as it is stored. `cpu` is that of the thread that the scraper ran on.
+    #[must_use]
+    pub fn report(&self, watch: Watch, cpu: Option<Duration>, wall: Duration) -> WatchReport {
+        WatchReport {
+            watch,
+            read: self.answered,
+            missed: self.failed + self.skipped + self.dropped,
+            cpu_seconds: cpu.map(|cpu| (cpu + self.reading).as_secs_f64()),
+            wall_seconds: wall.as_secs_f64(),
+            reading_seconds: (self.answered > 0).then_some(self.reading.as_secs_f64()),
+            problem: self.last_failure.clone(),
+        }
+    }
 }
 
 /// What a scraper leaves when it is stopped.

@@ -1,13 +1,13 @@
 //! Figures of what a server told, over a window.
 
-use weighbridge_types::definition::Definition;
+use weighbridge_types::definition::{self as defs, Definition};
 use weighbridge_types::metric::{Cell, Metric, MetricInterval, Statistic};
 use weighbridge_types::server::{HistogramSnapshot, ServerDistribution, ServerQuantity, ServerSample};
+use weighbridge_types::telemetry::WatchReport;
 
-use super::scraper::ScrapeCost;
 use crate::bounded::{Gain, QUANTILES, Window, gain};
+use crate::figures;
 use crate::prometheus::HistogramDelta;
-use crate::{definitions as defs, figures};
 
 const NOT_TOLD: &str = "the server does not tell it";
 
@@ -26,20 +26,33 @@ pub fn server_metrics(samples: &[ServerSample], window: Window, cell: &Cell, abs
     metrics
 }
 
-/// What scraping did over a span of wall time.
+/// What scraping did and cost.
 #[must_use]
-pub fn scrape_metrics(cost: &ScrapeCost, window: Window, cell: &Cell) -> Vec<Metric> {
-    let count = |definition, value: u64| Metric::measured(definition, Statistic::Value, cell, value as f64, 1);
-    let seconds = window.seconds();
-    let share = (cost.bytes > 0 && seconds > 0.0).then(|| 100.0 * cost.reading.as_secs_f64() / seconds);
+pub fn scrape_metrics(report: &WatchReport, cell: &Cell) -> Vec<Metric> {
+    let count = |definition, value: u64| {
+        let mut metric = Metric::measured(definition, Statistic::Value, cell, value as f64, 1);
+        metric.interval_reason = Some("a count of what happened".to_owned());
+        metric
+    };
+    let reading = report.reading_seconds.filter(|_| report.read > 0);
+    let share = reading.and_then(|seconds| percent(seconds, report.wall_seconds));
     vec![
-        count(&defs::SCRAPES, cost.answered),
-        count(&defs::SCRAPES_MISSED, cost.failed + cost.skipped + cost.dropped),
-        match share {
-            Some(share) => Metric::measured(&defs::SCRAPE_COST, Statistic::Value, cell, share, 1),
-            None => Metric::unavailable(&defs::SCRAPE_COST, Statistic::Value, cell, "no answer was read"),
-        },
+        count(&defs::SCRAPES, report.read),
+        count(&defs::SCRAPES_MISSED, report.missed),
+        figures::one_of(&defs::SCRAPE_COST, Statistic::Value, cell, share, 1, "no answer was read"),
     ]
+}
+
+/// What a watch cost its host.
+#[must_use]
+pub fn watch_cost(report: &WatchReport, cell: &Cell) -> Metric {
+    let share = report.cpu_seconds.and_then(|seconds| percent(seconds, report.wall_seconds));
+    let unknown = "the system does not tell CPU time per thread";
+    figures::one_of(&defs::WATCH_COST, Statistic::Value, cell, share, 1, unknown)
+}
+
+fn percent(seconds: f64, wall: f64) -> Option<f64> {
+    (wall > 0.0).then(|| 100.0 * seconds / wall)
 }
 
 const DISTRIBUTIONS: &[(ServerDistribution, Definition)] = &[
@@ -193,8 +206,10 @@ mod tests {
     use std::time::Duration;
 
     use weighbridge_types::server::ServerKind;
+    use weighbridge_types::telemetry::Watch;
     use weighbridge_types::time::Stamp;
 
+    use super::super::scraper::ScrapeCost;
     use super::*;
 
     fn stamp(seconds: u64) -> Stamp {
@@ -289,10 +304,11 @@ mod tests {
             reading: Duration::from_millis(10),
             ..ScrapeCost::default()
         };
-        let window = Window { from: stamp(0), to: stamp(10) };
-        let metrics = scrape_metrics(&cost, window, &Cell::default());
+        let report = |cost: &ScrapeCost| cost.report(Watch::Server, Some(Duration::ZERO), Duration::from_secs(10));
+        let metrics = scrape_metrics(&report(&cost), &Cell::default());
         let values: Vec<_> = metrics.iter().map(|metric| metric.value).collect();
         assert_eq!(values, [Some(9.0), Some(6.0), Some(0.1)]);
-        assert_eq!(scrape_metrics(&ScrapeCost::default(), window, &Cell::default())[2].value, None);
+        assert_eq!(scrape_metrics(&report(&ScrapeCost::default()), &Cell::default())[2].value, None);
+        assert_eq!(watch_cost(&report(&cost), &Cell::default()).value, Some(0.1));
     }
 }
