@@ -17,6 +17,8 @@ pub struct Played {
     pub writes: Vec<Written>,
     /// Whether the client went away before the end.
     pub abandoned: bool,
+    /// Whether a scripted fault struck it.
+    pub faulted: bool,
 }
 
 /// A write as it happened.

@@ -2,7 +2,7 @@
 //!
 //! It speaks every dialect of this crate on `127.0.0.1`, follows the same [`Script`] as the scripted engine, and
 //! writes down when it was asked and when it wrote what. It generates nothing and says so: its `Server` header and
-//! its only model are called scripted.
+//! its only model are called scripted. On `/metrics` it tells, in vLLM's names, what it really did.
 //!
 //! Two threads do the work, so that whoever is measured keeps a runtime of their own: one accepts and reads, and
 //! writes what is due at once; one writes at the due times. With `ttft=0s,itl=0s` answers are kept ready and go out in
@@ -21,6 +21,7 @@
 //! ```
 
 mod log;
+mod metrics;
 mod plan;
 mod request;
 mod serve;

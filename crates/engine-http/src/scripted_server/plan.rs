@@ -109,6 +109,13 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Tokens of the prompt, as this server counts them.
+    pub(super) fn input(&self) -> u32 {
+        self.input
+    }
+}
+
 /// A frame of the script.
 struct ScriptFrame {
     after: Duration,

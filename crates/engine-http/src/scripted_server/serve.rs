@@ -12,9 +12,10 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use weighbridge_engine::scripted::PrefixCache;
+use weighbridge_engine::scripted::{Fault, PrefixCache};
 
 use super::log::{Played, Written};
+use super::metrics::{Metrics, Running};
 use super::plan::{Asked, Ending, Plan, answer_at_once, plan};
 use super::request::{Request, read};
 use super::timer::Play;
@@ -32,6 +33,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// Characters of a prompt that are written down.
 const PROMPT_KEPT: usize = 64;
 
+/// Where it tells of itself.
+const METRICS_PATH: &str = "/metrics";
+
 /// Answers without delay that are kept ready. A load rarely asks for more kinds; others are made each time.
 const READY_ANSWERS: usize = 64;
 
@@ -47,6 +51,7 @@ pub(super) struct Shared {
     played: Mutex<VecDeque<Played>>,
     /// Told when a generation was written down.
     logged: Condvar,
+    metrics: Metrics,
 }
 
 impl Shared {
@@ -58,12 +63,17 @@ impl Shared {
             ready: Mutex::new(HashMap::new()),
             played: Mutex::new(VecDeque::new()),
             logged: Condvar::new(),
+            metrics: Metrics::default(),
         }
     }
 
-    /// Writes a generation down; pages about the server are no such thing.
+    /// Counts a generation and writes it down; pages about the server are no such thing.
     pub(super) fn log(&self, played: Played) {
-        if !self.options.keep_log || Wire::of(&played.path).is_none() {
+        if Wire::of(&played.path).is_none() {
+            return;
+        }
+        self.metrics.played(&played);
+        if !self.options.keep_log {
             return;
         }
         let mut all = self.played.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,17 +91,28 @@ impl Shared {
         std::mem::take(&mut *all).into()
     }
 
-    fn answer(&self, request: &Request) -> Answer {
+    /// What a request is answered with; and of a generation its place among those under way and whether a fault strikes.
+    fn answer(&self, request: &Request) -> (Answer, Option<Running<'_>>, bool) {
         let Some(wire) = Wire::of(&request.path).filter(|_| request.method == "POST") else {
-            return Answer::of(page(&request.path));
+            let page = if request.path == METRICS_PATH { self.metrics_page() } else { page(&request.path) };
+            return (Answer::of(page), None, false);
         };
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let fault = self.options.script.fault.filter(|fault| fault.strikes(number));
-        let (script, odd) = (&self.options.script, &self.options.odd);
-        let asked = match script.cache {
+        let asked = match self.options.script.cache {
             Some(_) => Asked::of(wire, request).looked_up(&self.cache, request),
             None => Asked::of(wire, request),
         };
+        let running = self.metrics.begin(asked.input());
+        (self.generation(asked, fault), Some(running), fault.is_some())
+    }
+
+    fn metrics_page(&self) -> Plan {
+        answer_at_once("200 OK", "", "text/plain; version=0.0.4", &self.metrics.page())
+    }
+
+    fn generation(&self, asked: Asked, fault: Option<Fault>) -> Answer {
+        let (script, odd) = (&self.options.script, &self.options.odd);
         if fault.is_some() || !script.ttft.is_zero() || !script.itl.is_zero() {
             return Answer::of(plan(script, odd, fault, asked));
         }
@@ -177,11 +198,11 @@ async fn converse(socket: TcpStream, shared: &Shared, plays: &SyncSender<Play>) 
         if answered > 0 && shared.options.odd.contains(&Odd::DropSecondRequest) {
             return Ok(());
         }
-        let answer = shared.answer(&request);
+        let (answer, running, faulted) = shared.answer(&request);
         let prompt =
             if shared.options.keep_log { request.prompt().chars().take(PROMPT_KEPT).collect() } else { String::new() };
         let received = request.received;
-        let mut played = Played { path: request.path, prompt, received, writes: Vec::new(), abandoned: false };
+        let mut played = Played { path: request.path, prompt, received, writes: Vec::new(), abandoned: false, faulted };
         let ending = match answer {
             Answer::AtOnce { bytes, tokens, ending } => {
                 let written = Written { due: received, at: shared.options.clock.now(), tokens };
@@ -200,6 +221,7 @@ async fn converse(socket: TcpStream, shared: &Shared, plays: &SyncSender<Play>) 
                 ending
             }
         };
+        drop(running);
         match ending {
             Ending::KeepAlive => answered += 1,
             Ending::Reset => return reset_on_close(&*writing),
