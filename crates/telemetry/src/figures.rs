@@ -55,7 +55,12 @@ pub(crate) fn max(definition: &Definition, cell: &Cell, values: &[f64], absent: 
 
 /// A number with bounds.
 pub(crate) fn bounded(definition: &Definition, cell: &Cell, number: Bounded, method: &str) -> Metric {
-    Metric::measured(definition, Statistic::Value, cell, number.value, 1).with_interval(number.interval(method))
+    let mut metric = Metric::measured(definition, Statistic::Value, cell, number.value, 1);
+    if number.low < number.high {
+        return metric.with_interval(number.interval(method));
+    }
+    metric.interval_reason = Some("counted in full, nothing was sampled".to_owned());
+    metric
 }
 
 /// What a counter gained; without bounds where samples do not lie around the whole window.

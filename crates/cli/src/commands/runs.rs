@@ -6,7 +6,6 @@ use weighbridge_report::html::{self, LoadReading, LoadTraces};
 use weighbridge_store::{Filter, Index, RunLog, StoreError, read_log, replay};
 use weighbridge_summary::Rows;
 use weighbridge_types::record::{LogLine, Phase, Record};
-use weighbridge_types::request::RequestRow;
 
 use crate::failure::Failure;
 
@@ -47,19 +46,18 @@ pub(super) fn page(run: &Path, record: &Record) -> Result<String, Failure> {
 /// `None` for a load without a plan, which is one of another tool.
 fn traces(run: &Path, record: &Record) -> Result<Option<LoadTraces>, Failure> {
     let Some(mut reading) = LoadReading::new(record) else { return Ok(None) };
-    each_request(run, |row| reading.push(row))?;
-    let mut traces = reading.finish();
-    each_request(run, |row| traces.push(row))?;
-    Ok(Some(traces))
-}
-
-fn each_request(run: &Path, mut each: impl FnMut(&RequestRow)) -> Result<(), Failure> {
     replay(run, 0, |line| {
         if let LogLine::Request(row) = line {
-            each(&row);
+            reading.push(&row);
         }
     })?;
-    Ok(())
+    let mut traces = reading.finish();
+    replay(run, 0, |line| match line {
+        LogLine::Request(row) => traces.push(&row),
+        LogLine::Telemetry { seen, .. } => traces.push_seen(&seen),
+        LogLine::PhaseStarted { .. } | LogLine::Resource { .. } | LogLine::Item(_) => {}
+    })?;
+    Ok(Some(traces))
 }
 
 /// The rows of a run's event log, for whoever recomputes or draws them.

@@ -7,7 +7,7 @@ use weighbridge_types::record::Record;
 use weighbridge_types::time::Stamp;
 
 use super::points::plan;
-use super::{Axis, BOTTOM, Chart, Key, LEFT, LETTER, LoadTraces, Plot, RIGHT, WIDTH, cross, legend, px};
+use super::{Axis, BOTTOM, Chart, Key, LEFT, LETTER, LoadTraces, Plot, RIGHT, WIDTH, cross, legend, px, server_course};
 use crate::number;
 use crate::view::{cell_words, compare_cells};
 
@@ -29,11 +29,12 @@ pub(super) fn charts(record: &Record, traces: Option<&LoadTraces>) -> Vec<Chart>
     let kind = plan(record).map(|plan| plan.kind).unwrap_or_default();
     let mut stages: Vec<(&Cell, &CellStages)> = traces.into_iter().flat_map(LoadTraces::stages).collect();
     stages.sort_by(|a, b| compare_cells(a.0, b.0));
-    stages
-        .into_iter()
-        .enumerate()
-        .filter_map(|(index, (cell, stages))| Course::new(kind, cell, stages)?.draw(index))
-        .collect()
+    let of_load = |(index, (cell, stages)): (usize, (&Cell, &CellStages))| {
+        let course = Course::new(kind, cell, stages).and_then(|course| course.draw(index));
+        let server = traces.and_then(|traces| server_course::chart(index, cell, stages, traces));
+        [course, server]
+    };
+    stages.into_iter().enumerate().flat_map(of_load).flatten().collect()
 }
 
 /// Points of equal width whose values have been joined; the last reaches to the end of the load.
@@ -118,7 +119,7 @@ impl<'a> Course<'a> {
         let height = middle + FLIGHT + BOTTOM + FOOT;
         Some(Chart {
             id: format!("course-{index}"),
-            title: format!("Over time, {}", self.name()),
+            title: format!("Over time, {}", name(self.cell)),
             description: self.description(most),
             height,
             marks: html! {
@@ -141,11 +142,6 @@ impl<'a> Course<'a> {
     /// A place on the time axis.
     fn at(&self, since_origin_s: f64) -> f64 {
         (since_origin_s - self.origin_s) / self.unit.0
-    }
-
-    fn name(&self) -> String {
-        let words = cell_words(self.cell);
-        if words.is_empty() { "the load".to_owned() } else { words }
     }
 
     /// Requests that a closed loop holds in flight.
@@ -226,12 +222,18 @@ impl<'a> Course<'a> {
     }
 }
 
-fn seconds(stamp: Stamp) -> f64 {
+/// A load for people.
+pub(super) fn name(cell: &Cell) -> String {
+    let words = cell_words(cell);
+    if words.is_empty() { "the load".to_owned() } else { words }
+}
+
+pub(super) fn seconds(stamp: Stamp) -> f64 {
     stamp.as_nanos() as f64 / 1e9
 }
 
 /// Seconds, minutes or hours.
-fn time_unit(length_s: f64) -> (f64, &'static str) {
+pub(super) fn time_unit(length_s: f64) -> (f64, &'static str) {
     match length_s {
         length if length > 4.0 * 3600.0 => (3600.0, "h"),
         length if length > 600.0 => (60.0, "min"),

@@ -14,6 +14,7 @@ mod pareto;
 mod path;
 mod points;
 mod quality;
+mod server_course;
 mod traces;
 
 use maud::{Markup, html};

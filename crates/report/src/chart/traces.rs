@@ -8,6 +8,8 @@ use weighbridge_types::definition::{self as d, Definition};
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::Record;
 use weighbridge_types::request::RequestRow;
+use weighbridge_types::server::ServerQuantity;
+use weighbridge_types::telemetry::Telemetry;
 use weighbridge_types::units::millis;
 
 use super::points::plan;
@@ -35,17 +37,30 @@ impl LoadReading {
     /// Ends the first reading and begins the second, of the same rows.
     #[must_use]
     pub fn finish(self) -> LoadTraces {
-        LoadTraces { stages: self.0.stages(), loads: BTreeMap::new() }
+        LoadTraces { stages: self.0.stages(), ..LoadTraces::default() }
     }
 }
 
 /// What the log says beyond the record: the course of each load, and the distribution of its latencies.
 ///
-/// Some 112 KiB for the course of each load, and at most 2.6 MiB for its latencies.
+/// Some 112 KiB for the course of each load, at most 2.6 MiB for its latencies, and 56 bytes for each answer of the
+/// server's metrics.
 #[derive(Clone, Debug, Default)]
 pub struct LoadTraces {
     stages: Stages,
     loads: BTreeMap<Cell, Latencies>,
+    /// In order of time.
+    pub(super) server: Vec<ServerPoint>,
+}
+
+/// What the server told at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServerPoint {
+    /// Seconds since the clock's origin.
+    pub(super) at_s: f64,
+    pub(super) running: Option<f64>,
+    pub(super) waiting: Option<f64>,
+    pub(super) kv_usage: Option<f64>,
 }
 
 /// Latencies of the requests of one load that were planned in its window and succeeded, ms; repetitions together.
@@ -69,6 +84,18 @@ impl LoadTraces {
         line.e2e().map(millis).into_iter().for_each(|value| e2e.push(value));
     }
 
+    /// Takes what was seen of the server.
+    pub fn push_seen(&mut self, seen: &Telemetry) {
+        let Telemetry::Server(sample) = seen else { return };
+        let value = |quantity| sample.values.get(&quantity).copied();
+        self.server.push(ServerPoint {
+            at_s: sample.at.as_nanos() as f64 / 1e9,
+            running: value(ServerQuantity::Running),
+            waiting: value(ServerQuantity::Waiting),
+            kv_usage: value(ServerQuantity::KvUsage),
+        });
+    }
+
     /// Both readings of rows that are at hand.
     #[must_use]
     pub fn of(record: &Record, rows: &Rows) -> Option<Self> {
@@ -76,6 +103,7 @@ impl LoadTraces {
         rows.requests.iter().for_each(|row| reading.push(row));
         let mut traces = reading.finish();
         rows.requests.iter().for_each(|row| traces.push(row));
+        rows.telemetry.iter().for_each(|seen| traces.push_seen(seen));
         Some(traces)
     }
 

@@ -82,13 +82,15 @@ pub(super) fn tables(record: &Record) -> Vec<Table> {
         super::phases::drop_empty_columns(&mut table);
         table
     };
-    vec![
+    let mut tables = vec![
         carried,
         by_load("Latency from the first byte written; from plan: from the intended start", LATENCY, false),
         by_load("Whether it can be trusted", TRUST, false),
         by_load("Where the time went, mean", PATH, true),
         by_load("The streams", STREAM, true),
-    ]
+    ];
+    tables.splice(3..3, super::server::tables(record, &cells));
+    tables
 }
 
 /// What is varied: the heading of the loads.

@@ -5,6 +5,7 @@ mod load;
 mod matrix;
 mod outcome;
 mod phases;
+mod server;
 
 pub(crate) use header::{host, overview, phase_title, phase_topic, run_facts, status_word, title};
 pub(crate) use matrix::{
