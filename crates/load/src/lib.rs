@@ -29,6 +29,7 @@ mod reactor;
 mod retry;
 mod run;
 mod search;
+mod seen;
 mod session;
 mod settings;
 mod setup;
