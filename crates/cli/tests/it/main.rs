@@ -14,3 +14,4 @@ mod load_faults;
 mod model;
 mod report;
 mod support;
+mod watch;
