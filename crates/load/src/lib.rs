@@ -30,6 +30,7 @@ mod retry;
 mod run;
 mod search;
 mod seen;
+mod sent;
 mod session;
 mod settings;
 mod setup;

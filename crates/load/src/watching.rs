@@ -1,5 +1,6 @@
 //! What a run watches of its server, found out before anything is written.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct Watching {
     /// Where an exporter tells of graphics processors.
     pub(crate) dcgm: Option<String>,
     pub(crate) pid: Option<u32>,
+    /// Where it is written down what was sent to which server; `None` keeps no such log.
+    pub(crate) sent_log: Option<PathBuf>,
     /// What is not watched, and why.
     pub(crate) absent: Vec<WatchReport>,
 }
@@ -75,6 +78,13 @@ impl Watching {
         }
         watching.pages = pages;
         Ok(watching)
+    }
+
+    /// With a file of the results folder that tells what was sent to which server, so that a run knows whether a cache may
+    /// hold its prompts.
+    #[must_use]
+    pub fn with_sent_log(self, path: PathBuf) -> Self {
+        Self { sent_log: Some(path), ..self }
     }
 
     async fn find_pages(&mut self, settings: &WatchSettings, pages: &Pages) -> Result<(), LoadError> {

@@ -38,6 +38,9 @@ use crate::open_files;
 use crate::output;
 use crate::registry::Registry;
 
+/// What was sent to which server, in the results folder.
+const SENT_LOG: &str = "sent.jsonl";
+
 /// A run as the flags ask for it.
 struct Order<'a> {
     /// What kind of run: `load`, `stress`, `soak`.
@@ -125,6 +128,7 @@ impl Order<'_> {
         // A target that is not there is found before anything is written.
         runtime.block_on(registry.check(&model))?;
         let watching = runtime.block_on(watch::find(&self.settings.watch, &model, &registry))?;
+        let watching = watching.with_sent_log(self.run.results.output_dir.join(SENT_LOG));
         let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
         let ended = runtime.block_on(self.drive(target, watching, traffic.factory, recount, cancel, environment));
         runtime.shutdown_background();

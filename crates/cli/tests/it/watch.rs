@@ -146,6 +146,24 @@ fn what_is_named_and_is_not_there_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn prompts_that_a_server_was_sent_before_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start("ttft=1ms,itl=1ms");
+    let reference = endpoint.reference();
+    let evidence = |flags: &[&str]| {
+        let all = [&[&reference, "-n", "20", "--isl", "8", "--osl", "2"], flags].concat();
+        let record = load(folder.path(), &all);
+        let checks = &record.phase(Phase::Load).unwrap().checks;
+        checks.iter().find(|check| check.name == "prompt cache as declared").map(|check| check.evidence.clone())
+    };
+    assert_eq!(evidence(&["--no-salt"]), None);
+    assert!(evidence(&["--no-salt"]).unwrap().contains("to this start of the server 1 times before"));
+    assert_eq!(evidence(&[]), None);
+    assert_eq!(evidence(&["--no-salt", "--seed", "7"]), None);
+    assert!(evidence(&["--no-salt", "--cache", "cold"]).unwrap().contains("2 times before"));
+}
+
+#[test]
 fn an_endpoint_that_tells_nothing_is_loaded_without() {
     let folder = tempfile::tempdir().unwrap();
     let record = load(folder.path(), &["scripted:ttft=1ms,itl=1ms", "-n", "5", "--osl", "2"]);

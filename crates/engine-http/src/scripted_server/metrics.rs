@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::MODEL_NAME;
+use weighbridge_types::time::WallTime;
+
 use super::log::Played;
 
 /// Upper bounds of the buckets of times to first token, seconds; the grid of vLLM as far as a script goes.
@@ -12,8 +14,9 @@ const TTFT_BOUNDS: [f64; 16] =
     [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 /// Counts since the server's start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Metrics {
+    started: WallTime,
     running: AtomicU64,
     finished: AtomicU64,
     prompt_tokens: AtomicU64,
@@ -27,6 +30,19 @@ pub(super) struct Metrics {
 pub(super) struct Running<'a>(&'a Metrics);
 
 impl Metrics {
+    /// Nothing was done yet.
+    pub(super) fn new() -> Self {
+        Self {
+            started: WallTime::now(),
+            running: AtomicU64::default(),
+            finished: AtomicU64::default(),
+            prompt_tokens: AtomicU64::default(),
+            generated: AtomicU64::default(),
+            ttft: Default::default(),
+            ttft_nanos: AtomicU64::default(),
+        }
+    }
+
     /// A generation begins.
     pub(super) fn begin(&self, prompt_tokens: u32) -> Running<'_> {
         self.running.fetch_add(1, Ordering::Relaxed);
@@ -68,6 +84,8 @@ impl Metrics {
             // Writing into a string cannot fail.
             let _ = writeln!(page, "# TYPE {name} {kind}\n{name}{{{labels}}} {value}");
         }
+        let started = Duration::from_millis(self.started.unix_millis()).as_secs_f64();
+        let _ = writeln!(page, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {started:.3}");
         self.write_ttft(&mut page, &labels);
         page
     }
@@ -107,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_page_tells_what_was_played() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new();
         let first = metrics.begin(7);
         drop(metrics.begin(3));
         metrics.played(&played(20, 5, false, false));

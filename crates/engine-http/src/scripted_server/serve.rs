@@ -63,7 +63,7 @@ impl Shared {
             ready: Mutex::new(HashMap::new()),
             played: Mutex::new(VecDeque::new()),
             logged: Condvar::new(),
-            metrics: Metrics::default(),
+            metrics: Metrics::new(),
         }
     }
 
