@@ -80,7 +80,8 @@ fn the_server_tells_what_the_client_saw() {
 
     passes(folder.path(), &["report", "check", "latest"]);
     let shown = passes(folder.path(), &["report", "show", "latest"]);
-    for part in ["Server side", "TTFT p50 by the server", "memory growth", "per million output tokens"] {
+    for part in ["Server side", "TTFT p50 by the server", "memory growth", "watching took", "per million output tokens"]
+    {
         assert!(shown.stdout.contains(part), "`{part}` is not in\n{}", shown.stdout);
     }
     let page = passes(folder.path(), &["report", "export", "latest", "--format", "html"]);

@@ -1,11 +1,12 @@
 //! What was seen of the server beside a load: its own figures next to the client's, devices, energy and cost.
 
 use weighbridge_types::definition as d;
-use weighbridge_types::metric::{Cell, Statistic};
+use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::Record;
 
 use super::Table;
 use super::matrix::{Measure, measures_by_cells};
+use crate::number;
 
 const SERVER: &[Measure] = &[
     Measure::typical(&d::SERVER_RUNNING, "running"),
@@ -59,6 +60,17 @@ const DEVICES: &[Measure] = &[
     Measure::typical(&d::COST_TOTAL, "per million tokens"),
 ];
 
+/// What watching cost the client's host.
+fn cost_words(record: &Record) -> Option<String> {
+    let of_watch = record.metrics.iter().filter(|metric| metric.name == d::WATCH_COST.name);
+    let cost = |metric: &Metric| {
+        let watch = metric.cell.get("watch")?.replace('_', " ");
+        Some(format!("{watch} {}", number::significant(metric.value?, 2)))
+    };
+    let costs: Vec<String> = of_watch.filter_map(cost).collect();
+    (!costs.is_empty()).then(|| format!("watching took, % of one core: {}", costs.join(", ")))
+}
+
 /// What no load knows, by the reason.
 fn unknown_words(record: &Record, cells: &[Cell], unknown: &[Measure]) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -100,9 +112,14 @@ pub(super) fn tables(record: &Record, cells: &[Cell]) -> Vec<Table> {
         super::phases::drop_empty_columns(&mut table);
         table
     };
-    vec![
+    let mut tables = vec![
         group("Server side, by the server's own metrics in the steady window", SERVER, has_server),
         group("Server side: its processes", PROCESSES, true),
         group("Server side: devices, energy and cost", DEVICES, true),
-    ]
+    ];
+    tables.retain(|table| !table.rows.is_empty());
+    if let Some(table) = tables.first_mut() {
+        table.remarks.extend(cost_words(record));
+    }
+    tables
 }
