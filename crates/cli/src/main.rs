@@ -11,6 +11,7 @@ mod live;
 mod open_files;
 mod output;
 mod progress;
+mod readers;
 mod registry;
 
 use std::process::ExitCode;

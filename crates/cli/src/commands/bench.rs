@@ -10,9 +10,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Campaign, Gate, Identity, Previous, RecordCheck, Subject, Targets, gate};
 use weighbridge_report::{console, html};
-use weighbridge_store::{Index, Recorder, RunFolder};
+use weighbridge_store::{Index, RunFolder};
 use weighbridge_telemetry::{SamplerSettings, SystemRoot, fingerprint};
-use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 
@@ -25,6 +24,7 @@ use crate::failure::Failure;
 use crate::live;
 use crate::output;
 use crate::progress::Progress;
+use crate::readers::Readers;
 use crate::registry::Registry;
 use settings::Resolved;
 
@@ -107,14 +107,13 @@ async fn weigh(
         label: resolved.label.clone(),
         environment: fingerprint(&root, build(), results),
     };
-    let mut sink =
-        Readers { recorder: Some(Recorder::start(folder)?), progress: Progress::new(std::io::stderr().is_terminal()) };
+    let mut sink = Readers::start(folder, Progress::new(std::io::stderr().is_terminal()))?;
     let campaign = campaign(resolved, subject, identity, root, cancel);
     let ended = campaign.run(previous, &mut sink).await;
-    sink.progress.clear();
-    let closed = sink.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
+    sink.view.clear();
+    let closed = sink.close();
     let record = ended?;
-    closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
+    closed?;
     finish(&record, &path, results)?;
     Ok((record, path))
 }
@@ -186,26 +185,4 @@ fn conclude(
             Gate::Failed => Exit::GateFailed,
         },
     })
-}
-
-/// The readers of a run's events: the recorder first, so that nothing is shown that is not kept.
-struct Readers {
-    recorder: Option<Recorder>,
-    progress: Progress,
-}
-
-impl Sink for Readers {
-    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(event)?;
-        }
-        self.progress.event(event)
-    }
-
-    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.checkpoint(record)?;
-        }
-        self.progress.checkpoint(record)
-    }
 }

@@ -11,16 +11,14 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Gate, gate};
 use weighbridge_load::{
-    Identity, Journal, LoadRun, LoadSettings, Recount, Target, TrafficFactory, Warmup, Watching, futile_reason,
-    invalid_reason,
-    newest_profile,
+    Identity, LoadError, LoadRun, LoadSettings, Recount, Target, TrafficFactory, Warmup, Watching, futile_reason,
+    invalid_reason, newest_profile,
 };
 use weighbridge_report::console;
-use weighbridge_store::{Index, Recorder, RunFolder, replay_as_written};
+use weighbridge_store::{Index, RunFolder};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
-use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::model_ref::ModelRef;
-use weighbridge_types::record::{LogLine, Record, Status, Tally};
+use weighbridge_types::record::{Record, Status, Tally};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
@@ -36,6 +34,7 @@ use crate::failure::Failure;
 use crate::live::{Live, LiveSettings};
 use crate::open_files;
 use crate::output;
+use crate::readers::Readers;
 use crate::registry::Registry;
 
 /// What was sent to which server, in the results folder.
@@ -164,19 +163,22 @@ impl Order<'_> {
             with_warmup: !matches!(self.settings.warmup, Warmup::Sessions(_)),
             wanted: !self.client.no_live,
         };
-        let mut journal = Readers {
-            path: path.clone(),
-            recorder: Some(Recorder::start(folder)?),
-            progress: Live::new(live, environment),
-        };
+        let mut journal = Readers::start(folder, Live::new(live, environment))?;
         let (settings, clock) = (self.settings.clone(), Clock::start());
         let run = LoadRun { settings, target, traffic, identity, calibration, recount, watching, root, clock, cancel };
         let ended = run.run(&mut journal).await;
         // The record is whole before anything waits for the terminal.
-        let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
-        journal.progress.clear();
-        let record = ended?;
-        closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
+        let closed = journal.close();
+        journal.view.clear();
+        let record = ended.inspect_err(|error| {
+            if matches!(error, LoadError::Sink(_)) {
+                let run = path.display();
+                output::talk(&format!(
+                    "what was written is whole: `weighbridge report recover {run}` makes its figures"
+                ));
+            }
+        })?;
+        closed?;
         std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
         Index::open(results)?.register(&path)?;
         Ok((record, path))
@@ -231,39 +233,5 @@ impl Order<'_> {
                 failed + succeeded
             )
         })
-    }
-}
-
-/// The readers of a run's events: the recorder first, so that nothing is shown that is not kept.
-struct Readers {
-    path: PathBuf,
-    recorder: Option<Recorder>,
-    progress: Live,
-}
-
-impl Sink for Readers {
-    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(event)?;
-        }
-        self.progress.event(event)
-    }
-
-    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.checkpoint(record)?;
-        }
-        self.progress.checkpoint(record)
-    }
-}
-
-impl Journal for Readers {
-    fn mark(&mut self) -> Result<u64, SinkError> {
-        self.recorder.as_mut().map_or(Ok(0), Recorder::mark)
-    }
-
-    fn replay(&mut self, from: u64, each: &mut dyn FnMut(LogLine)) -> Result<(), SinkError> {
-        self.mark()?;
-        replay_as_written(&self.path, from, each).map_err(|error| SinkError::from(&error))
     }
 }

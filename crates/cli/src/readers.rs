@@ -1,0 +1,59 @@
+//! The readers of a run's events: the recorder, and whoever shows them.
+
+use std::path::PathBuf;
+
+use weighbridge_load::Journal;
+use weighbridge_store::{Recorder, RunFolder, replay_as_written};
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::record::{LogLine, Record};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The recorder first, so that nothing is shown that is not kept, then a view.
+pub(crate) struct Readers<V> {
+    path: PathBuf,
+    recorder: Option<Recorder>,
+    pub(crate) view: V,
+}
+
+impl<V: Sink> Readers<V> {
+    /// Starts to record into a folder, or goes on where its log ends.
+    pub(crate) fn start(folder: RunFolder, view: V) -> Result<Self, Failure> {
+        let path = folder.path().to_owned();
+        Ok(Self { path, recorder: Some(Recorder::start(folder)?), view })
+    }
+
+    /// Writes what is waiting; from then on nothing is kept.
+    pub(crate) fn close(&mut self) -> Result<(), Failure> {
+        let closed = self.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
+        closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))
+    }
+}
+
+impl<V: Sink> Sink for Readers<V> {
+    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(event)?;
+        }
+        self.view.event(event)
+    }
+
+    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.checkpoint(record)?;
+        }
+        self.view.checkpoint(record)
+    }
+}
+
+impl<V: Sink> Journal for Readers<V> {
+    fn mark(&mut self) -> Result<u64, SinkError> {
+        self.recorder.as_mut().map_or(Ok(0), Recorder::mark)
+    }
+
+    fn replay(&mut self, from: u64, each: &mut dyn FnMut(LogLine)) -> Result<(), SinkError> {
+        self.mark()?;
+        replay_as_written(&self.path, from, each).map_err(|error| SinkError::from(&error))
+    }
+}
