@@ -111,7 +111,7 @@ impl Sink for Live {
             }
             Self::Screen(watched) => {
                 watched.model.take(event);
-                if is_pulse(event) && !watched.draw() {
+                if is_news(event) && !watched.draw() {
                     *self = Self::Lines(Box::new(watched.model.clone()), Lines::default());
                 }
             }
@@ -141,4 +141,9 @@ impl Sink for Live {
 
 const fn is_pulse(event: &RunEvent) -> bool {
     matches!(event, RunEvent::Pulse(_))
+}
+
+/// What changes the screen at once: a load as it stands, and that its figures are being made, which takes a while.
+const fn is_news(event: &RunEvent) -> bool {
+    matches!(event, RunEvent::Pulse(_) | RunEvent::Progress { .. })
 }

@@ -6,13 +6,17 @@ use std::time::Duration;
 use weighbridge_summary::{Basis, LoadFigures, LoadKind, LoadPlan, LoadSummary, Slo, TimeBins};
 use weighbridge_telemetry::Watched;
 use weighbridge_types::breach::Marks;
-use weighbridge_types::record::LogLine;
+use weighbridge_types::event::RunEvent;
+use weighbridge_types::record::{LogLine, Phase};
 use weighbridge_types::telemetry::Telemetry;
 
 use crate::error::LoadError;
 use crate::journal::Journal;
 use crate::ledger::Recount;
 use crate::settings::{LoadSettings, Warmup};
+
+/// How often the log is read.
+const READINGS: u64 = 2;
 
 /// What the figures of a run depend on; it is kept with the settings, so that a validator computes the same.
 pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
@@ -36,7 +40,8 @@ pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
     })
 }
 
-/// The figures of everything that the log holds from a mark on, and what was seen of the server meanwhile.
+/// The figures of everything that the log holds from a mark on, and what was seen of the server meanwhile. Watchers are
+/// told of it: it takes seconds after a long load.
 pub(crate) fn read(
     journal: &mut dyn Journal,
     from: u64,
@@ -54,6 +59,7 @@ pub(crate) fn read_recounted(
     basis: &Basis,
     recount: Option<&Recount>,
 ) -> Result<(LoadFigures, Watched), LoadError> {
+    tell(journal, 0)?;
     let (mut bins, mut marks) = (TimeBins::new(plan), Marks::default());
     journal.replay(from, &mut |line| {
         marks.take(&line);
@@ -61,6 +67,7 @@ pub(crate) fn read_recounted(
             bins.push(&row);
         }
     })?;
+    tell(journal, 1)?;
     let stages = bins.stages();
     let mut summary = LoadSummary::new(&stages, plan, basis);
     let mut watched = Watched::new(stages.windows());
@@ -78,5 +85,12 @@ pub(crate) fn read_recounted(
         }
         LogLine::PhaseStarted { .. } | LogLine::Item(_) | LogLine::Start(_) | LogLine::Breach { .. } => {}
     })?;
+    tell(journal, READINGS)?;
     Ok((summary.finish(), watched))
+}
+
+/// Says how many readings of the log are done.
+fn tell(journal: &mut dyn Journal, done: u64) -> Result<(), LoadError> {
+    let what = "figures from the event log".to_owned();
+    Ok(journal.event(&RunEvent::Progress { phase: Phase::Load, what, done, total: READINGS })?)
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{Engine, Sampling};
-use weighbridge_summary::{Basis, LoadPlan};
-use weighbridge_telemetry::{Sampler, SamplerSettings, SystemRoot};
+use weighbridge_summary::{Basis, LoadFigures, LoadPlan};
+use weighbridge_telemetry::{Sampler, SamplerSettings, SystemRoot, Watched};
 use weighbridge_types::definition as define;
 use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{Pulse, RunEvent, Sink};
@@ -128,6 +128,14 @@ struct Made {
     verdicts: Vec<TargetResult>,
 }
 
+/// Figures, and the part of the log that they were read from.
+struct Read {
+    from: u64,
+    to: u64,
+    figures: LoadFigures,
+    watched: Watched,
+}
+
 /// A run under way.
 struct Runner<'a> {
     run: &'a LoadRun,
@@ -145,6 +153,8 @@ struct Runner<'a> {
     made: u32,
     /// What is known of a soak while it runs.
     watch: Option<Watch>,
+    /// The figures of the last load.
+    read: Option<Read>,
     /// What a search found.
     capacity: Option<(Axis, Capacity)>,
     journal: &'a mut dyn Journal,
@@ -183,6 +193,7 @@ impl LoadRun {
             next: 0,
             made: 0,
             watch: self.settings.checkpoint_s.map(|s| Watch::new(Duration::from_secs_f64(s), start)),
+            read: None,
             capacity: None,
             journal,
             record,
@@ -231,7 +242,7 @@ impl Runner<'_> {
         }
         self.next = loaded.report.next;
         let basis = self.basis();
-        let (figures, _) = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
+        let (figures, watched) = figures::read(self.journal, loaded.from, &self.plan, &basis)?;
         loaded.disturbed = figures.disturbed;
         let verdicts = self.plan.slo.judge(&figures.metrics, &loaded.cell, self.plan.good_share);
         self.record.metrics.extend(figures.metrics.iter().cloned());
@@ -244,7 +255,9 @@ impl Runner<'_> {
             }
         }
         self.journal.checkpoint(&self.record)?;
-        Ok(Made { loaded, metrics: figures.metrics, verdicts })
+        let metrics = figures.metrics.clone();
+        self.read = Some(Read { from: loaded.from, to: self.journal.mark()?, figures, watched });
+        Ok(Made { loaded, metrics, verdicts })
     }
 
     fn basis(&self) -> Basis {
@@ -397,7 +410,13 @@ impl Runner<'_> {
         self.keep_breaches()?;
         let basis = self.basis();
         let recount = self.recount();
-        let (figures, watched) = figures::read_recounted(self.journal, from, &self.plan, &basis, recount.as_ref())?;
+        let to = self.journal.mark()?;
+        // A run of a single load has read its log already.
+        let cached = self.read.take().filter(|read| (read.from, read.to) == (from, to) && recount.is_none());
+        let (figures, watched) = match cached {
+            Some(read) => (read.figures, read.watched),
+            None => figures::read_recounted(self.journal, from, &self.plan, &basis, recount.as_ref())?,
+        };
         self.record.metrics = figures.metrics;
         self.record.metrics.extend(watched.metrics(&figures.windows, &self.settings.watch));
         let counted_by = recount.as_ref().map(|recount| recount.name.as_str());
@@ -442,7 +461,7 @@ impl Runner<'_> {
 }
 
 /// The figure that stands for the run in the overview: the capacity, or else the greatest throughput.
-fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
+pub(crate) fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
     let known = |name: &'static str| metrics.iter().filter(move |metric| metric.name == name && metric.value.is_some());
     let capacity = known(define::CAPACITY.name).chain(known(define::CAPACITY_CONCURRENCY.name)).next();
     let busiest = || {

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{LineGauge, Paragraph, Sparkline, Wrap};
 use weighbridge_stats::histogram::Histogram;
 
-use super::model::{Done, LiveModel, Stage};
+use super::model::{Done, LiveModel};
 use super::seconds::{RECENT, Second};
 use super::text;
 
@@ -242,7 +242,7 @@ fn client(model: &LiveModel, look: &Look) -> Line<'static> {
 fn earlier_loads(model: &LiveModel, height: u16) -> Vec<Line<'static>> {
     // The load whose last state is still on the screen needs no second line.
     let loads = model.earlier();
-    let count = loads.len() - usize::from(model.stage() == Stage::Over && !loads.is_empty());
+    let count = loads.len() - usize::from(model.is_over() && !loads.is_empty());
     let room = usize::from(height).saturating_sub(1);
     if count == 0 || room == 0 {
         return Vec::new();

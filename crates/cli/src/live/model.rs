@@ -26,6 +26,8 @@ pub(crate) enum Stage {
     Releasing,
     /// Its time is over; what is in flight may end.
     Draining,
+    /// It is over; its figures are being made from the log.
+    Figures,
     /// Its figures are made.
     Over,
 }
@@ -36,6 +38,7 @@ impl Stage {
             Self::Starting => "starting",
             Self::Releasing => "releasing",
             Self::Draining => "draining",
+            Self::Figures => "over, making the figures",
             Self::Over => "over",
         }
     }
@@ -109,6 +112,7 @@ struct Load {
     last_end: Option<Stamp>,
     counts: Counts,
     seconds: Seconds,
+    in_figures: bool,
     is_over: bool,
 }
 
@@ -151,8 +155,8 @@ impl LiveModel {
             RunEvent::Pulse(pulse) => self.pulse(pulse),
             RunEvent::Request(row) => self.row(row),
             RunEvent::Breach { breach, .. } => self.disturbed.breach(breach),
+            RunEvent::Progress { done, total, .. } => self.load.in_figures = done < total,
             RunEvent::PhaseStarted { .. }
-            | RunEvent::Progress { .. }
             | RunEvent::Resource { .. }
             | RunEvent::Telemetry { .. }
             | RunEvent::Item(_)
@@ -184,6 +188,11 @@ impl LiveModel {
         }
         self.earlier.push_back(earlier.clone());
         Some(earlier)
+    }
+
+    /// Whether the load that was told of last is among the [earlier](Self::earlier) ones.
+    pub(crate) fn is_over(&self) -> bool {
+        self.load.is_over
     }
 
     fn pulse(&mut self, pulse: &Pulse) {
@@ -244,6 +253,7 @@ impl LiveModel {
 
     pub(crate) fn stage(&self) -> Stage {
         match &self.load.pulse {
+            _ if self.load.in_figures => Stage::Figures,
             _ if self.load.is_over => Stage::Over,
             None => Stage::Starting,
             Some(pulse) if pulse.until.is_some_and(|until| pulse.at >= until) => Stage::Draining,
