@@ -323,6 +323,18 @@ pub(crate) enum ReportVerb {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Make the figures of a load whose client was killed, or could not write any more, from the requests that were durable
+    ///
+    /// The record then says that the run was interrupted, and its figures are those that the run itself would have made of
+    /// these requests. A weigh-in that was killed goes on with `bench --resume`.
+    Recover {
+        /// Folder of the run, its record.json, its name, or `latest`
+        run: String,
+        #[command(flatten)]
+        results: ResultsArguments,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Write the report of a run in another form
     Export {
         /// Folder of the run, its record.json, its name, or `latest`

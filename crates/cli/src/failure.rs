@@ -118,6 +118,7 @@ impl From<LoadError> for Failure {
             | LoadError::Slo(_)
             | LoadError::Traffic { .. }
             | LoadError::Watch { .. }
+            | LoadError::Recover { .. }
             | LoadError::Sink(_) => Exit::Usage,
             LoadError::Subject(_) | LoadError::System(_) => Exit::Invalid,
             LoadError::Settings(_) => Exit::Bug,

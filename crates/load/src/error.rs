@@ -48,6 +48,14 @@ pub enum LoadError {
         /// What to do about it.
         hint: String,
     },
+    /// A run whose figures cannot be recovered, or need not be.
+    #[error("{problem}")]
+    Recover {
+        /// Which run, and why.
+        problem: String,
+        /// What to do instead.
+        hint: String,
+    },
     /// The system refused a thread or an event queue.
     #[error("start the reactors: {0}")]
     System(#[from] std::io::Error),
@@ -65,7 +73,7 @@ impl LoadError {
             Self::Sink(error) => error.hint.clone(),
             Self::Spec(error) => error.hint().to_owned(),
             Self::Slo(error) => error.hint(),
-            Self::Traffic { hint, .. } | Self::Watch { hint, .. } => hint.clone(),
+            Self::Traffic { hint, .. } | Self::Watch { hint, .. } | Self::Recover { hint, .. } => hint.clone(),
             Self::Setting { .. } => {
                 "correct the value; `weighbridge load --help` lists the flags with their defaults".to_owned()
             }

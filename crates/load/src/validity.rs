@@ -29,13 +29,7 @@ pub(crate) fn check(
     disturbed: u64,
     settings: &LoadSettings,
 ) -> Check {
-    let share = if tally.scheduled > 0 { disturbed as f64 / tally.scheduled as f64 } else { 0.0 };
-    let mut evidence = format!(
-        "{disturbed} of {} requests ran while the client was late or short of processor time ({:.1} %, limit {:.1} %)",
-        tally.scheduled,
-        100.0 * share,
-        100.0 * settings.disturbed_limit
-    );
+    let Check { name, passed, mut evidence } = check_of_log(tally, disturbed, settings);
     for (fault, Breached { count, worst, limit }) in health.breached() {
         let (name, unit) = match fault {
             ClientFault::ScheduleLag => ("schedule lag", "ms"),
@@ -53,9 +47,21 @@ pub(crate) fn check(
             evidence = format!("nobody watched the client: {why}");
             None
         }
-        None => Some(share <= settings.disturbed_limit),
+        None => passed,
     };
-    Check { name: FIT.to_owned(), passed, evidence }
+    Check { name, passed, evidence }
+}
+
+/// The check as far as the log tells: without the monitor's own words.
+pub(crate) fn check_of_log(tally: &Tally, disturbed: u64, settings: &LoadSettings) -> Check {
+    let share = if tally.scheduled > 0 { disturbed as f64 / tally.scheduled as f64 } else { 0.0 };
+    let evidence = format!(
+        "{disturbed} of {} requests ran while the client was late or short of processor time ({:.1} %, limit {:.1} %)",
+        tally.scheduled,
+        100.0 * share,
+        100.0 * settings.disturbed_limit
+    );
+    Check { name: FIT.to_owned(), passed: Some(share <= settings.disturbed_limit), evidence }
 }
 
 /// What a reader should know of the client besides.

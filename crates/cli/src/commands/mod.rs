@@ -7,6 +7,7 @@ mod history;
 mod import;
 mod load;
 mod model;
+mod recover;
 mod reference;
 mod report;
 mod runs;

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use weighbridge_report::check::{self, CheckReport};
 use weighbridge_report::export::{self, ExportFile};
-use weighbridge_report::{check, console, documents, html, import, json, markdown};
-use weighbridge_store::read_record;
+use weighbridge_report::{console, documents, html, import, json, markdown};
+use weighbridge_store::{RunFolder, StoreError, read_record, replay_as_written};
 use weighbridge_summary::Rows;
-use weighbridge_types::record::Record;
+use weighbridge_types::record::{Phase, Record, Status};
 
-use super::runs;
+use super::{recover, runs};
 use crate::arguments::{ExportFormat, OutputFormat, ReportVerb};
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -40,7 +41,7 @@ pub(super) fn run(verb: ReportVerb, environment: &Environment) -> Result<Exit, F
             let record = read_record(&path)?;
             let report = match record.kind.as_str() {
                 import::KIND => import::check::check_imported(&record),
-                _ => check::check(&record, rows_of(&path)?.as_ref()),
+                _ => checked(&record, &path)?,
             };
             match format.output_format {
                 OutputFormat::Json => output::json(&report)?,
@@ -48,11 +49,27 @@ pub(super) fn run(verb: ReportVerb, environment: &Environment) -> Result<Exit, F
             }
             Ok(if report.passed() { Exit::Pass } else { Exit::GateFailed })
         }
+        ReportVerb::Recover { run, results, output: format } => {
+            recover::run(&run, &results.output_dir, format.output_format, environment)
+        }
         ReportVerb::Export { run, format, path, results } => {
             let folder = runs::find(&run, &results.output_dir)?;
             export(&folder, format, path)
         }
     }
+}
+
+/// Checks a record against its event log. That of a load may hold millions of requests, and is never held.
+fn checked(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
+    if record.phase(Phase::Load).is_none() {
+        return Ok(check::check(record, rows_of(path)?.as_ref()));
+    }
+    let Some(folder) = log_folder(path) else { return Ok(check::check(record, None)) };
+    let report = check::check_load(record, |each| replay_as_written(folder, 0, each))?;
+    if record.status == Status::Running && matches!(RunFolder::open(folder), Err(StoreError::Locked { .. })) {
+        output::talk("note: another process is writing this run; what it has written so far was checked");
+    }
+    Ok(report)
 }
 
 /// The event log beside a record; a record that was moved away from its log is judged alone.

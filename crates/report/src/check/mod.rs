@@ -10,7 +10,7 @@ mod run;
 use serde::Serialize;
 use weighbridge_summary::Rows;
 use weighbridge_types::metric::{Cell, Metric};
-use weighbridge_types::record::Record;
+use weighbridge_types::record::{LogLine, Record, Status};
 
 use crate::number;
 
@@ -39,6 +39,10 @@ pub struct CheckReport {
     pub checked: u64,
     /// Whether the rows of the event log were at hand.
     pub with_log: bool,
+    /// How far the run came, as the record says.
+    pub status: Option<Status>,
+    /// Requests that the event log holds; none where no log was at hand.
+    pub requests: Option<u64>,
     /// Contradictions, in the order of the record.
     pub violations: Vec<Violation>,
 }
@@ -72,29 +76,69 @@ impl CheckReport {
             _ => format!("✗ {count} contradictions"),
         };
         out.push_str(&format!("{verdict} in {} comparisons over {source}\n", self.checked));
+        out.push_str(&self.unfinished().unwrap_or_default());
         out
+    }
+
+    /// A word about a run that came to no end, with a final newline.
+    fn unfinished(&self) -> Option<String> {
+        self.status.filter(|status| *status == Status::Running)?;
+        let rows = match self.requests {
+            Some(requests) => format!("{requests} requests are durable"),
+            None => "no event log is at hand".to_owned(),
+        };
+        let remedy = "`weighbridge report recover RUN` makes the figures of a load, `weighbridge bench --resume RUN` goes \
+                      on with a weigh-in";
+        Some(format!("! the run did not come to its end: it is under way, or was killed; {rows}\n  {remedy}\n"))
     }
 }
 
 /// Checks a record against itself and, where they are given, against its rows.
 #[must_use]
 pub fn check(record: &Record, rows: Option<&Rows>) -> CheckReport {
-    let mut checker = Checker { record, report: CheckReport { with_log: rows.is_some(), ..CheckReport::default() } };
-    checker.run();
-    for metric in &record.metrics {
-        checker.metric(metric);
-    }
-    checker.relations();
+    let mut checker = Checker::of_record(record);
     if let Some(rows) = rows {
+        checker.report.with_log = true;
         checker.rows(rows);
     }
     checker.report
+}
+
+/// Checks the record of a load against itself and against its event log, in memory that does not grow with the run.
+///
+/// `replay` hands over every line of the log, in order and as it was written; it is called twice.
+///
+/// # Errors
+/// When `replay` fails.
+pub fn check_load<E>(
+    record: &Record,
+    replay: impl FnMut(&mut dyn FnMut(LogLine)) -> Result<(), E>,
+) -> Result<CheckReport, E> {
+    let mut checker = Checker::of_record(record);
+    checker.report.with_log = true;
+    checker.report.requests = Some(0);
+    checker.load_log(replay)?;
+    Ok(checker.report)
 }
 
 /// The state of one check.
 struct Checker<'a> {
     record: &'a Record,
     report: CheckReport,
+}
+
+impl<'a> Checker<'a> {
+    /// Checks the record against itself.
+    fn of_record(record: &'a Record) -> Self {
+        let report = CheckReport { status: Some(record.status), ..CheckReport::default() };
+        let mut checker = Self { record, report };
+        checker.run();
+        for metric in &record.metrics {
+            checker.metric(metric);
+        }
+        checker.relations();
+        checker
+    }
 }
 
 impl Checker<'_> {

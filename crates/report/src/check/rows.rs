@@ -1,13 +1,15 @@
 //! What the event log says of the figures.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use weighbridge_summary::{
     Basis, LoadPlan, LoadSummary, Rows, TimeBins, figure_cell, start_metrics, start_tally, summarize, tally,
 };
 use weighbridge_telemetry::{WatchSettings, Watched};
+use weighbridge_types::breach::Marks;
 use weighbridge_types::metric::{Cell, Metric};
-use weighbridge_types::record::{Phase, Record, Status};
+use weighbridge_types::record::{LogLine, Phase, PhaseResult, Record, Status, Tally};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::telemetry::Telemetry;
 
@@ -17,17 +19,105 @@ impl Checker<'_> {
     /// Recomputes every figure that follows from the rows, and the counts of requests.
     pub(super) fn rows(&mut self, rows: &Rows) {
         let record = self.record;
-        let covered = covered(record, rows);
-        let rows = covered.as_ref().unwrap_or(rows);
-        for row in &rows.requests {
-            let cell = figure_cell(&row.cell);
-            let stated = format!("request {} [{cell}]", row.id);
-            self.field(row.timeline.is_ordered(), "timeline-ordered", "events", stated, "stamps in order");
+        if record.phase(Phase::Load).is_some() {
+            let lines = |each: &mut dyn FnMut(LogLine)| -> Result<(), Infallible> {
+                rows.requests.iter().for_each(|row| each(LogLine::Request(Box::new(row.clone()))));
+                rows.starts.iter().for_each(|row| each(LogLine::Start(row.clone())));
+                rows.samples.iter().for_each(|&(phase, sample)| each(LogLine::Resource { phase, sample }));
+                let seen = rows.telemetry.iter().cloned();
+                seen.for_each(|seen| each(LogLine::Telemetry { phase: Phase::Load, seen }));
+                Ok(())
+            };
+            let Ok(()) = self.load_log(lines);
+            return;
         }
-        self.tallies(rows);
+        rows.requests.iter().for_each(|row| self.row(row));
+        for result in &record.phases {
+            let of_phase = rows.requests.iter().filter(|row| row.cell.get("phase") == Some(result.phase.name()));
+            self.tally(result, &tally(of_phase));
+        }
+        self.figures(summarize(rows, &Basis::new(record.seed, &record.engine)));
+    }
+
+    /// The same for the log of a load, which is read twice and never held; `replay` hands over its lines as written.
+    ///
+    /// # Errors
+    /// When `replay` fails.
+    pub(super) fn load_log<E>(
+        &mut self,
+        mut replay: impl FnMut(&mut dyn FnMut(LogLine)) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let record = self.record;
         let basis = Basis::new(record.seed, &record.engine);
+        let plan = self.plan();
+        let (mut bins, mut marks) = (TimeBins::new(&plan.clone().unwrap_or_default()), Marks::default());
+        let (mut starts, mut is_covered) = (Vec::new(), covered(record));
+        replay(&mut |line| {
+            marks.take(&line);
+            match line {
+                LogLine::Request(row) => {
+                    self.row(&row);
+                    if is_covered(&row) {
+                        bins.push(&row);
+                    }
+                }
+                LogLine::Start(row) => starts.push(row),
+                _ => {}
+            }
+        })?;
+        if !starts.is_empty() {
+            record.phases.iter().for_each(|result| self.tally(result, &start_tally(&starts)));
+            self.figures(start_metrics(&starts, &basis));
+            return Ok(());
+        }
+        let Some(plan) = plan else {
+            self.without_plan(self.report.requests.unwrap_or_default());
+            return Ok(());
+        };
+        let stages = bins.stages();
+        let mut summary = LoadSummary::new(&stages, &plan, &basis);
+        let (mut watched, mut is_covered) = (Watched::new(stages.windows()), covered(record));
+        replay(&mut |line| match line {
+            LogLine::Request(mut row) => {
+                marks.mark(&mut row);
+                if is_covered(&row) {
+                    summary.push(&row);
+                }
+            }
+            LogLine::Resource { sample, .. } => summary.push_sample(&sample),
+            LogLine::Telemetry { seen, .. } => {
+                if let Telemetry::Tree(sample) = &seen {
+                    summary.push_tree(sample);
+                }
+                watched.push(seen);
+            }
+            _ => {}
+        })?;
+        let figures = summary.finish();
+        if let Some(result) = record.phase(Phase::Load) {
+            self.tally(result, &figures.tally);
+        }
+        let mut metrics = figures.metrics;
+        metrics.extend(watched.metrics(&figures.windows, &self.watch_settings()));
+        self.figures(metrics);
+        Ok(())
+    }
+
+    fn row(&mut self, row: &RequestRow) {
+        self.report.requests = Some(self.report.requests.unwrap_or_default() + 1);
+        if row.timeline.is_ordered() {
+            self.report.checked += 1;
+            return;
+        }
+        let stated = format!("request {} [{}]", row.id, figure_cell(&row.cell));
+        self.field(false, "timeline-ordered", "events", stated, "stamps in order");
+    }
+
+    /// Compares the figures of the record with those recomputed.
+    fn figures(&mut self, figures: Vec<Metric>) {
+        let record = self.record;
         let mut recomputed: BTreeMap<(String, Cell), Metric> = BTreeMap::new();
-        for metric in self.figures(rows, &basis) {
+        for metric in figures {
             recomputed.insert((metric.key(), metric.cell.clone()), metric);
         }
         for metric in &record.metrics {
@@ -41,43 +131,19 @@ impl Checker<'_> {
         }
     }
 
-    /// Every figure that follows from the rows, as the run computed them: a load by the plan that it was made by.
-    fn figures(&mut self, rows: &Rows, basis: &Basis) -> Vec<Metric> {
-        if !rows.starts.is_empty() {
-            return start_metrics(&rows.starts, basis);
-        }
-        if self.record.phase(Phase::Load).is_none() {
-            return summarize(rows, basis);
-        }
-        let plan = self.record.settings.get("plan").cloned().unwrap_or_default();
-        let Ok(plan) = serde_json::from_value::<LoadPlan>(plan) else {
-            // A load of another tool has none, and its figures are that tool's.
-            self.field(rows.requests.is_empty(), "plan", "settings.plan", "none", "the plan that the figures rest on");
-            return Vec::new();
-        };
-        let mut bins = TimeBins::new(&plan);
-        rows.requests.iter().for_each(|row| bins.push(row));
-        let stages = bins.stages();
-        let mut summary = LoadSummary::new(&stages, &plan, basis);
-        rows.requests.iter().for_each(|row| summary.push(row));
-        rows.samples.iter().for_each(|(_, sample)| summary.push_sample(sample));
-        for seen in &rows.telemetry {
-            if let Telemetry::Tree(sample) = seen {
-                summary.push_tree(sample);
-            }
-        }
-        let figures = summary.finish();
-        let mut watched = Watched::new(stages.windows());
-        rows.telemetry.iter().for_each(|seen| watched.push(seen.clone()));
-        let mut metrics = figures.metrics;
-        metrics.extend(watched.metrics(&figures.windows, &self.watch_settings()));
-        metrics
-    }
-
     /// What the run says that it watched; nothing in records from before it could.
     fn watch_settings(&self) -> WatchSettings {
         let stored = self.record.settings.get("watch").cloned();
         stored.and_then(|stored| serde_json::from_value(stored).ok()).unwrap_or_default()
+    }
+
+    fn plan(&self) -> Option<LoadPlan> {
+        serde_json::from_value(self.record.settings.get("plan").cloned().unwrap_or_default()).ok()
+    }
+
+    /// A load of another tool has no plan, and its figures are that tool's.
+    fn without_plan(&mut self, requests: u64) {
+        self.field(requests == 0, "plan", "settings.plan", "none", "the plan that the figures rest on");
     }
 
     /// Only a phase that came to its end has all its figures.
@@ -115,33 +181,27 @@ impl Checker<'_> {
         }
     }
 
-    fn tallies(&mut self, rows: &Rows) {
-        for result in &self.record.phases {
-            if result.phase == Phase::Validate || result.status != Status::Complete {
-                continue;
-            }
-            let of_phase = rows.requests.iter().filter(|row| row.cell.get("phase") == Some(result.phase.name()));
-            let counted = if rows.starts.is_empty() { tally(of_phase) } else { start_tally(&rows.starts) };
-            let subject = format!("phases.{}", result.phase);
-            let words = |tally: &weighbridge_types::record::Tally| {
-                format!("{} scheduled, {} succeeded, {} failed", tally.scheduled, tally.succeeded, tally.failed)
-            };
-            self.field(counted == result.tally, "recomputed-tally", &subject, words(&result.tally), words(&counted));
+    fn tally(&mut self, result: &PhaseResult, counted: &Tally) {
+        if result.phase == Phase::Validate || result.status != Status::Complete {
+            return;
         }
+        let subject = format!("phases.{}", result.phase);
+        let words = |tally: &Tally| {
+            format!("{} scheduled, {} succeeded, {} failed", tally.scheduled, tally.succeeded, tally.failed)
+        };
+        self.field(*counted == result.tally, "recomputed-tally", &subject, words(&result.tally), words(counted));
     }
 }
 
-/// The rows that a record under way speaks of: its log goes on after its last checkpoint. `None` for all of them.
-fn covered(record: &Record, rows: &Rows) -> Option<Rows> {
-    let load = record.phase(Phase::Load).filter(|load| load.status == Status::Running)?;
-    let mut left = load.tally.scheduled;
-    let is_covered = |row: &&RequestRow| {
+/// Which rows, in the order of the log, a record speaks of: the log of one under way goes on after its last checkpoint.
+fn covered(record: &Record) -> impl FnMut(&RequestRow) -> bool + use<> {
+    let running = record.phase(Phase::Load).filter(|load| load.status == Status::Running);
+    let mut left = running.map_or(u64::MAX, |load| load.tally.scheduled);
+    move |row| {
         let is_covered = left > 0;
         left -= u64::from(is_covered && !row.warmup);
         is_covered
-    };
-    let requests = rows.requests.iter().take_while(is_covered).cloned().collect();
-    Some(Rows { requests, ..rows.clone() })
+    }
 }
 
 fn described(metric: &Metric) -> String {
