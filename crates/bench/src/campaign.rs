@@ -253,7 +253,7 @@ impl Campaign {
             seed: settings.seed,
             engine: loaded.description.clone(),
             environment: self.identity.environment.clone(),
-            calibration_id: None,
+            calibration: None,
             phases: Vec::new(),
             duration_s: 0.0,
             metrics: Vec::new(),

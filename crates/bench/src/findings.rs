@@ -45,7 +45,7 @@ pub(crate) mod tests {
             seed: 1,
             engine: EngineDescription { device: "cpu".to_owned(), ..EngineDescription::default() },
             environment: Environment::default(),
-            calibration_id: None,
+            calibration: None,
             phases: Vec::new(),
             duration_s: 0.0,
             metrics,

@@ -18,7 +18,7 @@ use weighbridge_types::environment::Environment;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::model_ref::{EndpointRef, Preset};
 use weighbridge_types::record::Phase;
-use weighbridge_types::request::RequestRow;
+use weighbridge_types::request::{ReceiveClock, RequestRow};
 use weighbridge_types::time::{Clock, WallTime};
 use weighbridge_types::units::millis;
 use weighbridge_workload::{PlannedTurn, Session, Traffic};
@@ -26,7 +26,7 @@ use weighbridge_workload::{PlannedTurn, Session, Traffic};
 use crate::drive::{Drive, DriveLimits, Pace};
 use crate::error::LoadError;
 use crate::pacer::Pacing;
-use crate::profile::{Cost, ErrorFigures, HostProfile, Lag, Truth, judge};
+use crate::profile::{Cost, ErrorFigures, Graded, HostProfile, Lag, Truth};
 use crate::retry::RetryPolicy;
 use crate::setup::{Setup, Target};
 
@@ -62,7 +62,7 @@ pub struct CalibrationSettings {
 }
 
 impl CalibrationSettings {
-    /// About half a minute.
+    /// About a minute.
     #[must_use]
     pub fn standard(reactors: u32, seed: u64) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl CalibrationSettings {
         }
     }
 
-    /// About ten seconds, with fewer streams.
+    /// About twenty seconds, with fewer streams.
     #[must_use]
     pub fn quick(reactors: u32, seed: u64) -> Self {
         let short = Duration::from_secs(2);
@@ -103,39 +103,59 @@ pub async fn calibrate(
     cancel: &CancellationToken,
     progress: &mut dyn FnMut(&str),
 ) -> Result<HostProfile, LoadError> {
-    let mut truth = Vec::new();
+    let (mut truth, mut clock) = (Vec::new(), ReceiveClock::Kernel);
     for &streams in &settings.streams {
         progress(&format!("errors at {streams} streams"));
-        truth.push(errors_at(streams, settings, cancel).await?);
+        let found = errors_at(streams, ReceiveClock::Kernel, settings, cancel).await?;
+        if found.1 == ReceiveClock::User {
+            clock = ReceiveClock::User;
+        }
+        truth.push(found.0);
     }
+    let user = match clock {
+        // The kernel does not stamp here: these errors are this program's.
+        ReceiveClock::User => None,
+        ReceiveClock::Kernel => {
+            let mut truth = Vec::new();
+            for &streams in &settings.streams {
+                progress(&format!("errors at {streams} streams, with stamps of this program"));
+                truth.push(errors_at(streams, ReceiveClock::User, settings, cancel).await?.0);
+            }
+            Some(Graded::of(truth))
+        }
+    };
     progress("cost without delays");
     let cost = cost(settings, cancel).await?;
     progress("lag of the schedule");
     let lag = lag(settings, cancel).await?;
     let now = WallTime::now();
-    let (grade, clean_streams, bias_bound_ms) = judge(&truth);
+    let Graded { truth, clean_streams, grade, bias_bound_ms } = Graded::of(truth);
     Ok(HostProfile {
         id: format!("{}-{}", now.compact(), environment.digest.get(..8).unwrap_or("host")),
         created_at: now.to_string(),
         environment,
         reactors: settings.reactors,
+        clock,
         truth,
         clean_streams,
         cost,
         lag,
         grade,
         bias_bound_ms,
+        user,
     })
 }
 
+/// The errors, and the clock that stamped: this program's where it is asked for, or where the kernel missed an answer.
 async fn errors_at(
     streams: u32,
+    wanted: ReceiveClock,
     settings: &CalibrationSettings,
     cancel: &CancellationToken,
-) -> Result<Truth, LoadError> {
+) -> Result<(Truth, ReceiveClock), LoadError> {
     let clock = Clock::start();
     let script = Script { ttft: TTFT, itl: ITL, tokens: Some(TOKENS), ..Script::default() };
-    let rig = Rig::set_up(script, settings.reactors, clock).await?;
+    let rig = Rig::set_up(script, settings.reactors, clock, wanted).await?;
     // The streams start spread over the length of a request, as in a load that has run for a while.
     let length = TTFT + ITL * (TOKENS - 1);
     let spread = Arc::new(Numbered { streams: u64::from(streams), length, rounds: rounds(streams, settings) + 1 });
@@ -144,11 +164,14 @@ async fn errors_at(
     let played = rig.server.take_played(rows.len());
     let played: HashMap<&str, &Played> = played.iter().map(|played| (played.prompt.as_str(), played)).collect();
     let (mut ttft, mut itl) = (Vec::new(), Vec::new());
-    let mut requests = 0;
+    let (mut requests, mut clock_used) = (0, wanted);
     for row in rows.iter().filter(|row| row.turn.is_none_or(|turn| turn.turn > 0) && row.outcome.is_success()) {
         let Some(truth) = played.get(prompt_of(row).as_str()) else { continue };
         let (Some(true_ttft), Some(own)) = (truth.ttft(), row.timeline.ttft()) else { continue };
         requests += 1;
+        if row.receipt.is_none_or(|receipt| receipt.clock == ReceiveClock::User) {
+            clock_used = ReceiveClock::User;
+        }
         ttft.push(signed_ms(own, true_ttft));
         let writes: Vec<_> = truth.token_writes().collect();
         let gaps = writes.windows(2).map(|pair| pair[1].at - pair[0].at);
@@ -159,7 +182,7 @@ async fn errors_at(
         hint: "raise the limit of open files (`ulimit -n`), or calibrate fewer streams".to_owned(),
     };
     let figures = |errors: Vec<f64>| error_figures(errors).ok_or_else(nothing);
-    Ok(Truth { streams, requests, ttft: figures(ttft)?, itl: figures(itl)? })
+    Ok((Truth { streams, requests, ttft: figures(ttft)?, itl: figures(itl)? }, clock_used))
 }
 
 /// Requests of each stream that are compared: enough for a p99, within the settings.
@@ -171,7 +194,7 @@ fn rounds(streams: u32, settings: &CalibrationSettings) -> u64 {
 async fn cost(settings: &CalibrationSettings, cancel: &CancellationToken) -> Result<Cost, LoadError> {
     let clock = Clock::start();
     let script = Script { ttft: Duration::ZERO, itl: Duration::ZERO, tokens: Some(TOKENS), ..Script::default() };
-    let rig = Rig::set_up(script, settings.reactors, clock).await?;
+    let rig = Rig::set_up(script, settings.reactors, clock, ReceiveClock::Kernel).await?;
     let pace = Pace::Closed { concurrency: settings.cost_streams as usize };
     let limits = DriveLimits { duration: Some(settings.cost_time), ..DriveLimits::default() };
     let before = rig.setup.reactors.cpu();
@@ -196,7 +219,7 @@ async fn cost(settings: &CalibrationSettings, cancel: &CancellationToken) -> Res
 async fn lag(settings: &CalibrationSettings, cancel: &CancellationToken) -> Result<Lag, LoadError> {
     let clock = Clock::start();
     let script = Script { ttft: Duration::from_millis(5), tokens: Some(1), ..Script::default() };
-    let rig = Rig::set_up(script, settings.reactors, clock).await?;
+    let rig = Rig::set_up(script, settings.reactors, clock, ReceiveClock::Kernel).await?;
     let starts = crate::run::starts(&format!("poisson:{}", settings.lag_rate), settings.seed)?;
     let limits = DriveLimits { duration: Some(settings.lag_time), ..DriveLimits::default() };
     let rows = rig.drive(Arc::new(Endless), Pace::Open { starts, most: None }, limits, cancel).await?;
@@ -220,13 +243,14 @@ struct Rig {
 }
 
 impl Rig {
-    async fn set_up(script: Script, reactors: u32, clock: Clock) -> Result<Self, LoadError> {
+    async fn set_up(script: Script, reactors: u32, clock: Clock, stamps: ReceiveClock) -> Result<Self, LoadError> {
         let server = ScriptedServer::start(ServerOptions::new(script, clock))?;
-        let url = server.url();
+        let (url, kernel_stamps) = (server.url(), stamps == ReceiveClock::Kernel);
         let load: EngineFactory = Arc::new(move || {
             let endpoint = EndpointRef { preset: Preset::OpenAi, url: Some(url.clone()), model: None };
             Box::pin(async move {
-                let engine = HttpEngine::connect(endpoint, HttpOptions::default()).await;
+                let engine =
+                    HttpEngine::connect(endpoint, HttpOptions { kernel_stamps, ..HttpOptions::default() }).await;
                 let failed = |error: weighbridge_engine_http::HttpError| SubjectError {
                     problem: error.to_string(),
                     hint: error.hint().to_string(),
@@ -365,6 +389,8 @@ mod tests {
         assert_eq!((rounds(128, &CalibrationSettings::standard(1, 0)), rounds(4096, &settings)), (6, 1));
         assert!(profile.cost.requests > 0 && profile.cost.cpu_s_per_1000.is_none_or(|cpu| cpu > 0.0));
         assert!(profile.lag.n > 0 && profile.lag.p50_ms <= profile.lag.max_ms);
-        assert_eq!(told.len(), 4);
+        let by_clock = if profile.clock == ReceiveClock::Kernel { 2 } else { 1 };
+        assert_eq!(told.len(), 2 * by_clock + 2);
+        assert_eq!(profile.by(ReceiveClock::User).unwrap().truth.len(), 2);
     }
 }

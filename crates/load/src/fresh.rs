@@ -1,5 +1,6 @@
 //! The record of a run that begins.
 
+use weighbridge_types::calibration::CalibrationNote;
 use weighbridge_types::record::{EngineDescription, Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally};
 use weighbridge_types::time::WallTime;
 
@@ -11,7 +12,7 @@ pub(crate) fn record(
     settings: serde_json::Value,
     seed: u64,
     engine: EngineDescription,
-    calibration_id: Option<String>,
+    calibration: Option<CalibrationNote>,
 ) -> Record {
     let now = WallTime::now().to_string();
     let load = PhaseResult {
@@ -38,7 +39,7 @@ pub(crate) fn record(
         seed,
         engine,
         environment: identity.environment.clone(),
-        calibration_id,
+        calibration,
         phases: vec![load],
         duration_s: 0.0,
         metrics: Vec::new(),

@@ -1,11 +1,12 @@
 //! The host profile: how far this client's figures can be trusted on this host.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use weighbridge_types::calibration::Grade;
 use weighbridge_types::environment::Environment;
+use weighbridge_types::request::ReceiveClock;
 
 /// Folder of the profiles, within the results folder.
 const FOLDER: &str = "host-profiles";
@@ -21,6 +22,9 @@ pub struct HostProfile {
     pub environment: Environment,
     /// Event loops of the client.
     pub reactors: u32,
+    /// The clock of these errors: the kernel's, where it stamps.
+    #[serde(default = "kernel")]
+    pub clock: ReceiveClock,
     /// Errors by the number of streams, rising.
     pub truth: Vec<Truth>,
     /// The most streams at which every error stays within what the grade promises; 0 when none does.
@@ -33,6 +37,48 @@ pub struct HostProfile {
     pub grade: Grade,
     /// Largest absolute mean error of TTFT or ITL at any number of streams up to the clean ones, ms.
     pub bias_bound_ms: f64,
+    /// The same with stamps of this program, which is how TLS is measured; null where that was not calibrated apart.
+    #[serde(default)]
+    pub user: Option<Graded>,
+}
+
+/// Profiles without the field were made with the kernel's stamps.
+const fn kernel() -> ReceiveClock {
+    ReceiveClock::Kernel
+}
+
+/// Errors with what they are worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Graded {
+    /// Errors by the number of streams, rising.
+    pub truth: Vec<Truth>,
+    /// The most streams at which every error stays within what the grade promises; 0 when none does.
+    pub clean_streams: u32,
+    /// What the errors are worth.
+    pub grade: Grade,
+    /// Largest absolute mean error of TTFT or ITL at any number of streams up to the clean ones, ms.
+    pub bias_bound_ms: f64,
+}
+
+impl HostProfile {
+    /// The errors with stamps of a clock; `None` where they were not calibrated.
+    #[must_use]
+    pub fn by(&self, clock: ReceiveClock) -> Option<Graded> {
+        let own = || Graded {
+            truth: self.truth.clone(),
+            clean_streams: self.clean_streams,
+            grade: self.grade,
+            bias_bound_ms: self.bias_bound_ms,
+        };
+        if self.clock == clock { Some(own()) } else { self.user.clone().filter(|_| clock == ReceiveClock::User) }
+    }
+}
+
+impl Graded {
+    pub(crate) fn of(truth: Vec<Truth>) -> Self {
+        let (grade, clean_streams, bias_bound_ms) = judge(&truth);
+        Self { truth, clean_streams, grade, bias_bound_ms }
+    }
 }
 
 /// Errors of the client at one number of streams, against the server's own stamps.
@@ -95,46 +141,6 @@ pub struct Lag {
     pub p99_ms: Option<f64>,
     /// Largest.
     pub max_ms: f64,
-}
-
-/// What errors are worth: the larger p99 of the absolute errors of TTFT and ITL at 128 streams, or at the most streams
-/// calibrated below that. Where too few errors are known for a p99, the largest error stands for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Grade {
-    /// At most 0.3 ms.
-    A,
-    /// At most 1 ms.
-    B,
-    /// At most 3 ms.
-    C,
-    /// At most 10 ms.
-    D,
-    /// At most 30 ms.
-    E,
-    /// Above.
-    F,
-}
-
-impl Grade {
-    const LIMITS: [(Self, f64); 5] = [(Self::A, 0.3), (Self::B, 1.0), (Self::C, 3.0), (Self::D, 10.0), (Self::E, 30.0)];
-
-    /// The grade of a p99 error.
-    #[must_use]
-    pub fn of(p99_ms: f64) -> Self {
-        Self::LIMITS.into_iter().find(|(_, limit)| p99_ms <= *limit).map_or(Self::F, |(grade, _)| grade)
-    }
-
-    /// The largest p99 error that it promises, ms; `None` for the last one, which promises nothing.
-    #[must_use]
-    pub fn limit_ms(self) -> Option<f64> {
-        Self::LIMITS.into_iter().find(|(grade, _)| *grade == self).map(|(_, limit)| limit)
-    }
-}
-
-impl fmt::Display for Grade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
 }
 
 impl Truth {
@@ -244,6 +250,8 @@ mod tests {
             created_at: at.to_owned(),
             environment: environment.clone(),
             reactors: 1,
+            clock: ReceiveClock::Kernel,
+            user: None,
             truth: vec![truth(128, 0.2, 0.01)],
             clean_streams,
             cost: Cost {

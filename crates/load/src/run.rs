@@ -32,6 +32,7 @@ use crate::health::Health;
 use crate::journal::Journal;
 use crate::keeper::Keeper;
 use crate::ledger::{self, Recount};
+use crate::note;
 use crate::observe::Observers;
 use crate::pacer::{Pacing, Starts};
 use crate::profile::HostProfile;
@@ -49,6 +50,9 @@ pub type TrafficFactory = Arc<dyn Fn(&Arc<dyn Engine>) -> Result<Arc<dyn Traffic
 
 /// How often rows are taken from the reactors. Short enough that few wait, long enough that it costs nothing.
 const TAKE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The engine that answers over connections, as it describes itself.
+const HTTP: &str = "http";
 
 /// What names a run, from whoever makes its folder.
 #[derive(Clone, Debug, Default)]
@@ -207,10 +211,15 @@ impl LoadRun {
         runner.conclude(start, from)
     }
 
+    /// The calibration, where it says something of an engine: it is of connections.
+    fn calibration_of(&self, engine: &EngineDescription) -> Option<&HostProfile> {
+        self.calibration.as_ref().filter(|_| engine.engine == HTTP)
+    }
+
     fn fresh(&self, settings: &LoadSettings, plan: &LoadPlan, engine: &EngineDescription) -> Result<Record, LoadError> {
         let mut stored = serde_json::to_value(settings)?;
         stored["plan"] = serde_json::to_value(plan)?;
-        let calibration = self.calibration.as_ref().map(|profile| profile.id.clone());
+        let calibration = self.calibration_of(engine).map(|profile| note::beforehand(profile, settings));
         Ok(fresh::record(&self.identity, stored, settings.seed, engine.clone(), calibration))
     }
 }
@@ -432,6 +441,9 @@ impl Runner<'_> {
         if self.watch.is_some() {
             self.record.findings.extend(soak::findings(&self.record));
         }
+        let profile = self.run.calibration_of(&self.setup.description);
+        self.record.calibration =
+            profile.map(|profile| note::afterwards(profile, &self.settings, &self.record.metrics));
         let seconds = (self.run.clock.now() - start).as_secs_f64();
         self.record.duration_s = seconds;
         self.record.updated_at = WallTime::now().to_string();

@@ -10,6 +10,7 @@
 
 pub mod breach;
 pub mod cache;
+pub mod calibration;
 pub mod definition;
 pub mod environment;
 pub mod event;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::CalibrationNote;
 use crate::environment::Environment;
 use crate::health::HealthBreach;
 use crate::metric::{Cell, Metric};
@@ -323,8 +324,9 @@ pub struct Record {
     pub engine: EngineDescription,
     /// What it was measured on.
     pub environment: Environment,
-    /// Id of the calibration of this host; null until it has one.
-    pub calibration_id: Option<String>,
+    /// What the calibration of this host says of the figures; null where it has none, or where none applies.
+    #[serde(default)]
+    pub calibration: Option<CalibrationNote>,
     /// The phases, in order.
     pub phases: Vec<PhaseResult>,
     /// Sum of the phases' durations, seconds.

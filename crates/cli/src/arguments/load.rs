@@ -381,7 +381,7 @@ pub(crate) struct CacheArguments {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CalibrateArguments {
-    /// About ten seconds instead of half a minute, with fewer streams
+    /// About twenty seconds instead of a minute, with fewer streams
     #[arg(long)]
     pub(crate) quick: bool,
     /// Numbers of streams at which errors are measured, separated by commas

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use tokio_util::sync::CancellationToken;
-use weighbridge_load::{CalibrationSettings, HostProfile, Reactors, calibrate, write_profile};
+use weighbridge_load::{CalibrationSettings, ErrorFigures, Graded, HostProfile, Reactors, calibrate, write_profile};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
+use weighbridge_types::request::ReceiveClock;
 
 use super::bench::cancel_on_interrupt;
 use super::runtime;
@@ -61,34 +62,40 @@ fn settings(arguments: &CalibrateArguments) -> Result<CalibrationSettings, Failu
     }
 }
 
+/// The errors by one clock.
+fn errors(text: &mut String, clock: ReceiveClock, graded: &Graded) {
+    let stamps = match clock {
+        ReceiveClock::Kernel => "stamped by the kernel",
+        ReceiveClock::User => "stamped by this program, as under TLS",
+    };
+    let _ = writeln!(text, "\n  errors against the server, ms; {stamps}");
+    let _ = writeln!(text, "  grade         {} (p99 of the absolute error at 128 streams or fewer)", graded.grade);
+    let _ = writeln!(text, "  clean up to   {} streams", graded.clean_streams);
+    let _ = writeln!(text, "  bias bound    {:.3} ms", graded.bias_bound_ms);
+    let _ = writeln!(text, "  {:>7}  {:^25}  {:^25}", "", "TTFT", "ITL");
+    let heads = ["streams", "bias", "p99", "max", "bias", "p99", "max"];
+    let [streams, b1, p1, m1, b2, p2, m2] = heads;
+    let _ = writeln!(text, "  {streams:>7}  {b1:>7} {p1:>8} {m1:>8}  {b2:>7} {p2:>8} {m2:>8}");
+    for row in &graded.truth {
+        let of = |figures: &ErrorFigures| {
+            format!("{:>+7.3} {:>8} {:>8.3}", figures.bias_ms, p99(figures.p99_ms), figures.max_ms)
+        };
+        let _ = writeln!(text, "  {:>7}  {}  {}", row.streams, of(&row.ttft), of(&row.itl));
+    }
+}
+
+fn p99(p99: Option<f64>) -> String {
+    p99.map_or_else(|| "n/a".to_owned(), |p99| format!("{p99:.3}"))
+}
+
 /// The profile for people, at most 80 columns.
 fn table(profile: &HostProfile) -> String {
     let mut text = format!("weighbridge calibrate: {}\n", profile.id);
-    let _ = writeln!(text, "  grade         {} (p99 of the absolute error at 128 streams or fewer)", profile.grade);
-    let _ = writeln!(text, "  clean up to   {} streams", profile.clean_streams);
-    let _ = writeln!(text, "  bias bound    {:.3} ms", profile.bias_bound_ms);
-    let _ = writeln!(text, "  reactors      {}\n", profile.reactors);
-    let _ = writeln!(text, "  errors against the server's stamps, ms");
-    let _ = writeln!(text, "  {:>7}  {:^25}  {:^25}", "", "TTFT", "ITL");
-    let _ = writeln!(
-        text,
-        "  {:>7}  {:>7} {:>8} {:>8}  {:>7} {:>8} {:>8}",
-        "streams", "bias", "p99", "max", "bias", "p99", "max"
-    );
-    let p99 = |p99: Option<f64>| p99.map_or("n/a".to_owned(), |p99| format!("{p99:.3}"));
-    for row in &profile.truth {
-        let (t, i) = (&row.ttft, &row.itl);
-        let _ = writeln!(
-            text,
-            "  {:>7}  {:>+7.3} {:>8} {:>8.3}  {:>+7.3} {:>8} {:>8.3}",
-            row.streams,
-            t.bias_ms,
-            p99(t.p99_ms),
-            t.max_ms,
-            i.bias_ms,
-            p99(i.p99_ms),
-            i.max_ms
-        );
+    let _ = writeln!(text, "  reactors      {}", profile.reactors);
+    for clock in [ReceiveClock::Kernel, ReceiveClock::User] {
+        if let Some(graded) = profile.by(clock) {
+            errors(&mut text, clock, &graded);
+        }
     }
     let _ = writeln!(text, "  n/a: fewer than 662 errors do not bound a p99; the largest counts instead");
     let cost = &profile.cost;

@@ -129,7 +129,7 @@ fn a_shortfall_of_the_schedule_is_shown() {
 fn half_closing() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("openai:http://{}/v1#m", listener.local_addr().unwrap());
-    std::thread::spawn(move || listener.incoming().flatten().for_each(|socket| answer_once(socket)));
+    std::thread::spawn(move || listener.incoming().flatten().for_each(answer_once));
     url
 }
 

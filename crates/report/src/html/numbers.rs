@@ -48,7 +48,7 @@ pub(super) fn environment(record: &Record) -> Markup {
         ("virtualization", known(e.virtualization.clone())),
         ("storage", known(e.storage.clone())),
         ("graphics processors", gpus),
-        ("calibration", known(record.calibration_id.clone())),
+        ("calibration", known(record.calibration.as_ref().map(|note| note.id.clone()))),
         ("digest of the host", e.digest.clone()),
         ("digest of the model", known(record.engine.model_digest.clone())),
     ];

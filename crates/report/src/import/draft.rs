@@ -147,7 +147,7 @@ impl Draft {
                 ..self.description
             },
             environment,
-            calibration_id: None,
+            calibration: None,
             phases: vec![phase],
             duration_s: self.duration_s.unwrap_or_default(),
             metrics,

@@ -31,6 +31,7 @@ pub(crate) fn run_facts(record: &Record) -> Vec<(&'static str, String)> {
     facts.push(("engine", format!("{} {version} on {}", engine.engine, engine.device)));
     facts.push(("host", host(record)));
     facts.push(("build", build(record)));
+    facts.extend(client(record).map(|client| ("client", client)));
     facts.push(("seed", format!("{}{}", record.seed, mode(record))));
     if !record.label.is_empty() {
         facts.push(("label", record.label.clone()));
@@ -58,6 +59,13 @@ fn model(record: &Record) -> String {
         parts.push("answers come from a script".to_owned());
     }
     format!("{} ({})", engine.model, parts.join(", "))
+}
+
+/// How far the client's stamps can be trusted, where a client stood between the figures and the target.
+fn client(record: &Record) -> Option<String> {
+    let is_measured = ["load", "stress", "soak"].contains(&record.kind.as_str()) && record.engine.engine == "http";
+    let note = record.calibration.as_ref().map(ToString::to_string);
+    is_measured.then(|| note.unwrap_or_else(|| "not calibrated: run `weighbridge calibrate`".to_owned()))
 }
 
 /// The environment in one line.

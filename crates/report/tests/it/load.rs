@@ -41,6 +41,24 @@ fn the_charts_of_a_search() {
 }
 
 #[test]
+fn what_the_clients_figures_are_worth_stands_in_the_head() {
+    let (mut record, _) = whole();
+    record.engine.engine = "http".into();
+    let check = |record: &Record, expected: &str, begin: &str| {
+        let shown = console::render(record, Width::new(160), Color::Never);
+        assert!(shown.contains(expected), "{shown}");
+        assert!(render(record, None).contains(begin) && markdown::render(record).contains(begin));
+    };
+    check(
+        &record,
+        "grade A: TTFT +0.04 ms (p99 0.21), ITL -0.00 ms (p99 0.12) at 128 streams; kernel stamps",
+        "grade A: TTFT",
+    );
+    record.calibration = None;
+    check(&record, "not calibrated: run `weighbridge calibrate`", "not calibrated: run");
+}
+
+#[test]
 fn the_page_asks_for_nothing_and_repeats_no_name() {
     let (record, rows) = whole();
     let page = render(&record, Some(&rows));

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use weighbridge_summary::{Basis, Rows, summarize, tally};
+use weighbridge_types::calibration::{CalibratedErrors, CalibrationNote, Grade};
 use weighbridge_types::definition::{self as d, Definition};
 use weighbridge_types::environment::{Build, Environment};
 use weighbridge_types::metric::{Cell, Metric, MetricInterval, Provenance, Statistic};
@@ -10,7 +11,9 @@ use weighbridge_types::record::{
     Check, EngineDescription, Finding, FindingKind, ItemRow, MetricPointer, Phase, PhaseResult, Record, Status, Tally,
     TargetResult, Verdict,
 };
-use weighbridge_types::request::{Channel, FinishReason, FrameStamp, Outcome, RequestRow, Timeline, Usage};
+use weighbridge_types::request::{
+    Channel, FinishReason, FrameStamp, Outcome, ReceiveClock, RequestRow, Timeline, Usage,
+};
 use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::time::Stamp;
 
@@ -500,7 +503,7 @@ fn make_record() -> Record {
         seed: 42,
         engine,
         environment: environment(),
-        calibration_id: Some("b1946ac9".into()),
+        calibration: Some(calibration()),
         duration_s: phases.iter().filter_map(|phase| phase.duration_s).sum(),
         phases,
         metrics,
@@ -526,4 +529,23 @@ pub(crate) fn partial() -> Record {
     record.targets.clear();
     record.findings.clear();
     record
+}
+
+/// A calibration with the kernel's stamps.
+fn calibration() -> CalibrationNote {
+    CalibrationNote {
+        id: "20260228T090000Z-b1946ac9".into(),
+        calibrated_at: "2026-02-28T09:00:00.000Z".into(),
+        clock: ReceiveClock::Kernel,
+        grade: Some(Grade::A),
+        bias_bound_ms: Some(0.047),
+        in_flight: Some(64),
+        errors: Some(CalibratedErrors {
+            streams: 128,
+            ttft_bias_ms: 0.041,
+            ttft_p99_ms: Some(0.21),
+            itl_bias_ms: -0.001,
+            itl_p99_ms: Some(0.12),
+        }),
+    }
 }

@@ -79,7 +79,7 @@ pub(crate) fn record(run_id: &str, label: &str, ttft_ms: f64) -> Record {
         seed: 7,
         engine: EngineDescription { engine: "local".to_owned(), model: "tiny".to_owned(), ..Default::default() },
         environment: Environment { digest: "ab".repeat(32), ..Environment::default() },
-        calibration_id: None,
+        calibration: None,
         phases: vec![phase],
         duration_s: 12.5,
         metrics: vec![metric],
