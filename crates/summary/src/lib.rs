@@ -55,7 +55,7 @@ pub use memory::{MemoryPoint, MemoryTrends, memory_metrics, memory_series, memor
 pub use quality::quality_metrics;
 pub use request::request_metrics;
 pub use rows::{Rows, figure_cell};
-pub use slo::{Slo, SloBound, SloError, SloLimit, SloScope};
+pub use slo::{Slo, SloError, SloLimit, SloScope};
 pub use start::{start_cell, start_metrics, start_tally};
 pub use summarize::{summarize, tally};
 pub use target::{Bound, Decision, Limit, rounded};

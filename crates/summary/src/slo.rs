@@ -9,9 +9,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use weighbridge_types::definition::{self as define, Definition, Direction};
+use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::metric::Statistic;
 use weighbridge_types::request::RequestRow;
+
+use crate::target::Bound;
 
 mod error;
 mod judge;
@@ -22,46 +24,6 @@ mod tests;
 
 pub use error::SloError;
 use names::Named;
-
-/// On which side of a limit a value must lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum SloBound {
-    Below,
-    AtMost,
-    Above,
-    AtLeast,
-}
-
-impl SloBound {
-    /// Whether a value is on the right side.
-    #[must_use]
-    pub fn holds(self, value: f64, limit: f64) -> bool {
-        match self {
-            Self::Below => value < limit,
-            Self::AtMost => value <= limit,
-            Self::Above => value > limit,
-            Self::AtLeast => value >= limit,
-        }
-    }
-
-    const fn sign(self) -> &'static str {
-        match self {
-            Self::Below => "<",
-            Self::AtMost => "<=",
-            Self::Above => ">",
-            Self::AtLeast => ">=",
-        }
-    }
-
-    /// The side on which a better value lies, the limit included.
-    const fn of(direction: Direction) -> Self {
-        match direction {
-            Direction::Lower | Direction::Neutral => Self::AtMost,
-            Direction::Higher => Self::AtLeast,
-        }
-    }
-}
 
 /// What a limit speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +41,7 @@ pub enum SloScope {
 pub struct SloLimit {
     named: &'static Named,
     scope: SloScope,
-    bound: SloBound,
+    bound: Bound,
     value: f64,
 }
 
@@ -98,7 +60,7 @@ impl SloLimit {
 
     /// Which side is right.
     #[must_use]
-    pub fn bound(&self) -> SloBound {
+    pub fn bound(&self) -> Bound {
         self.bound
     }
 
@@ -140,7 +102,7 @@ impl fmt::Display for SloLimit {
             write!(f, "{}.", statistic.name())?;
         }
         let value = self.named.kind.print(self.value);
-        write!(f, "{}{}{value}", self.named.name, self.bound.sign())
+        write!(f, "{}{}{value}", self.named.name, self.bound.typed())
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use weighbridge_types::definition;
+use weighbridge_types::definition::{self, Direction};
 use weighbridge_types::metric::Metric;
 use weighbridge_types::record::{Record, Verdict};
 
 use crate::growth::Growth;
 
 /// On which side of a limit a value must lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Bound {
     Below,
@@ -20,6 +20,35 @@ pub enum Bound {
 
 impl Bound {
     const ALL: [Self; 4] = [Self::Below, Self::AtMost, Self::Above, Self::AtLeast];
+
+    /// Whether a value is on the right side.
+    #[must_use]
+    pub fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
+        }
+    }
+
+    /// The side on which a better value lies, the limit included.
+    pub(crate) const fn of(direction: Direction) -> Self {
+        match direction {
+            Direction::Lower | Direction::Neutral => Self::AtMost,
+            Direction::Higher => Self::AtLeast,
+        }
+    }
+
+    /// The sign as a keyboard has it, for what people type.
+    pub(crate) const fn typed(self) -> &'static str {
+        match self {
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+        }
+    }
 
     /// The sign before the limit.
     const fn sign(self) -> &'static str {
@@ -64,6 +93,25 @@ impl Limit {
     /// to hours, and one that goes on is not met by luck.
     #[must_use]
     pub fn decide(self, metric: &Metric, record: &Record) -> Option<Decision> {
+        let growth = Growth::of_record(record).filter(|_| self.is_of_growth(metric)).map(|growth| growth.verdict());
+        match growth.filter(|_| metric.value.is_some()) {
+            None => self.by_interval(metric),
+            Some(growth) if growth.is_clean() => {
+                Some(Decision { verdict: Verdict::Met, because: growth.words().to_owned() })
+            }
+            Some(growth) => {
+                let mut decision = self.by_interval(metric)?;
+                if metric.interval.is_some() {
+                    decision.because = format!("{}; {}", decision.because, growth.words());
+                }
+                Some(decision)
+            }
+        }
+    }
+
+    /// Decides on a metric by itself, growth like everything else; `None` where it has no value.
+    #[must_use]
+    pub fn by_interval(self, metric: &Metric) -> Option<Decision> {
         let value = metric.value?;
         if self.is_exact(metric) {
             return Some(Decision {
@@ -71,31 +119,18 @@ impl Limit {
                 because: format!("counted: {}", rounded(value)),
             });
         }
-        let growth = Growth::of_record(record).filter(|_| self.is_of_growth(metric)).map(|growth| growth.verdict());
-        if let Some(growth) = growth.filter(|growth| growth.is_clean()) {
-            return Some(Decision { verdict: Verdict::Met, because: growth.words().to_owned() });
-        }
         let Some(interval) = &metric.interval else {
             let why = metric.interval_reason.as_deref().unwrap_or("the metric has none");
             return Some(Decision { verdict: Verdict::Unclear, because: format!("no interval to decide by: {why}") });
         };
         let percent = 100.0 * interval.confidence;
-        let mut because = format!("{percent:.0} % interval {} to {}", rounded(interval.low), rounded(interval.high));
-        if let Some(growth) = growth {
-            because = format!("{because}; {}", growth.words());
-        }
+        let because = format!("{percent:.0} % interval {} to {}", rounded(interval.low), rounded(interval.high));
         Some(Decision { verdict: self.holds(interval.low, interval.high), because })
     }
 
     /// Decides by the two ends of an interval.
     fn holds(self, low: f64, high: f64) -> Verdict {
-        let holds = |value: f64| match self.bound {
-            Bound::Below => value < self.value,
-            Bound::AtMost => value <= self.value,
-            Bound::Above => value > self.value,
-            Bound::AtLeast => value >= self.value,
-        };
-        match (holds(low), holds(high)) {
+        match (self.bound.holds(low, self.value), self.bound.holds(high, self.value)) {
             (true, true) => Verdict::Met,
             (false, false) => Verdict::Missed,
             _ => Verdict::Unclear,

@@ -4,7 +4,8 @@ use weighbridge_types::definition as define;
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{MetricPointer, TargetResult, Verdict};
 
-use super::{Slo, SloBound, SloLimit, SloScope};
+use super::{Slo, SloLimit, SloScope};
+use crate::target::{Bound, Decision, Limit};
 
 /// The profile under which the verdicts of objectives stand.
 const PROFILE: &str = "slo";
@@ -21,8 +22,7 @@ impl Slo {
             let wanted = Wanted {
                 name: of_requests.join(","),
                 key: define::GOOD_FRACTION.name.to_owned(),
-                bound: SloBound::AtLeast,
-                value: good_share,
+                limit: Limit { bound: Bound::AtLeast, value: good_share },
                 unit: define::GOOD_FRACTION.unit,
             };
             results.push(wanted.judge(metrics, cell));
@@ -31,8 +31,7 @@ impl Slo {
             let wanted = Wanted {
                 name: limit.to_string(),
                 key: limit.key()?,
-                bound: limit.bound(),
-                value: limit.value(),
+                limit: Limit { bound: limit.bound(), value: limit.value() },
                 unit: limit.metric().unit,
             };
             Some(wanted.judge(metrics, cell))
@@ -44,18 +43,17 @@ impl Slo {
 struct Wanted {
     name: String,
     key: String,
-    bound: SloBound,
-    value: f64,
+    limit: Limit,
     unit: &'static str,
 }
 
 impl Wanted {
     fn judge(self, metrics: &[Metric], cell: &Cell) -> TargetResult {
         let found = metrics.iter().find(|metric| metric.cell == *cell && metric.key() == self.key);
-        let (verdict, because) = self.decide(found);
+        let Decision { verdict, because } = self.decide(found);
         let observed = found.and_then(|metric| metric.value);
         TargetResult {
-            limit: format!("{} {} {}", self.bound.sign(), self.value, self.unit),
+            limit: format!("{} {}", self.limit, self.unit),
             observed: observed.map_or_else(|| "unknown".to_owned(), |value| self.shown(value)),
             name: self.name,
             profile: PROFILE.to_owned(),
@@ -65,33 +63,15 @@ impl Wanted {
         }
     }
 
-    fn decide(&self, metric: Option<&Metric>) -> (Verdict, String) {
+    fn decide(&self, metric: Option<&Metric>) -> Decision {
         let Some(metric) = metric else {
-            return (Verdict::NotApplicable, format!("the run has no figure `{}` here", self.key));
+            let because = format!("the run has no figure `{}` here", self.key);
+            return Decision { verdict: Verdict::NotApplicable, because };
         };
-        let Some(value) = metric.value else {
-            return (Verdict::Unclear, metric.reason.clone().unwrap_or_else(|| "the figure is unknown".to_owned()));
-        };
-        let Some(interval) = &metric.interval else {
-            let reason = metric.interval_reason.as_deref().unwrap_or("the figure has no interval");
-            return (Verdict::Unclear, format!("{} without an interval: {reason}", self.shown(value)));
-        };
-        let holds = |value| self.bound.holds(value, self.value);
-        let verdict = match (holds(interval.low), holds(interval.high)) {
-            (true, true) => Verdict::Met,
-            (false, false) => Verdict::Missed,
-            _ => Verdict::Unclear,
-        };
-        let because = format!(
-            "{}, {:.0} % interval {} to {}, limit {} {}",
-            self.shown(value),
-            100.0 * interval.confidence,
-            self.shown(interval.low),
-            self.shown(interval.high),
-            self.bound.sign(),
-            self.shown(self.value),
-        );
-        (verdict, because)
+        self.limit.by_interval(metric).unwrap_or_else(|| {
+            let because = metric.reason.clone().unwrap_or_else(|| "the figure is unknown".to_owned());
+            Decision { verdict: Verdict::Unclear, because }
+        })
     }
 
     fn shown(&self, value: f64) -> String {

@@ -4,7 +4,7 @@ use weighbridge_types::definition::Direction;
 use weighbridge_types::metric::Statistic;
 
 use super::names::{self, Named};
-use super::{SloBound, SloError, SloLimit, SloScope};
+use super::{Bound, SloError, SloLimit, SloScope};
 
 /// Longest text that is read, bytes.
 const MAX_BYTES: usize = 4_096;
@@ -31,15 +31,15 @@ const STATISTICS: [(&str, Statistic); 15] = [
     ("p5", Statistic::P5),
 ];
 
-const SIGNS: [(&str, Option<SloBound>); 9] = [
-    ("<=", Some(SloBound::AtMost)),
-    ("=<", Some(SloBound::AtMost)),
-    ("≤", Some(SloBound::AtMost)),
-    (">=", Some(SloBound::AtLeast)),
-    ("=>", Some(SloBound::AtLeast)),
-    ("≥", Some(SloBound::AtLeast)),
-    ("<", Some(SloBound::Below)),
-    (">", Some(SloBound::Above)),
+const SIGNS: [(&str, Option<Bound>); 9] = [
+    ("<=", Some(Bound::AtMost)),
+    ("=<", Some(Bound::AtMost)),
+    ("≤", Some(Bound::AtMost)),
+    (">=", Some(Bound::AtLeast)),
+    ("=>", Some(Bound::AtLeast)),
+    ("≥", Some(Bound::AtLeast)),
+    ("<", Some(Bound::Below)),
+    (">", Some(Bound::Above)),
     // A colon leaves the side to the metric.
     (":", None),
 ];
@@ -70,7 +70,7 @@ pub(super) fn limits(text: &str) -> Result<Vec<SloLimit>, SloError> {
 }
 
 fn is_upper(limit: &SloLimit) -> bool {
-    matches!(limit.bound, SloBound::Below | SloBound::AtMost)
+    matches!(limit.bound, Bound::Below | Bound::AtMost)
 }
 
 /// Reads the first limit of a text, and hands back the rest.
@@ -144,14 +144,14 @@ fn unknown(name: &str) -> SloError {
     SloError::UnknownMetric { name: shortened(name), nearest: names::nearest(name) }
 }
 
-fn side(named: &Named, bound: Option<SloBound>) -> Result<SloBound, SloError> {
-    let bound = bound.unwrap_or(SloBound::of(named.definition.direction));
+fn side(named: &Named, bound: Option<Bound>) -> Result<Bound, SloError> {
+    let bound = bound.unwrap_or(Bound::of(named.definition.direction));
     let better = match (named.definition.direction, bound) {
-        (Direction::Lower, SloBound::Above | SloBound::AtLeast) => "lower",
-        (Direction::Higher, SloBound::Below | SloBound::AtMost) => "higher",
+        (Direction::Lower, Bound::Above | Bound::AtLeast) => "lower",
+        (Direction::Higher, Bound::Below | Bound::AtMost) => "higher",
         _ => return Ok(bound),
     };
-    Err(SloError::WrongSide { metric: named.name, sign: bound.sign(), better })
+    Err(SloError::WrongSide { metric: named.name, sign: bound.typed(), better })
 }
 
 fn value(named: &Named, number: f64, unit: &str, is_implied: bool) -> Result<f64, SloError> {
