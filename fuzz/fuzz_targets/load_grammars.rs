@@ -5,6 +5,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use libfuzzer_sys::fuzz_target;
+use weighbridge_load::Victim;
 use weighbridge_workload::{Arrivals, DataSpec, LengthDistribution, Part, SpecError, TimeDistribution};
 
 fn check<T: FromStr<Err = SpecError> + Display + Debug>(text: &str) {
@@ -20,6 +21,10 @@ fuzz_target!(|text: &str| {
     check::<TimeDistribution>(text);
     check::<Part>(text);
     check::<DataSpec>(text);
+    match text.parse::<Victim>() {
+        Ok(victim) => assert_eq!(victim.to_string().parse::<Victim>().ok(), Some(victim)),
+        Err(error) => assert!(!error.to_string().is_empty() && !error.hint().is_empty()),
+    }
     if let Ok(arrivals) = text.parse::<Arrivals>() {
         assert!(arrivals.times(1).take(100).collect::<Vec<_>>().is_sorted());
         assert_eq!(arrivals.to_string().parse(), Ok(arrivals));
