@@ -54,6 +54,7 @@ async fn one(seed: u64, rate: u32, time: Duration) -> (f64, f64) {
     let engine = reactors.handles()[0].spawn(connecting).await.expect("the task ends").expect("the server answers");
     let arrivals: Arrivals = format!("poisson:{rate}").parse().expect("the rate is sound");
     let drive = Drive {
+        probe: None,
         cell: Cell::of(Phase::Load),
         traffic: Arc::new(Short),
         first: 0,

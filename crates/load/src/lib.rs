@@ -62,6 +62,6 @@ pub use search::{Axis, Capacity, Judgement, Search, SearchLimits};
 pub use settings::{LoadSettings, SearchSettings, Shape, Warmup};
 pub use setup::Target;
 pub use timeouts::Timeouts;
-pub use victim::Victim;
 pub use validity::{futile_reason, invalid_reason};
+pub use victim::Victim;
 pub use watching::{Place, Watching};

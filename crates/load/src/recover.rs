@@ -27,7 +27,7 @@ pub fn recover(mut record: Record, journal: &mut dyn Journal) -> Result<Record, 
         let hint = "`weighbridge bench --resume` goes on with a weigh-in that was killed".to_owned();
         return Err(LoadError::Recover { problem, hint });
     };
-    let figures = figures::read(journal, 0, &plan, &Basis::new(record.seed, &record.engine))?;
+    let (figures, watched) = figures::read(journal, 0, &plan, &Basis::new(record.seed, &record.engine))?;
     let seconds = seconds_covered(journal)?;
     record.targets = judged(&figures, &plan);
     let Some(load) = record.phases.iter_mut().find(|result| result.phase == Phase::Load) else { return Ok(record) };
@@ -40,6 +40,7 @@ pub fn recover(mut record: Record, journal: &mut dyn Journal) -> Result<Record, 
     load.notes = vec![format!("the run was killed: these are the figures of the {rows} requests that were durable")];
     load.notes.extend(figures.notes);
     record.metrics = figures.metrics;
+    record.metrics.extend(watched.metrics(&figures.windows, &settings.watch));
     record.status = Status::Interrupted;
     record.duration_s = seconds;
     record.updated_at = WallTime::now().to_string();

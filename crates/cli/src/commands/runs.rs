@@ -55,7 +55,7 @@ fn traces(run: &Path, record: &Record) -> Result<Option<LoadTraces>, Failure> {
     replay(run, 0, |line| match line {
         LogLine::Request(row) => traces.push(&row),
         LogLine::Telemetry { seen, .. } => traces.push_seen(&seen),
-        LogLine::PhaseStarted { .. } | LogLine::Resource { .. } | LogLine::Item(_) => {}
+        _ => {}
     })?;
     Ok(Some(traces))
 }
