@@ -9,7 +9,7 @@ use weighbridge_types::time::{Stamp, WallTime};
 use crate::error::LoadError;
 use crate::figures;
 use crate::journal::Journal;
-use crate::run::key_metric;
+use crate::run::conclude::key_metric;
 use crate::settings::LoadSettings;
 use crate::validity;
 

@@ -1,5 +1,7 @@
 //! A load run: its loads one after the other, each with its figures, and what follows from them.
 
+pub(crate) mod conclude;
+mod keep;
 mod rounds;
 mod victim;
 
@@ -11,18 +13,13 @@ use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{Engine, Sampling};
 use weighbridge_summary::{Basis, LoadFigures, LoadPlan};
 use weighbridge_telemetry::{Sampler, SamplerSettings, SystemRoot, Watched};
-use weighbridge_types::definition as define;
 use weighbridge_types::environment::Environment;
-use weighbridge_types::event::{Pulse, RunEvent, Sink};
+use weighbridge_types::event::{Pulse, RunEvent};
 use weighbridge_types::metric::{Cell, Metric};
-use weighbridge_types::record::{
-    EngineDescription, MetricPointer, Phase, PhaseResult, Record, Status, Tally, TargetResult,
-};
-use weighbridge_types::telemetry::Telemetry;
-use weighbridge_types::time::{Clock, Stamp, WallTime};
+use weighbridge_types::record::{EngineDescription, Phase, PhaseResult, Record, Status, Tally, TargetResult};
+use weighbridge_types::time::Clock;
 use weighbridge_workload::{Arrivals, Traffic};
 
-use crate::cache;
 use crate::capacity;
 use crate::drive::{Drive, DriveReport, Driving, Pace};
 use crate::error::LoadError;
@@ -31,17 +28,15 @@ use crate::fresh;
 use crate::health::Health;
 use crate::journal::Journal;
 use crate::keeper::Keeper;
-use crate::ledger::{self, Recount};
+use crate::ledger::Recount;
 use crate::note;
 use crate::observe::Observers;
 use crate::pacer::{Pacing, Starts};
 use crate::profile::HostProfile;
 use crate::search::{Axis, Capacity, Search, SearchLimits};
-use crate::seen;
-use crate::sent;
 use crate::settings::{LoadSettings, SearchSettings, Shape, Warmup};
 use crate::setup::{Setup, Target};
-use crate::soak::{self, Overheard, Watch};
+use crate::soak::{Overheard, Watch};
 use crate::validity;
 use crate::watching::Watching;
 
@@ -319,50 +314,6 @@ impl Runner<'_> {
         Ok(Loaded { shape, cell, report: driving.report(), tally: keeper.tally, disturbed: 0, from, stop })
     }
 
-    /// Keeps what was seen of this process, its host and the server.
-    fn keep_samples(&mut self) -> Result<(), LoadError> {
-        for sample in self.sampler.as_ref().map(Sampler::drain).unwrap_or_default() {
-            let mut watched = Overheard { journal: &mut *self.journal, watch: self.watch.as_mut() };
-            watched.event(&RunEvent::Resource { phase: Phase::Load, sample })?;
-        }
-        let seen = self.observers.as_mut().map(Observers::drain).unwrap_or_default();
-        self.keep_seen(seen)
-    }
-
-    fn keep_seen(&mut self, seen: Vec<Telemetry>) -> Result<(), LoadError> {
-        for seen in seen {
-            let mut watched = Overheard { journal: &mut *self.journal, watch: self.watch.as_mut() };
-            watched.event(&RunEvent::Telemetry { phase: Phase::Load, seen })?;
-        }
-        Ok(())
-    }
-
-    /// The record of a soak is written anew from time to time, so that a crash loses little.
-    fn checkpoint_if_due(&mut self) -> Result<(), LoadError> {
-        let (now, basis) = (self.run.clock.now(), self.basis());
-        match &mut self.watch {
-            Some(watch) if watch.is_due(now) => watch.checkpoint(now, &mut self.record, &basis, self.journal),
-            _ => Ok(()),
-        }
-    }
-
-    /// Keeps what the monitor has seen of this client; it marks rows before and after it in the log.
-    fn keep_breaches(&mut self) -> Result<(), LoadError> {
-        for breach in self.health.fresh_breaches() {
-            self.journal.event(&RunEvent::Breach { phase: Phase::Load, breach })?;
-        }
-        Ok(())
-    }
-
-    /// Ends the watch of the server, so that all of it is in the log when figures are made.
-    async fn stop_observers(&mut self) -> Result<(), LoadError> {
-        let seen = match self.observers.take() {
-            Some(observers) => observers.stop().await,
-            None => Vec::new(),
-        };
-        self.keep_seen(seen)
-    }
-
     fn drive(&self, shape: &Shape, cell: &Cell, round: Option<u32>) -> Result<Drive, LoadError> {
         let settings = &self.settings;
         let warmup_sessions = match settings.warmup {
@@ -403,85 +354,6 @@ impl Runner<'_> {
             in_flight: 0,
         }
     }
-
-    /// Who counts tokens again, if the log has texts.
-    fn recount(&self) -> Option<Recount> {
-        let own = || {
-            let tokenizer = self.setup.engines[0].tokenizer()?;
-            Some(Recount { name: "the engine's tokenizer".to_owned(), tokenizer })
-        };
-        self.settings.keep_text.then(|| self.run.recount.clone().or_else(own)).flatten()
-    }
-
-    /// Figures over all loads at once, as a validator computes them, and what follows.
-    fn conclude(mut self, start: Stamp, from: u64) -> Result<Record, LoadError> {
-        let report = self.health.stop();
-        self.keep_breaches()?;
-        let basis = self.basis();
-        let recount = self.recount();
-        let to = self.journal.mark()?;
-        // A run of a single load has read its log already.
-        let cached = self.read.take().filter(|read| (read.from, read.to) == (from, to) && recount.is_none());
-        let (figures, watched) = match cached {
-            Some(read) => (read.figures, read.watched),
-            None => figures::read_recounted(self.journal, from, &self.plan, &basis, recount.as_ref())?,
-        };
-        self.record.metrics = figures.metrics;
-        self.record.metrics.extend(watched.metrics(&figures.windows, &self.settings.watch));
-        let counted_by = recount.as_ref().map(|recount| recount.name.as_str());
-        self.record.findings.extend(ledger::findings(&self.record, counted_by));
-        if let Some((axis, capacity)) = &self.capacity {
-            let metric = capacity::metric(*axis, capacity, &Cell::of(Phase::Load));
-            self.record.findings.push(capacity::finding(*axis, capacity, &metric));
-            capacity::keep_verdicts(&mut self.record.targets, *axis, capacity);
-            self.record.metrics.push(metric);
-        }
-        self.record.findings.extend(victim::findings(&self.record));
-        self.record.findings.extend(cache::findings(&self.record));
-        if self.watch.is_some() {
-            self.record.findings.extend(soak::findings(&self.record));
-        }
-        let profile = self.run.calibration_of(&self.setup.description);
-        self.record.calibration =
-            profile.map(|profile| note::afterwards(profile, &self.settings, &self.record.metrics));
-        let seconds = (self.run.clock.now() - start).as_secs_f64();
-        self.record.duration_s = seconds;
-        self.record.updated_at = WallTime::now().to_string();
-        let tally = self.record.phases[0].tally;
-        let check = validity::check(&self.health, &report, &tally, figures.disturbed, &self.settings);
-        let model = &self.setup.description.model;
-        let (prior, unknown) = sent::prior(&self.run.watching, &watched, &self.settings, model);
-        let provenance = seen::provenance(&watched, &figures.windows, &self.settings, prior);
-        let load = &mut self.record.phases[0];
-        load.checks.push(check);
-        load.checks.extend(seen::cache_check(&provenance));
-        load.notes.extend(unknown);
-        load.notes.extend(seen::notes(&watched, self.run.watching.place));
-        load.notes.extend(figures.notes);
-        load.notes.extend(validity::notes(&self.health, &report));
-        load.key_metric = key_metric(&self.record.metrics);
-        load.duration_s = Some(seconds);
-        if load.status == Status::Running {
-            load.status = Status::Complete;
-        }
-        self.record.status = load.status;
-        self.journal.checkpoint(&self.record)?;
-        let (result, metrics) = (Box::new(self.record.phases[0].clone()), self.record.metrics.clone());
-        self.journal.event(&RunEvent::PhaseFinished { result, metrics })?;
-        Ok(self.record)
-    }
-}
-
-/// The figure that stands for the run in the overview: the capacity, or else the greatest throughput.
-pub(crate) fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
-    let known = |name: &'static str| metrics.iter().filter(move |metric| metric.name == name && metric.value.is_some());
-    let capacity = known(define::CAPACITY.name).chain(known(define::CAPACITY_CONCURRENCY.name)).next();
-    let busiest = || {
-        let value = |metric: &&Metric| metric.value.unwrap_or_default();
-        known(define::REQUEST_THROUGHPUT.name).max_by(|a, b| value(a).total_cmp(&value(b)))
-    };
-    let chosen = capacity.or_else(busiest)?;
-    Some(MetricPointer { key: chosen.key(), cell: chosen.cell.clone() })
 }
 
 /// How sessions of a load start. Each repetition has arrivals of its own, so that the interval between runs knows how
