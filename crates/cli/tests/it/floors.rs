@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 5] = [
     &["types", "stats"],
     &["engine"],
     &["engine-local", "engine-http", "workload", "telemetry", "store", "summary"],
-    &["bench", "load", "report"],
+    &["bench", "eval", "load", "report"],
     &["cli"],
 ];
 

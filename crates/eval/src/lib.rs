@@ -1,0 +1,1 @@
+//! Evaluation: from answers and predictions to statements about models.
