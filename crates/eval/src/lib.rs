@@ -1,1 +1,3 @@
 //! Evaluation: from answers and predictions to statements about models.
+
+pub mod task;

@@ -1,0 +1,500 @@
+//! From answers to scores of one document, as lm-eval's `process_results`, and from scores to figures.
+
+use super::config::{MetricConfig, OutputType};
+use super::pattern::Pattern;
+use super::prepared::{Sample, Task, choice_at};
+use super::value::Value;
+
+/// Metrics that are computed here, by the lm-eval name.
+pub const METRICS: [&str; 12] = [
+    "acc",
+    "acc_norm",
+    "acc_bytes",
+    "acc_mutual_info",
+    "exact_match",
+    "perplexity",
+    "word_perplexity",
+    "byte_perplexity",
+    "bits_per_byte",
+    "brier_score",
+    "f1",
+    "mcc",
+];
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The log-probability of a continuation or a whole text.
+    LogProbability {
+        /// Natural logarithm.
+        value: f64,
+        /// Whether it is what the model would have written.
+        is_greedy: bool,
+    },
+    /// Generated texts, one for each repeat.
+    Texts(Vec<String>),
+    /// The choice that a conversation settled on; `None` where none was understood.
+    Choice(Option<usize>),
+}
+
+/// The score of one document by one metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Score {
+    /// A number that is averaged.
+    Number(f64),
+    /// A log-probability and the units that it is spread over.
+    Weighted(f64, f64),
+    /// The right and the given label.
+    Labels(i64, i64),
+}
+
+/// Scores of one document behind one filter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterScores {
+    /// What the filter made of the answers, for the log.
+    pub filtered: Vec<Value>,
+    /// Whether a step put its fallback in.
+    pub fell_back: bool,
+    /// Metric and score, in the order of the task.
+    pub scores: Vec<(String, Score)>,
+}
+
+impl FilterScores {
+    /// Whether the document counts as answered right: by accuracy, else by exact match. `None` where the task has
+    /// neither.
+    #[must_use]
+    pub fn is_right(&self) -> Option<bool> {
+        let of = |name: &str| self.scores.iter().find(|(metric, _)| metric == name);
+        match of("acc").or_else(|| of("exact_match")).map(|(_, score)| *score) {
+            Some(Score::Number(value)) => Some(value > 0.0),
+            _ => None,
+        }
+    }
+}
+
+impl Task {
+    /// Scores the answers of a document, for each filter.
+    ///
+    /// # Errors
+    /// When the answers do not fit the task, or a filter cannot be applied.
+    pub fn score(&self, sample: &Sample, answers: &[Answer]) -> Result<Vec<FilterScores>, String> {
+        if answers.len() != sample.asks.len() && !matches!(answers, [Answer::Choice(_)]) {
+            return Err(format!("{} answers came for {} requests", answers.len(), sample.asks.len()));
+        }
+        self.filters.iter().map(|filter| self.score_filter(filter, sample, answers)).collect()
+    }
+
+    fn score_filter(
+        &self,
+        filter: &super::filter::Filter,
+        sample: &Sample,
+        answers: &[Answer],
+    ) -> Result<FilterScores, String> {
+        let (mut filtered, mut fell_back) = (Vec::new(), false);
+        for answer in answers {
+            match answer {
+                Answer::LogProbability { value, is_greedy } => {
+                    filtered.push(Value::List(vec![Value::Float(*value), Value::Bool(*is_greedy)]));
+                }
+                Answer::Choice(choice) => {
+                    fell_back |= choice.is_none();
+                    let index = choice.and_then(|choice| i64::try_from(choice).ok());
+                    filtered.push(index.map_or(Value::None, Value::Int));
+                }
+                Answer::Texts(texts) => {
+                    let texts = texts.iter().map(|text| Value::Text(text.clone())).collect();
+                    let result = filter.apply(texts, &sample.doc)?;
+                    fell_back |= result.fell_back;
+                    filtered.push(result.value);
+                }
+            }
+        }
+        let scores = match self.config.output_type {
+            OutputType::LogLikelihood => self.likelihood_scores(answers),
+            OutputType::Rolling => self.rolling_scores(sample, answers),
+            OutputType::MultipleChoice => self.choice_scores(sample, answers),
+            OutputType::Generate => self.generated_scores(sample, filtered.first().unwrap_or(&Value::None))?,
+        };
+        Ok(FilterScores { filtered, fell_back, scores })
+    }
+
+    fn named(&self, scores: Vec<(&str, Score)>) -> Vec<(String, Score)> {
+        let in_task = |(name, _): &(&str, Score)| self.uses_metric(name);
+        scores.into_iter().filter(in_task).map(|(name, score)| (name.to_owned(), score)).collect()
+    }
+
+    fn likelihood_scores(&self, answers: &[Answer]) -> Vec<(String, Score)> {
+        let Some((value, is_greedy)) = answers.first().and_then(log_probability) else {
+            return Vec::new();
+        };
+        self.named(vec![("perplexity", Score::Number(value)), ("acc", truth(is_greedy))])
+    }
+
+    fn rolling_scores(&self, sample: &Sample, answers: &[Answer]) -> Vec<(String, Score)> {
+        let Some((value, _)) = answers.first().and_then(log_probability) else {
+            return Vec::new();
+        };
+        let text = sample.target.text();
+        let bytes = Score::Weighted(value, text.len() as f64);
+        let words = Score::Weighted(value, word_count(&text) as f64);
+        self.named(vec![("word_perplexity", words), ("byte_perplexity", bytes), ("bits_per_byte", bytes)])
+    }
+
+    fn choice_scores(&self, sample: &Sample, answers: &[Answer]) -> Vec<(String, Score)> {
+        let choices = sample.choices.as_deref().unwrap_or_default();
+        let gold = self.gold(sample, choices);
+        let is_gold = |index: usize| i64::try_from(index).is_ok_and(|index| gold.contains(&index));
+        if let [Answer::Choice(choice)] = answers {
+            let is_right = choice.is_some_and(is_gold);
+            return self.named(vec![("acc", truth(is_right)), ("exact_match", truth(is_right))]);
+        }
+        let pairs: Vec<(f64, bool)> = answers.iter().filter_map(log_probability).collect();
+        let (own, alone) = pairs.split_at(choices.len().min(pairs.len()));
+        if own.len() != choices.len() || own.is_empty() {
+            return Vec::new();
+        }
+        let values: Vec<f64> = own.iter().map(|pair| pair.0).collect();
+        let best = |length: &dyn Fn(&String) -> usize| {
+            let normed: Vec<f64> =
+                values.iter().zip(choices).map(|(value, choice)| value / length(choice) as f64).collect();
+            argmax(&normed)
+        };
+        let predicted = argmax(&values);
+        let greedy = gold
+            .iter()
+            .filter_map(|&index| usize::try_from(index).ok())
+            .any(|index| own.get(index).is_some_and(|pair| pair.1));
+        let mut scores = vec![
+            ("acc", truth(is_gold(predicted))),
+            ("acc_norm", truth(is_gold(best(&|choice| choice.chars().count())))),
+            ("acc_bytes", truth(is_gold(best(&|choice| choice.len())))),
+            ("exact_match", truth(greedy)),
+        ];
+        if let [label] = gold[..] {
+            let given = i64::try_from(predicted).unwrap_or(i64::MAX);
+            scores.push(("f1", Score::Labels(label, given)));
+            scores.push(("mcc", Score::Labels(label, given)));
+            scores.push(("brier_score", Score::Number(brier(&values, label))));
+        }
+        if alone.len() == own.len() {
+            let mutual: Vec<f64> = own.iter().zip(alone).map(|(own, alone)| own.0 - alone.0).collect();
+            scores.push(("acc_mutual_info", truth(is_gold(argmax(&mutual)))));
+        }
+        self.named(scores)
+    }
+
+    /// Numbers of the right choices; what is no choice is −100, as in lm-eval.
+    fn gold(&self, sample: &Sample, choices: &[String]) -> Vec<i64> {
+        let count = i64::try_from(choices.len()).unwrap_or(i64::MAX);
+        let index = |value: &Value| match value {
+            Value::Text(text) => choices
+                .iter()
+                .position(|choice| choice == text)
+                .and_then(|place| i64::try_from(place).ok())
+                .unwrap_or(-100),
+            value => value.as_int().filter(|&index| index < count).unwrap_or(-100),
+        };
+        match if self.multiple_inputs { &sample.question } else { &sample.target } {
+            Value::List(items) => items.iter().map(index).collect(),
+            one => vec![index(one)],
+        }
+    }
+
+    fn generated_scores(&self, sample: &Sample, result: &Value) -> Result<Vec<(String, Score)>, String> {
+        let gold = match (&sample.choices, &sample.target) {
+            (Some(choices), target) => {
+                let index = target.as_int().ok_or("its target is no number of a choice")?;
+                let choice = choice_at(choices, index).ok_or("its target is no choice")?;
+                vec![choice.to_owned()]
+            }
+            (None, Value::List(items)) if self.multiple_targets => items.iter().map(Value::text).collect(),
+            (None, target) => vec![target.text()],
+        };
+        let mut scores = Vec::new();
+        for metric in self.metrics() {
+            if metric.name == "exact_match" {
+                let options = Normalization::of(&metric)?;
+                let given = options.apply(&result.text())?;
+                let mut is_right = false;
+                for gold in &gold {
+                    is_right |= options.apply(gold)? == given;
+                }
+                scores.push(("exact_match".to_owned(), truth(is_right)));
+            }
+        }
+        Ok(scores)
+    }
+
+    /// The metrics of the task, its own or those of its output type.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<MetricConfig> {
+        let default = |name: &&str| MetricConfig {
+            name: (*name).to_owned(),
+            aggregation: None,
+            higher_is_better: None,
+            options: Value::Dict(Vec::new()),
+        };
+        let own = self.config.metrics.clone();
+        own.unwrap_or_else(|| self.config.output_type.default_metrics().iter().map(default).collect())
+    }
+}
+
+fn log_probability(answer: &Answer) -> Option<(f64, bool)> {
+    match answer {
+        Answer::LogProbability { value, is_greedy } => Some((*value, *is_greedy)),
+        _ => None,
+    }
+}
+
+fn truth(value: bool) -> Score {
+    Score::Number(f64::from(u8::from(value)))
+}
+
+/// Place of the largest value, the first of equals; NumPy takes the first that is no number before all.
+fn argmax(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (place, value) in values.iter().enumerate() {
+        if value.is_nan() {
+            return place;
+        }
+        if *value > values[best] {
+            best = place;
+        }
+    }
+    best
+}
+
+/// Sum of squared differences between the softmax of the log-probabilities and the right choice.
+fn brier(values: &[f64], gold: i64) -> f64 {
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let shares: Vec<f64> = values.iter().map(|value| (value - most).exp()).collect();
+    let sum: f64 = shares.iter().sum();
+    let is_gold = |place: usize| i64::try_from(place).is_ok_and(|place| place == gold);
+    shares.iter().enumerate().map(|(place, share)| (share / sum - f64::from(u8::from(is_gold(place)))).powi(2)).sum()
+}
+
+/// `len(re.split(r"\s+", text))`.
+fn word_count(text: &str) -> usize {
+    let mut count = 1;
+    let mut in_space = false;
+    for char in text.chars() {
+        let is_space = super::pattern::is_space(char);
+        count += usize::from(is_space && !in_space);
+        in_space = is_space;
+    }
+    count
+}
+
+/// What exact match leaves out of account.
+struct Normalization {
+    ignored: Vec<Pattern>,
+    case: bool,
+    punctuation: bool,
+    numbers: bool,
+}
+
+impl Normalization {
+    fn of(metric: &MetricConfig) -> Result<Self, String> {
+        let is_on = |key: &str| metric.options.get(key) == Some(&Value::Bool(true));
+        let patterns = metric.options.get("regexes_to_ignore").and_then(Value::as_list).unwrap_or_default();
+        let pattern = |value: &Value| Pattern::new(&value.text()).map_err(|error| error.to_string());
+        Ok(Self {
+            ignored: patterns.iter().map(pattern).collect::<Result<_, _>>()?,
+            case: is_on("ignore_case"),
+            punctuation: is_on("ignore_punctuation"),
+            numbers: is_on("ignore_numbers"),
+        })
+    }
+
+    fn apply(&self, text: &str) -> Result<String, String> {
+        let mut text = text.to_owned();
+        for pattern in &self.ignored {
+            text = pattern.replace(&text, "", 0).map_err(|error| error.to_string())?;
+        }
+        if self.case {
+            text = text.to_lowercase();
+        }
+        text.retain(|char| !(self.punctuation && char.is_ascii_punctuation() || self.numbers && char.is_ascii_digit()));
+        Ok(text)
+    }
+}
+
+/// A figure over documents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figure {
+    /// The value; `None` where there is none to be had.
+    pub value: Option<f64>,
+    /// Standard error of a mean, with n − 1; `None` for other figures and below two documents.
+    pub error: Option<f64>,
+    /// Documents.
+    pub n: u64,
+}
+
+/// Whether more is better, as lm-eval's registry has it.
+#[must_use]
+pub fn higher_is_better(metric: &str) -> bool {
+    !matches!(metric, "perplexity" | "word_perplexity" | "byte_perplexity" | "bits_per_byte" | "brier_score" | "ter")
+}
+
+/// Adds scores up in the way of their metric.
+#[must_use]
+pub fn aggregate(metric: &str, scores: &[Score]) -> Figure {
+    let n = scores.len() as u64;
+    let none = Figure { value: None, error: None, n };
+    let numbers: Vec<f64> =
+        scores.iter().filter_map(|score| if let Score::Number(value) = score { Some(*value) } else { None }).collect();
+    if scores.is_empty() {
+        return none;
+    }
+    match metric {
+        "perplexity" => Figure { value: Some((-mean(&numbers)).exp()), ..none },
+        "word_perplexity" | "byte_perplexity" => Figure { value: weighted(scores).map(|mean| (-mean).exp()), ..none },
+        "bits_per_byte" => Figure { value: weighted(scores).map(|mean| -mean / std::f64::consts::LN_2), ..none },
+        "f1" => Figure { value: binary_f1(scores), ..none },
+        "mcc" => Figure { value: correlation(scores), ..none },
+        "brier_score" => Figure { value: Some(mean(&numbers)), ..none },
+        _ => Figure { value: Some(mean(&numbers)), error: mean_error(&numbers), n },
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// `sd / √n`, with n − 1 in the deviation.
+fn mean_error(values: &[f64]) -> Option<f64> {
+    if values.len() < 2 {
+        return None;
+    }
+    let center = mean(values);
+    let squares: f64 = values.iter().map(|value| (value - center).powi(2)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt() / (values.len() as f64).sqrt())
+}
+
+fn weighted(scores: &[Score]) -> Option<f64> {
+    let pairs = scores
+        .iter()
+        .filter_map(|score| if let Score::Weighted(sum, units) = score { Some((*sum, *units)) } else { None });
+    let (sum, units) = pairs.fold((0.0, 0.0), |total, pair| (total.0 + pair.0, total.1 + pair.1));
+    (units > 0.0).then_some(sum / units)
+}
+
+fn labels(scores: &[Score]) -> impl Iterator<Item = (i64, i64)> + '_ {
+    scores.iter().filter_map(|score| if let Score::Labels(gold, given) = score { Some((*gold, *given)) } else { None })
+}
+
+/// F1 of the class 1, as scikit-learn's `f1_score` with its defaults; 0 where the class never occurs.
+fn binary_f1(scores: &[Score]) -> Option<f64> {
+    let (mut both, mut one) = (0_u64, 0_u64);
+    for (gold, given) in labels(scores) {
+        if !(0..=1).contains(&gold) || !(0..=1).contains(&given) {
+            return None;
+        }
+        both += u64::from(gold == 1 && given == 1);
+        one += u64::from(gold != given);
+    }
+    let denominator = 2 * both + one;
+    Some(if denominator == 0 { 0.0 } else { 2.0 * both as f64 / denominator as f64 })
+}
+
+/// Matthews correlation for any number of classes (Gorodkin 2004), as scikit-learn's; 0 where a side is constant.
+fn correlation(scores: &[Score]) -> Option<f64> {
+    let mut counts: std::collections::BTreeMap<i64, (f64, f64)> = std::collections::BTreeMap::new();
+    let (mut n, mut right) = (0.0, 0.0);
+    for (gold, given) in labels(scores) {
+        counts.entry(gold).or_default().0 += 1.0;
+        counts.entry(given).or_default().1 += 1.0;
+        n += 1.0;
+        right += f64::from(u8::from(gold == given));
+    }
+    let sum = |of: &dyn Fn(&(f64, f64)) -> f64| counts.values().map(of).sum::<f64>();
+    let covariance = right * n - sum(&|count| count.0 * count.1);
+    let spread = (n * n - sum(&|count| count.0 * count.0)) * (n * n - sum(&|count| count.1 * count.1));
+    (n > 0.0).then(|| if spread > 0.0 { covariance / spread.sqrt() } else { 0.0 })
+}
+
+/// Pools figures of tasks: by size, or each task alike.
+///
+/// Standard errors pool as lm-eval pools them: `√(Σ (nᵢ − 1) · nᵢ · seᵢ² / (Σn − k) / Σn)` by size, `√(Σ seᵢ²) / k` else.
+#[must_use]
+pub fn pool(figures: &[Figure], by_size: bool) -> Figure {
+    let n: u64 = figures.iter().map(|figure| figure.n).sum();
+    let values: Option<Vec<f64>> = figures.iter().map(|figure| figure.value).collect();
+    let errors: Option<Vec<f64>> = figures.iter().map(|figure| figure.error).collect();
+    let weight = |figure: &Figure| if by_size { figure.n as f64 } else { 1.0 };
+    let weights: f64 = figures.iter().map(weight).sum();
+    let total = n as f64;
+    let value = values
+        .filter(|values| !values.is_empty() && weights > 0.0)
+        .map(|values| values.iter().zip(figures).map(|(value, figure)| value * weight(figure)).sum::<f64>() / weights);
+    let count = figures.len() as f64;
+    let error = errors.filter(|errors| !errors.is_empty()).and_then(|errors| {
+        if !by_size {
+            return Some(errors.iter().map(|error| error * error).sum::<f64>().sqrt() / count);
+        }
+        let squares: f64 = errors
+            .iter()
+            .zip(figures)
+            .map(|(error, figure)| (figure.n as f64 - 1.0) * error * error * figure.n as f64)
+            .sum();
+        (total > count).then(|| (squares / (total - count) / total).sqrt())
+    });
+    Figure { value, error, n }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(value: Option<f64>, expected: f64) {
+        let value = value.unwrap();
+        assert!((value - expected).abs() < 1e-12, "{value} is not {expected}");
+    }
+
+    // Vectors: `lm_eval.api.metrics` 0.4.13 with scikit-learn 1.9 on the same numbers.
+    #[test]
+    fn figures_are_lm_evals() {
+        let numbers: Vec<Score> = [1.0, 0.0, 1.0, 1.0, 0.0].map(Score::Number).to_vec();
+        let figure = aggregate("acc", &numbers);
+        close(figure.value, 0.6);
+        close(figure.error, 0.244_948_974_278_317_8);
+        close(aggregate("perplexity", &[Score::Number(-1.0), Score::Number(-3.0)]).value, 7.389_056_098_930_65);
+        let texts = [Score::Weighted(-10.0, 4.0), Score::Weighted(-5.0, 6.0)];
+        close(aggregate("byte_perplexity", &texts).value, 4.481_689_070_338_065);
+        close(aggregate("bits_per_byte", &texts).value, 2.164_042_561_333_445);
+        let labels: Vec<Score> = [(1, 1), (0, 1), (1, 0), (0, 0), (1, 1)].map(|(a, b)| Score::Labels(a, b)).to_vec();
+        close(aggregate("f1", &labels).value, 0.666_666_666_666_666_6);
+        close(aggregate("mcc", &labels).value, 0.166_666_666_666_666_66);
+        assert_eq!(aggregate("acc", &[]).value, None);
+        assert_eq!(aggregate("acc", &[Score::Number(1.0)]).error, None);
+    }
+
+    #[test]
+    fn groups_pool_as_in_lm_eval() {
+        let figures = [
+            Figure { value: Some(0.5), error: Some(0.05), n: 100 },
+            Figure { value: Some(0.8), error: Some(0.1), n: 20 },
+        ];
+        let pooled = pool(&figures, true);
+        close(pooled.value, 0.55);
+        close(pooled.error, 0.044_902_593_887_804_605);
+        let alike = pool(&figures, false);
+        close(alike.value, 0.65);
+        close(alike.error, 0.055_901_699_437_494_74);
+    }
+
+    #[test]
+    fn words_are_counted_as_by_split() {
+        let check = |text: &str, expected| assert_eq!(word_count(text), expected, "{text:?}");
+        check("", 1);
+        check("a b\n c", 3);
+        check(" a ", 3);
+    }
+
+    #[test]
+    fn the_first_of_equals_is_taken() {
+        assert_eq!(argmax(&[1.0, 2.0, 2.0]), 1);
+        assert_eq!(argmax(&[1.0, f64::NAN, 2.0]), 1);
+        assert!((brier(&[0.0, 0.0], 0) - 0.5).abs() < 1e-15);
+    }
+}
