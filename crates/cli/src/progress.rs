@@ -71,12 +71,7 @@ impl Sink for Progress {
             }
             RunEvent::Pulse(pulse) => self.pulse(pulse),
             RunEvent::PhaseFinished { result, .. } => self.say(&finished(result)),
-            RunEvent::Request(_)
-            | RunEvent::Resource { .. }
-            | RunEvent::Item(_)
-            | RunEvent::Start(_)
-            | RunEvent::Breach { .. }
-            | RunEvent::Telemetry { .. } => {}
+            _ => {}
         }
         Ok(())
     }

@@ -68,6 +68,8 @@ impl RunLog {
             LogLine::Request(row) => self.phase_of(&row.cell)?.requests.push(*row),
             LogLine::Start(row) => self.started(Phase::Load)?.starts.push(row),
             LogLine::Item(row) => self.phase_of(&row.cell)?.items.push(row),
+            // An evaluation has millions of them; they are read by `replay`, one frame at a time.
+            LogLine::Sample(row) => drop(self.phase_of(&row.cell)?),
             LogLine::Resource { phase, sample } => self.started(phase)?.samples.push(sample),
             LogLine::Breach { phase, .. } => self.started(phase).map(drop)?,
             LogLine::Telemetry { phase, seen } => self.started(phase)?.telemetry.push(seen),

@@ -6,6 +6,7 @@ use crate::metric::Metric;
 use crate::record::{ItemRow, Phase, PhaseResult, Record};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
+use crate::sample::SampleRow;
 use crate::start::StartRow;
 use crate::telemetry::Telemetry;
 use crate::time::Stamp;
@@ -60,6 +61,8 @@ pub enum RunEvent {
         /// What was seen.
         seen: Telemetry,
     },
+    /// A document of a task was answered.
+    Sample(Box<SampleRow>),
     /// A phase ended, with its figures.
     PhaseFinished {
         /// How it went.

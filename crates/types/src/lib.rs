@@ -21,6 +21,7 @@ pub mod model_ref;
 pub mod record;
 pub mod request;
 pub mod resource;
+pub mod sample;
 pub mod server;
 pub mod start;
 pub mod telemetry;

@@ -14,6 +14,7 @@ use crate::request::RequestRow;
 use crate::resource::ResourceSample;
 use crate::start::StartRow;
 use crate::telemetry::Telemetry;
+use crate::sample::SampleRow;
 
 /// Version of the stored form, `major.minor`. A reader refuses a newer major version.
 pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 0 };
@@ -79,7 +80,8 @@ impl RecordError {
     }
 }
 
-/// The parts of a run: the five phases of a weigh-in, in order, and the load that every run of the load laboratory makes.
+/// The parts of a run: the five phases of a weigh-in, in order, the load that every run of the load laboratory makes, and
+/// the evaluation of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -90,6 +92,7 @@ pub enum Phase {
     Throughput,
     Quality,
     Load,
+    Evaluate,
 }
 
 impl Phase {
@@ -97,8 +100,8 @@ impl Phase {
     pub const WEIGH_IN: [Self; 5] = [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality];
 
     /// Every phase of any kind of run.
-    pub const ALL: [Self; 6] =
-        [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality, Self::Load];
+    pub const ALL: [Self; 7] =
+        [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality, Self::Load, Self::Evaluate];
 
     /// Name in flags and files.
     #[must_use]
@@ -110,6 +113,7 @@ impl Phase {
             Self::Throughput => "throughput",
             Self::Quality => "quality",
             Self::Load => "load",
+            Self::Evaluate => "evaluate",
         }
     }
 }
@@ -429,6 +433,8 @@ pub enum LogLine {
         /// What was seen.
         seen: Telemetry,
     },
+    /// A document of a task was answered. Of several lines with one id the last counts.
+    Sample(Box<SampleRow>),
 }
 
 #[cfg(test)]

@@ -161,6 +161,7 @@ impl LiveModel {
             | RunEvent::Telemetry { .. }
             | RunEvent::Item(_)
             | RunEvent::Start(_)
+            | RunEvent::Sample(_)
             | RunEvent::PhaseFinished { .. } => {}
         }
     }

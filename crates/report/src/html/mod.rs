@@ -83,7 +83,7 @@ fn page(record: &Record, log: Log<'_>) -> String {
 
 fn phase(section: &Section<'_>, record: &Record, log: Log<'_>) -> Markup {
     let charts: Vec<Chart> = match section.phase {
-        Phase::Validate => Vec::new(),
+        Phase::Validate | Phase::Evaluate => Vec::new(),
         Phase::Load => chart::load_run_charts(record, log.traces),
         Phase::Latency => chart::distributions(record, log.rows),
         Phase::Memory => chart::memory_charts(record, log.rows),

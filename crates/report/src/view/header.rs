@@ -193,5 +193,6 @@ pub(crate) const fn phase_topic(phase: Phase) -> &'static str {
         Phase::Throughput => "throughput",
         Phase::Quality => "quality",
         Phase::Load => "load",
+        Phase::Evaluate => "evaluation",
     }
 }
