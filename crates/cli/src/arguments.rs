@@ -1,5 +1,6 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
+mod eval_run;
 mod foreign;
 mod load;
 mod observe;
@@ -13,13 +14,13 @@ use weighbridge_report::import::Format;
 
 use crate::exit::Exit;
 
-pub(crate) use observe::{DeclaredCache, ObserveArguments};
-
+pub(crate) use eval_run::{ChoicesArgument, EvalListArguments, EvalRunArguments, EvalVerb, PromptFormArgument};
 pub(crate) use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,
     DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,
     TargetArguments,
 };
+pub(crate) use observe::{DeclaredCache, ObserveArguments};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -77,6 +78,11 @@ pub(crate) enum Verb {
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against
     ScriptedServer(ScriptedServerArguments),
+    /// Run tasks against models, and list them
+    Eval {
+        #[command(subcommand)]
+        verb: EvalVerb,
+    },
     /// Look into model files, make them, convert them
     Model {
         #[command(subcommand)]

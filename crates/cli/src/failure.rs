@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use weighbridge_bench::BenchError;
 use weighbridge_engine_http::HttpError;
+use weighbridge_eval::EvalError;
 use weighbridge_load::LoadError;
 
 use crate::exit::Exit;
@@ -122,6 +123,22 @@ impl From<LoadError> for Failure {
             | LoadError::Sink(_) => Exit::Usage,
             LoadError::Subject(_) | LoadError::System(_) => Exit::Invalid,
             LoadError::Settings(_) => Exit::Bug,
+        };
+        Self::from_error(exit, &error, error.hint())
+    }
+}
+
+impl From<EvalError> for Failure {
+    fn from(error: EvalError) -> Self {
+        let exit = match error {
+            EvalError::Setting { .. }
+            | EvalError::Task(_)
+            | EvalError::NeedsScores { .. }
+            | EvalError::Sink(_)
+            | EvalError::Write { .. }
+            | EvalError::Changed { .. } => Exit::Usage,
+            EvalError::Subject(_) | EvalError::Engine(_) => Exit::Invalid,
+            EvalError::Settings(_) => Exit::Bug,
         };
         Self::from_error(exit, &error, error.hint())
     }

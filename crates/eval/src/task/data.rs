@@ -384,7 +384,7 @@ pub fn split_slice(split: &str) -> (&str, Option<Slice>) {
     sliced().map_or((split, None), |(name, range)| (name, Some(range)))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -156,6 +156,38 @@ impl Value {
         }
     }
 
+    /// Python's `json.dumps(value, ensure_ascii=False)`: on one line.
+    #[must_use]
+    pub fn dumps_line(&self) -> String {
+        let mut out = String::new();
+        self.write_line(&mut out);
+        out
+    }
+
+    fn write_line(&self, out: &mut String) {
+        match self {
+            Self::List(items) => {
+                out.push('[');
+                for (position, item) in items.iter().enumerate() {
+                    out.push_str(if position > 0 { ", " } else { "" });
+                    item.write_line(out);
+                }
+                out.push(']');
+            }
+            Self::Dict(entries) => {
+                out.push('{');
+                for (position, (key, value)) in entries.iter().enumerate() {
+                    out.push_str(if position > 0 { ", " } else { "" });
+                    write_json_text(key, out);
+                    out.push_str(": ");
+                    value.write_line(out);
+                }
+                out.push('}');
+            }
+            other => other.write_json(out, 0),
+        }
+    }
+
     /// The value as templates see it.
     #[must_use]
     pub fn to_jinja(&self) -> Jinja {

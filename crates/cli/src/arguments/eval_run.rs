@@ -1,0 +1,133 @@
+//! The flags of running tasks.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Device, OutputArguments, ResultsArguments};
+
+/// Shown below the flags of `eval run`.
+const RUN_HELP: &str = "\
+Examples:
+  weighbridge eval run mytask.yaml --model tiny
+  weighbridge eval run mmlu --tasks-dir tasks --data-dir data --model vllm:http://127.0.0.1:8000
+  weighbridge eval run gsm8k --tasks-dir tasks --model openai:http://127.0.0.1:8000#name --form chat
+  weighbridge eval run mytask.yaml --model tiny --dry-run
+
+Tasks are files in lm-eval's format. Nothing is downloaded and no code of a task is run.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalVerb {
+    /// Run tasks against a model, and write a record with every answer
+    Run(Box<EvalRunArguments>),
+    /// List the tasks, groups and tags of folders
+    List(EvalListArguments),
+}
+
+/// The form of prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PromptFormArgument {
+    /// Plain text.
+    #[default]
+    Text,
+    /// A conversation with examples and question in one turn.
+    Chat,
+    /// A conversation in which every example is two turns.
+    ChatTurns,
+}
+
+/// How a choice is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChoicesArgument {
+    /// By log-probability where the engine gives it, else by letters.
+    #[default]
+    Auto,
+    /// By log-probability, as lm-eval does.
+    Loglikelihood,
+    /// The model writes the letter of its choice.
+    Letters,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub(crate) struct EvalRunArguments {
+    /// Tasks, groups, tags, or task files
+    #[arg(value_name = "TASK", required_unless_present = "resume")]
+    pub(crate) tasks: Vec<String>,
+    /// Who is asked: tiny, gguf:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
+    #[arg(short, long, value_name = "REF", default_value = "tiny")]
+    pub(crate) model: String,
+    /// Folder of task files; may be given more than once
+    #[arg(long, value_name = "FOLDER", alias = "include-path")]
+    pub(crate) tasks_dir: Vec<PathBuf>,
+    /// Folder of data sets, as DATASET/[PART/]SPLIT.jsonl; may be given more than once
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Vec<PathBuf>,
+    /// Examples before each question instead of the task's number
+    #[arg(short = 'f', long, value_name = "N", alias = "num_fewshot")]
+    pub(crate) num_fewshot: Option<usize>,
+    /// Documents of each task at most; below 1 a share of them
+    #[arg(short = 'L', long, value_name = "N")]
+    pub(crate) limit: Option<f64>,
+    /// Documents in flight at most
+    #[arg(short, long, value_name = "N", default_value_t = 8, alias = "num-concurrent")]
+    pub(crate) concurrency: usize,
+    /// Longest time for one request, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
+    pub(crate) request_timeout: f64,
+    /// Further tries of a request after a failure that may pass
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) retries: u32,
+    /// Failures in a row after which the run stops; it can be resumed
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) give_up_after: u32,
+    /// Text before everything
+    #[arg(long, value_name = "TEXT", alias = "system-instruction")]
+    pub(crate) system: Option<String>,
+    /// The form of prompts
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) form: PromptFormArgument,
+    /// How a choice is made
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) choices: ChoicesArgument,
+    /// Tokens of an answer at most instead of the tasks' numbers
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<u32>,
+    /// Seed of the examples
+    #[arg(long, value_name = "N", default_value_t = 1234)]
+    pub(crate) seed: i64,
+    /// Threads of a model in this process [default: usable cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Device of a model in this process
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) device: Device,
+    /// Name of the run, for the folder and the history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    /// Continue a run with its own settings: its folder, its name, or `latest`
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["tasks", "label", "limit", "num_fewshot"])]
+    pub(crate) resume: Option<String>,
+    /// Print the first prompts as they would be asked, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Leave out the export in lm-eval's form
+    #[arg(long)]
+    pub(crate) no_export: bool,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EvalListArguments {
+    /// Folder of task files; may be given more than once
+    #[arg(long, value_name = "FOLDER", alias = "include-path", required = true)]
+    pub(crate) tasks_dir: Vec<PathBuf>,
+    /// Only names that contain this
+    #[arg(value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}

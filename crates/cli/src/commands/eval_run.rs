@@ -1,0 +1,304 @@
+//! `eval run` and `eval list`: tasks against a model.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use weighbridge_eval::EvalError;
+use weighbridge_eval::runner::{
+    ChoiceMode, EvalRun, EvalSettings, Evaluated, Export, Form, Identity, Journal, Plan, preview,
+};
+use weighbridge_eval::task::{EntryKind, Library, TaskConfig};
+use weighbridge_report::console;
+use weighbridge_store::{Index, Recorder, RunFolder, read_record, replay};
+use weighbridge_telemetry::{SystemRoot, fingerprint};
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::model_ref::ModelRef;
+use weighbridge_types::record::{LogLine, Record, Status};
+use weighbridge_types::sample::SampleRow;
+use weighbridge_types::time::{Clock, WallTime};
+
+use super::bench::{REPORT_FILE, cancel_on_interrupt};
+use super::{runs, runtime};
+use crate::arguments::{
+    ChoicesArgument, EvalListArguments, EvalRunArguments, EvalVerb, OutputFormat, PromptFormArgument,
+};
+use crate::build::build;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::Progress;
+use crate::registry::Registry;
+
+/// Documents of each task that a dry run prints.
+const PREVIEWED: usize = 2;
+
+pub(super) fn dispatch(verb: EvalVerb, environment: &Environment) -> Result<Exit, Failure> {
+    match verb {
+        EvalVerb::Run(arguments) => run(&arguments, environment),
+        EvalVerb::List(arguments) => list(&arguments),
+    }
+}
+
+/// A run that goes on.
+struct Previous {
+    folder: PathBuf,
+    record: Record,
+}
+
+fn run(arguments: &EvalRunArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let previous = arguments.resume.as_ref().map(|run| previous(run, &arguments.results.output_dir)).transpose()?;
+    let settings = match &previous {
+        Some(previous) => serde_json::from_value(previous.record.settings.clone()).map_err(|error| {
+            Failure::usage(format!("resume the run: its settings cannot be read: {error}"), "start a new run")
+        })?,
+        None => settings(arguments),
+    };
+    let settings = settings.checked()?;
+    let model: ModelRef = settings.model.parse()?;
+    let registry = Registry::new(environment, arguments.threads, arguments.device)?;
+    let runtime = runtime()?;
+    let cancel = CancellationToken::new();
+    runtime.spawn(cancel_on_interrupt(cancel.clone()));
+    let engine = runtime.block_on(registry.load(&model))?;
+    let plan = Plan::prepare(&settings, engine.capabilities(), &settings.model)?;
+    if arguments.dry_run {
+        show(&plan, arguments.output.output_format)?;
+        return Ok(Exit::Pass);
+    }
+    let results = &arguments.results.output_dir;
+    let label = arguments.label.clone().unwrap_or_else(|| label_of(&settings));
+    let (folder, record) = match previous {
+        Some(previous) => (RunFolder::open(&previous.folder)?, Some(previous.record)),
+        None => (RunFolder::create(results, "eval", &label, WallTime::now())?, None),
+    };
+    let path = folder.path().to_owned();
+    let identity = Identity {
+        run_id: folder.run_id().to_owned(),
+        label,
+        environment: fingerprint(&SystemRoot::host(), build(), results),
+    };
+    let mut journal = Readers {
+        path: path.clone(),
+        recorder: Some(Recorder::start(folder)?),
+        progress: Progress::new(std::io::stderr().is_terminal()),
+    };
+    let run = EvalRun { settings, plan, engine, identity, previous: record, clock: Clock::start(), cancel };
+    let ended = runtime.block_on(run.run(&mut journal));
+    runtime.shutdown_background();
+    let exported = match &ended {
+        Ok(Evaluated { record, plan }) if !arguments.no_export => {
+            Some(Export { plan, record }.write(&path, &mut journal)?)
+        }
+        _ => None,
+    };
+    let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
+    journal.progress.clear();
+    let record = ended?.record;
+    closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
+    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    Index::open(results)?.register(&path)?;
+    conclude(&record, &path, exported.as_deref(), arguments, environment)
+}
+
+fn previous(run: &str, results: &Path) -> Result<Previous, Failure> {
+    let folder = runs::find(run, results)?;
+    let record = read_record(&folder)?;
+    if record.kind != "eval" {
+        let what = format!("resume `{run}`: it is a run of the kind `{}`", record.kind);
+        return Err(Failure::usage(what, "name a run of `eval run`"));
+    }
+    Ok(Previous { folder, record })
+}
+
+fn settings(arguments: &EvalRunArguments) -> EvalSettings {
+    let texts = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+    EvalSettings {
+        tasks: arguments.tasks.clone(),
+        tasks_dirs: texts(&arguments.tasks_dir),
+        data_dirs: texts(&arguments.data_dir),
+        model: arguments.model.clone(),
+        num_fewshot: arguments.num_fewshot,
+        limit: arguments.limit,
+        seed: arguments.seed,
+        concurrency: arguments.concurrency,
+        request_timeout_s: arguments.request_timeout,
+        retries: arguments.retries,
+        system: arguments.system.clone(),
+        form: match arguments.form {
+            PromptFormArgument::Text => Form::Text,
+            PromptFormArgument::Chat => Form::Chat,
+            PromptFormArgument::ChatTurns => Form::ChatTurns,
+        },
+        choices: match arguments.choices {
+            ChoicesArgument::Auto => ChoiceMode::Auto,
+            ChoicesArgument::Loglikelihood => ChoiceMode::LogLikelihood,
+            ChoicesArgument::Letters => ChoiceMode::Letters,
+        },
+        max_tokens: arguments.max_tokens,
+        give_up_after: arguments.give_up_after,
+    }
+}
+
+/// The names of the tasks, without folders and endings.
+fn label_of(settings: &EvalSettings) -> String {
+    let name = |task: &String| {
+        Path::new(task).file_stem().map_or_else(|| task.clone(), |stem| stem.to_string_lossy().into_owned())
+    };
+    let names: Vec<String> = settings.tasks.iter().take(3).map(name).collect();
+    names.join("-")
+}
+
+/// Prints the first prompts.
+fn show(plan: &Plan, format: OutputFormat) -> Result<(), Failure> {
+    let samples = preview(plan, PREVIEWED)?;
+    if format == OutputFormat::Json {
+        let entry = |(task, sample): &(String, weighbridge_eval::task::Sample)| {
+            let asks: Vec<_> = sample
+                .asks
+                .iter()
+                .map(|ask| json!({"prompt": ask.prompt.as_ref().map(|prompt| prompt.shown()), "continuation": ask.continuation}))
+                .collect();
+            json!({"task": task, "doc_id": sample.doc_id, "target": sample.target, "requests": asks})
+        };
+        return output::json(&samples.iter().map(entry).collect::<Vec<_>>());
+    }
+    let mut text = String::new();
+    for (task, sample) in &samples {
+        text.push_str(&format!("── {task}, document {}\n", sample.doc_id));
+        if let Some(prompt) = sample.asks.first().and_then(|ask| ask.prompt.as_ref()) {
+            text.push_str(&format!("{}\n", prompt.shown()));
+        }
+        for ask in &sample.asks {
+            if let Some(continuation) = &ask.continuation {
+                text.push_str(&format!("  → {continuation:?}\n"));
+            }
+        }
+        text.push_str(&format!("  target: {}\n\n", sample.target.text()));
+    }
+    for planned in &plan.tasks {
+        let (task, count) = (&planned.task, planned.task.len());
+        let name = &task.config.task;
+        text.push_str(&format!(
+            "{name}: {count} of {} documents, {} examples, {}\n",
+            task.available(),
+            task.shots(),
+            task.config.output_type.name()
+        ));
+    }
+    Ok(output::data(&text)?)
+}
+
+fn conclude(
+    record: &Record,
+    folder: &Path,
+    exported: Option<&Path>,
+    arguments: &EvalRunArguments,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    match arguments.output.output_format {
+        OutputFormat::Json => output::json(record)?,
+        OutputFormat::Console => {
+            let (width, color) = output::console(environment);
+            output::data(&console::render(record, width, color))?;
+        }
+    }
+    output::talk(&format!("record  {}", folder.display()));
+    output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+    if let Some(exported) = exported {
+        output::talk(&format!("lm-eval {}", exported.display()));
+    }
+    let again = format!("go on with `weighbridge eval run --resume {}`", folder.display());
+    Ok(match record.status {
+        Status::Interrupted => {
+            output::talk(&again);
+            Exit::Interrupted
+        }
+        Status::Failed => {
+            let notes = record.phases.iter().flat_map(|phase| phase.notes.last());
+            notes.for_each(|note| output::talk(note));
+            output::talk(&again);
+            Exit::Invalid
+        }
+        _ if record.phases.iter().all(|phase| phase.tally.succeeded == 0) => {
+            output::talk("no document was answered: there is no measurement");
+            Exit::Invalid
+        }
+        Status::Pending | Status::Running | Status::Complete | Status::Skipped => Exit::Pass,
+    })
+}
+
+fn list(arguments: &EvalListArguments) -> Result<Exit, Failure> {
+    let library = Library::of_folders(&arguments.tasks_dir).map_err(EvalError::from)?;
+    let fits = |name: &str| arguments.filter.as_deref().is_none_or(|filter| name.contains(filter));
+    let kind = |kind| match kind {
+        EntryKind::Task => "task",
+        EntryKind::Group => "group",
+        EntryKind::Tag => "tag",
+    };
+    let problem = |entry: &weighbridge_eval::task::Entry| match entry.kind {
+        EntryKind::Task => TaskConfig::from_value(&entry.value).err().map(|error| error.to_string()),
+        EntryKind::Group | EntryKind::Tag => None,
+    };
+    let entries: Vec<_> = library.entries().filter(|(name, _)| fits(name)).collect();
+    match arguments.output.output_format {
+        OutputFormat::Json => {
+            let entry = |(name, entry): &(&str, &weighbridge_eval::task::Entry)| json!({"name": name, "kind": kind(entry.kind), "path": entry.path, "problem": problem(entry)});
+            let skipped: Vec<_> = library.skipped.iter().map(|(path, why)| json!({"path": path, "why": why})).collect();
+            output::json(&json!({"entries": entries.iter().map(entry).collect::<Vec<_>>(), "skipped": skipped}))?;
+        }
+        OutputFormat::Console => {
+            let mut text = String::new();
+            for (name, entry) in &entries {
+                let problem = problem(entry).map(|problem| format!("  cannot run: {problem}")).unwrap_or_default();
+                text.push_str(&format!("{:<5} {name}{problem}\n", kind(entry.kind)));
+            }
+            output::data(&text)?;
+            output::talk(&format!(
+                "{} names; {} files are no tasks of their own",
+                entries.len(),
+                library.skipped.len()
+            ));
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+/// The readers of a run's events: the recorder first, so that nothing is shown that is not kept.
+struct Readers {
+    path: PathBuf,
+    recorder: Option<Recorder>,
+    progress: Progress,
+}
+
+impl Sink for Readers {
+    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(event)?;
+        }
+        self.progress.event(event)
+    }
+
+    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.checkpoint(record)?;
+        }
+        self.progress.checkpoint(record)
+    }
+}
+
+impl Journal for Readers {
+    fn rows(&mut self, each: &mut dyn FnMut(SampleRow)) -> Result<(), SinkError> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.mark()?;
+        }
+        let mut take = |line| {
+            if let LogLine::Sample(row) = line {
+                each(*row);
+            }
+        };
+        replay(&self.path, 0, &mut take).map_err(|error| SinkError::from(&error))
+    }
+}

@@ -1,0 +1,224 @@
+//! Asking an engine: requests of a document become its answers, or a reason why there are none.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+use weighbridge_engine::{
+    Collector, Engine, EngineError, EventKind, Follow, GenerateRequest, Prompt, Sampling, ScoreRequest,
+};
+use weighbridge_types::request::{Channel, FailureClass, FinishReason, Outcome};
+use weighbridge_types::sample::{SampleAnswer, SampleOutcome};
+use weighbridge_types::time::Clock;
+
+use super::letters;
+use super::plan::{Mode, Planned};
+use super::settings::EvalSettings;
+use crate::task::{PromptText, Sample};
+
+/// First wait before another try, where the server names none; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Longest wait before another try, whatever a server asks for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) settings: Arc<EvalSettings>,
+    pub(crate) clock: Clock,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// What came of one document.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) answers: Vec<SampleAnswer>,
+    pub(crate) failure: Option<(SampleOutcome, String)>,
+    pub(crate) latency: Duration,
+    pub(crate) input_tokens: Option<u64>,
+    pub(crate) output_tokens: Option<u64>,
+}
+
+/// One request that failed.
+struct Problem {
+    outcome: SampleOutcome,
+    message: String,
+    may_pass: bool,
+    wait: Option<Duration>,
+}
+
+/// One text that came.
+struct Generated {
+    text: String,
+    finish: FinishReason,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+}
+
+impl Asker {
+    /// Asks everything that a document asks, with further tries; `None` when the user gives up.
+    pub(crate) async fn ask(&self, planned: &Planned, sample: &Sample, repeat: u32) -> Option<Asked> {
+        let mut wait = FIRST_WAIT;
+        let mut tries = 0;
+        loop {
+            let start = self.clock.now();
+            let result = tokio::select! {
+                biased;
+                result = self.once(planned, sample, repeat) => result,
+                () = self.cancel.cancelled() => return None,
+            };
+            let latency = self.clock.now() - start;
+            let problem = match result {
+                Ok(asked) => return Some(Asked { latency, ..asked }),
+                Err(problem) => problem,
+            };
+            if !problem.may_pass || tries >= self.settings.retries {
+                if self.cancel.is_cancelled() {
+                    return None;
+                }
+                return Some(Asked { failure: Some((problem.outcome, problem.message)), latency, ..Asked::default() });
+            }
+            tries += 1;
+            tokio::select! {
+                () = tokio::time::sleep(problem.wait.unwrap_or(wait).min(LONGEST_WAIT)) => {}
+                () = self.cancel.cancelled() => return None,
+            }
+            wait *= 2;
+        }
+    }
+
+    async fn once(&self, planned: &Planned, sample: &Sample, repeat: u32) -> Result<Asked, Problem> {
+        match planned.mode {
+            Mode::Score => self.score(sample).await,
+            Mode::Generate => {
+                let prompt = sample.asks.first().and_then(|ask| ask.prompt.clone());
+                self.generate(planned, prompt, repeat).await
+            }
+            Mode::Letters => {
+                let prompt = sample.asks.first().and_then(|ask| ask.prompt.clone());
+                let prompt =
+                    prompt.map(|prompt| letters::question(prompt, sample.choices.as_deref().unwrap_or_default()));
+                self.generate(planned, prompt, repeat).await
+            }
+        }
+    }
+
+    /// Continuations of one prompt go in one request, in order.
+    async fn score(&self, sample: &Sample) -> Result<Asked, Problem> {
+        let mut asked = Asked::default();
+        for group in sample.asks.chunk_by(|a, b| a.prompt == b.prompt) {
+            let prompt = match group.first().and_then(|ask| ask.prompt.as_ref()) {
+                Some(PromptText::Text(text)) => text.clone(),
+                Some(chat @ PromptText::Chat(_)) => chat.shown(),
+                None => String::new(),
+            };
+            // White space at the prompt's end belongs to the continuation, as lm-eval tokenizes them.
+            let trimmed = prompt.trim_end_matches(crate::task::pattern::is_space);
+            let space = &prompt[trimmed.len()..];
+            let continuation =
+                |ask: &crate::task::Ask| format!("{space}{}", ask.continuation.as_deref().unwrap_or_default());
+            let request =
+                ScoreRequest { prompt: trimmed.to_owned(), continuations: group.iter().map(continuation).collect() };
+            let scored = tokio::time::timeout(self.settings.timeout(), self.engine.score(request)).await;
+            let scored = scored.map_err(|_| self.late())?.map_err(|error| refused(&error))?;
+            if scored.len() != group.len() {
+                return Err(failed(format!("{} scores came for {} continuations", scored.len(), group.len())));
+            }
+            asked.answers.extend(scored.iter().map(|scored| SampleAnswer::LogProbability {
+                value: scored.total(),
+                is_greedy: scored.is_greedy,
+                tokens: scored.tokens.len() as u64,
+            }));
+        }
+        Ok(asked)
+    }
+
+    async fn generate(&self, planned: &Planned, prompt: Option<PromptText>, repeat: u32) -> Result<Asked, Problem> {
+        let prompt = match prompt.unwrap_or(PromptText::Text(String::new())) {
+            PromptText::Text(text) => Prompt::Text(text),
+            PromptText::Chat(messages) => Prompt::Chat(messages),
+        };
+        let generation = &planned.task.config.generation;
+        let max_tokens = planned.max_tokens(&self.settings);
+        let mut request = GenerateRequest::new(prompt, max_tokens, self.clock);
+        request.sampling = Sampling {
+            temperature: generation.temperature,
+            top_p: generation.top_p,
+            seed: self.settings.seed.unsigned_abs().wrapping_add(u64::from(repeat)),
+            ..Sampling::default()
+        };
+        if planned.mode == Mode::Generate {
+            request.stop = generation.until.iter().filter(|text| !text.is_empty()).cloned().collect();
+        }
+        let generated = self.follow(request, max_tokens).await?;
+        Ok(Asked {
+            answers: vec![SampleAnswer::Text { text: generated.text, finish: generated.finish }],
+            input_tokens: generated.input_tokens,
+            output_tokens: generated.output_tokens,
+            ..Asked::default()
+        })
+    }
+
+    /// Reads an answer; thinking is no part of it.
+    async fn follow(&self, request: GenerateRequest, max_tokens: u32) -> Result<Generated, Problem> {
+        let now = self.clock.now();
+        let text = Arc::new(Mutex::new(String::new()));
+        let kept = text.clone();
+        let events = self.engine.generate(request).inspect(move |event| {
+            if let EventKind::Frame(frame) = &event.kind
+                && frame.channel == Channel::Answer
+            {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&frame.text);
+            }
+        });
+        let follow = Follow { clock: self.clock, limit: self.settings.timeout(), cancel: self.cancel.clone() };
+        let collected = follow.until_end(Box::pin(events), Collector::new(now, now, max_tokens), now).await;
+        let text = text.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let finish = match collected.outcome {
+            Outcome::Succeeded { finish: FinishReason::ContentFilter } => {
+                return Err(Problem {
+                    outcome: SampleOutcome::Refused,
+                    message: "the server filtered the answer".to_owned(),
+                    may_pass: false,
+                    wait: None,
+                });
+            }
+            Outcome::Succeeded { finish } => finish,
+            // A model that ends at once has answered with nothing.
+            Outcome::Failed { class: FailureClass::Empty, .. } => FinishReason::Stop,
+            Outcome::Failed { class, message } => return Err(failure(class, message, collected.retry_after)),
+            Outcome::Cancelled | Outcome::Dropped => return Err(failed("the request was given up".to_owned())),
+        };
+        let tokens = collected.usage.map(|usage| (u64::from(usage.input_tokens), u64::from(usage.output_tokens)));
+        Ok(Generated {
+            text,
+            finish,
+            input_tokens: tokens.map(|tokens| tokens.0),
+            output_tokens: tokens.map(|tokens| tokens.1),
+        })
+    }
+
+    fn late(&self) -> Problem {
+        let message = format!("no end within {} s", self.settings.request_timeout_s);
+        Problem { outcome: SampleOutcome::TimedOut, message, may_pass: true, wait: None }
+    }
+}
+
+fn failed(message: String) -> Problem {
+    Problem { outcome: SampleOutcome::ServerError, message, may_pass: false, wait: None }
+}
+
+fn refused(error: &EngineError) -> Problem {
+    failed(error.to_string())
+}
+
+fn failure(class: FailureClass, message: String, wait: Option<Duration>) -> Problem {
+    let outcome = match class {
+        FailureClass::Timeout => SampleOutcome::TimedOut,
+        _ => SampleOutcome::ServerError,
+    };
+    let may_pass = !matches!(class, FailureClass::ClientError | FailureClass::Tls);
+    Problem { outcome, message: format!("{}: {message}", class.name()), may_pass, wait }
+}

@@ -1,0 +1,139 @@
+//! The scores of an evaluation: a number for each document and metric, kept by place so that figures do not depend on
+//! the order of answers.
+
+use weighbridge_types::sample::SampleOutcome;
+
+use super::plan::Plan;
+use crate::task::score::{Figure, FilterScores, Score, aggregate};
+
+/// Scores of one task.
+#[derive(Debug)]
+pub(crate) struct TaskBook {
+    /// What became of each document; `None` where it was not asked yet.
+    outcomes: Vec<Option<SampleOutcome>>,
+    /// Filter and metric, with a score for each document.
+    columns: Vec<Column>,
+}
+
+/// The scores of a metric behind a filter.
+#[derive(Debug)]
+pub(crate) struct Column {
+    pub(crate) filter: String,
+    pub(crate) metric: String,
+    scores: Vec<Option<Score>>,
+}
+
+/// A figure in both forms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Figures {
+    /// Documents without an answer count as wrong; only for shares of right answers.
+    pub(crate) all: Figure,
+    /// Only documents with an answer.
+    pub(crate) answered: Figure,
+    /// Whether every score is 0 or 1.
+    pub(crate) is_share: bool,
+}
+
+impl TaskBook {
+    fn new(documents: usize) -> Self {
+        Self { outcomes: vec![None; documents], columns: Vec::new() }
+    }
+
+    /// Enters a document; what was entered for it before no longer counts.
+    pub(crate) fn enter(&mut self, doc_id: usize, outcome: SampleOutcome, scores: &[FilterScores], filters: &[&str]) {
+        let Some(place) = self.outcomes.get_mut(doc_id) else {
+            return;
+        };
+        *place = Some(outcome);
+        for column in &mut self.columns {
+            column.scores[doc_id] = None;
+        }
+        for (filter, scores) in filters.iter().zip(scores) {
+            for (metric, score) in &scores.scores {
+                let known = self.columns.iter().position(|column| column.filter == *filter && column.metric == *metric);
+                let index = known.unwrap_or_else(|| {
+                    let scores = vec![None; self.outcomes.len()];
+                    self.columns.push(Column { filter: (*filter).to_owned(), metric: metric.clone(), scores });
+                    self.columns.len() - 1
+                });
+                self.columns[index].scores[doc_id] = Some(*score);
+            }
+        }
+    }
+
+    /// Whether a document need not be asked again.
+    pub(crate) fn is_done(&self, doc_id: usize) -> bool {
+        self.outcomes.get(doc_id).is_some_and(|outcome| outcome.is_some_and(|outcome| !outcome.may_be_asked_again()))
+    }
+
+    pub(crate) fn asked(&self) -> u64 {
+        self.outcomes.iter().flatten().count() as u64
+    }
+
+    pub(crate) fn count(&self, outcome: SampleOutcome) -> u64 {
+        self.outcomes.iter().flatten().filter(|found| **found == outcome).count() as u64
+    }
+
+    /// Documents for which no answer came.
+    pub(crate) fn failed(&self) -> u64 {
+        use SampleOutcome::{Refused, ServerError, TimedOut};
+        [Refused, TimedOut, ServerError].into_iter().map(|outcome| self.count(outcome)).sum()
+    }
+
+    /// Columns in the order of the task's filters and metrics.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(crate) fn figures(&self, column: &Column) -> Figures {
+        let answered: Vec<Score> = column.scores.iter().flatten().copied().collect();
+        let is_truth = |score: &Score| matches!(score, Score::Number(value) if value.to_bits() == 0 || value.to_bits() == 1.0_f64.to_bits());
+        let is_share = !answered.is_empty() && answered.iter().all(is_truth);
+        let all: Vec<Score> = if is_share {
+            let asked = column.scores.iter().zip(&self.outcomes).filter(|(_, outcome)| outcome.is_some());
+            asked.map(|(score, _)| score.unwrap_or(Score::Number(0.0))).collect()
+        } else {
+            answered.clone()
+        };
+        Figures { all: aggregate(&column.metric, &all), answered: aggregate(&column.metric, &answered), is_share }
+    }
+}
+
+/// Scores of every task.
+#[derive(Debug)]
+pub(crate) struct Book {
+    pub(crate) tasks: Vec<TaskBook>,
+}
+
+impl Book {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self { tasks: plan.tasks.iter().map(|planned| TaskBook::new(planned.task.len())).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Value;
+
+    fn scores(value: f64) -> Vec<FilterScores> {
+        let scores = vec![("acc".to_owned(), Score::Number(value))];
+        vec![FilterScores { filtered: vec![Value::None], fell_back: false, scores }]
+    }
+
+    #[test]
+    fn failures_count_as_wrong_and_are_left_out() {
+        let mut book = TaskBook::new(4);
+        book.enter(2, SampleOutcome::Right, &scores(1.0), &["none"]);
+        book.enter(0, SampleOutcome::Wrong, &scores(0.0), &["none"]);
+        book.enter(1, SampleOutcome::ServerError, &[], &["none"]);
+        let figures = book.figures(&book.columns()[0]);
+        assert_eq!((figures.all.value, figures.all.n), (Some(1.0 / 3.0), 3));
+        assert_eq!((figures.answered.value, figures.answered.n), (Some(0.5), 2));
+        assert_eq!((book.asked(), book.failed(), book.is_done(1), book.is_done(0)), (3, 1, false, true));
+        // Asked again, the answer takes the place of the failure.
+        book.enter(1, SampleOutcome::Right, &scores(1.0), &["none"]);
+        assert_eq!(book.figures(&book.columns()[0]).all.value, Some(2.0 / 3.0));
+        assert_eq!(book.failed(), 0);
+    }
+}

@@ -1,0 +1,203 @@
+//! From scores to the figures of a record.
+
+use weighbridge_stats::Confidence;
+use weighbridge_stats::proportion::wilson;
+use weighbridge_types::definition::{self as define, Definition};
+use weighbridge_types::metric::{Cell, Metric, MetricInterval, Statistic};
+use weighbridge_types::record::{MetricPointer, Phase, Tally};
+use weighbridge_types::sample::SampleOutcome;
+
+use super::book::{Book, Column, Figures, TaskBook};
+use super::plan::{Mode, Plan};
+use crate::task::score::{Figure, METRICS, pool};
+
+/// The definition of a metric by its lm-eval name.
+pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
+    Some(match metric {
+        "acc" => &define::ACCURACY,
+        "acc_norm" => &define::ACC_NORM,
+        "acc_bytes" => &define::ACC_BYTES,
+        "acc_mutual_info" => &define::ACC_MUTUAL_INFO,
+        "exact_match" => &define::TASK_EXACT_MATCH,
+        "perplexity" => &define::TASK_PERPLEXITY,
+        "word_perplexity" => &define::WORD_PERPLEXITY,
+        "byte_perplexity" => &define::BYTE_PERPLEXITY,
+        "bits_per_byte" => &define::TASK_BITS_PER_BYTE,
+        "brier_score" => &define::CHOICE_BRIER,
+        "f1" => &define::CHOICE_F1,
+        "mcc" => &define::CHOICE_MCC,
+        _ => return None,
+    })
+}
+
+/// Every figure: of tasks, of groups, and what became of the documents.
+pub(crate) fn metrics(plan: &Plan, book: &Book) -> Vec<Metric> {
+    let mut metrics = Vec::new();
+    for (planned, task) in plan.tasks.iter().zip(&book.tasks) {
+        let cell = Cell::of(Phase::Evaluate).with("task", &planned.task.config.task);
+        for column in task.columns() {
+            metrics.extend(column_metrics(task, column, &cell));
+        }
+        metrics.extend(outcomes(task, &cell));
+    }
+    metrics.extend(group_metrics(plan, book));
+    metrics
+}
+
+fn column_metrics(task: &TaskBook, column: &Column, cell: &Cell) -> Vec<Metric> {
+    let Some(definition) = definition(&column.metric) else {
+        return Vec::new();
+    };
+    let figures = task.figures(column);
+    let cell = if column.filter == "none" { cell.clone() } else { cell.clone().with("filter", &column.filter) };
+    let mut metrics = vec![metric(definition, &cell, figures.all, figures)];
+    if figures.all.n != figures.answered.n {
+        metrics.push(metric(definition, &cell.with("over", "answered"), figures.answered, figures));
+    }
+    metrics
+}
+
+fn metric(definition: &Definition, cell: &Cell, figure: Figure, figures: Figures) -> Metric {
+    let Some(value) = figure.value else {
+        return Metric::unavailable(definition, Statistic::Value, cell, "no document has a score");
+    };
+    let mut metric = Metric::measured(definition, Statistic::Value, cell, value, figure.n);
+    metric.deviation = figure.error.map(|error| error * (figure.n as f64).sqrt());
+    match interval(value, figure, figures.is_share) {
+        Some(interval) => metric.interval = Some(interval),
+        None => {
+            metric.interval_reason = Some("an interval of this figure needs its documents: see `eval score`".to_owned())
+        }
+    }
+    metric
+}
+
+/// Documents from which a mean's interval is taken from the normal law; below it no interval is given.
+const NORMAL_FROM: u64 = 30;
+
+/// Wilson's interval of a share; of another mean the normal law's.
+fn interval(value: f64, figure: Figure, is_share: bool) -> Option<MetricInterval> {
+    let error = figure.error?;
+    if is_share {
+        let trials = usize::try_from(figure.n).ok()?;
+        let successes = (value * figure.n as f64).round();
+        let successes = (0..=trials).contains(&as_count(successes)).then(|| as_count(successes))?;
+        let interval = wilson(successes, trials, Confidence::P95).ok()?.interval;
+        return Some(MetricInterval {
+            low: interval.low,
+            high: interval.high,
+            confidence: interval.confidence.level(),
+            method: interval.method.as_str().to_owned(),
+        });
+    }
+    if figure.n < NORMAL_FROM {
+        return None;
+    }
+    let half = 1.959_963_984_540_054 * error;
+    Some(MetricInterval { low: value - half, high: value + half, confidence: 0.95, method: "normal".to_owned() })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rounded count, 0 or more")]
+fn as_count(value: f64) -> usize {
+    value.max(0.0) as usize
+}
+
+fn outcomes(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
+    let asked = task.asked();
+    let metric = |outcome: SampleOutcome| {
+        let count = task.count(outcome);
+        let cell = cell.clone().with("outcome", outcome.name());
+        (count > 0).then(|| Metric::measured(&define::SAMPLES, Statistic::Value, &cell, count as f64, asked))
+    };
+    SampleOutcome::ALL.into_iter().filter_map(metric).collect()
+}
+
+/// A figure of a group, by metric and filter.
+pub(crate) struct GroupFigure {
+    pub(crate) group: String,
+    pub(crate) metric: String,
+    pub(crate) filter: String,
+    pub(crate) figure: Figure,
+}
+
+/// What each group adds up from its tasks.
+pub(crate) fn group_figures(plan: &Plan, book: &Book) -> Vec<GroupFigure> {
+    let mut figures = Vec::new();
+    for group in &plan.groups {
+        let members: Vec<&TaskBook> = plan
+            .tasks
+            .iter()
+            .zip(&book.tasks)
+            .filter(|(planned, _)| group.tasks.contains(&planned.task.config.task))
+            .map(|(_, task)| task)
+            .collect();
+        for wanted in &group.metrics {
+            let columns = members.iter().flat_map(|task| task.columns().iter().map(move |column| (*task, column)));
+            let columns: Vec<_> = columns.filter(|(_, column)| column.metric == wanted.metric).collect();
+            let mut filters: Vec<String> = match &wanted.filters {
+                Some(filters) => filters.clone(),
+                None => columns.iter().map(|(_, column)| column.filter.clone()).collect(),
+            };
+            filters.sort();
+            filters.dedup();
+            for filter in filters {
+                let of_filter = columns.iter().filter(|(_, column)| column.filter == filter);
+                let parts: Vec<Figure> = of_filter.map(|(task, column)| task.figures(column).all).collect();
+                if !parts.is_empty() {
+                    let figure = pool(&parts, wanted.weight_by_size);
+                    let (group, metric) = (group.name.clone(), wanted.metric.clone());
+                    figures.push(GroupFigure { group, metric, filter, figure });
+                }
+            }
+        }
+    }
+    figures
+}
+
+fn group_metrics(plan: &Plan, book: &Book) -> Vec<Metric> {
+    let metric = |part: GroupFigure| {
+        let definition = definition(&part.metric)?;
+        let cell = Cell::of(Phase::Evaluate).with("group", &part.group);
+        let cell = if part.filter == "none" { cell } else { cell.with("filter", &part.filter) };
+        let figures = Figures { all: part.figure, answered: part.figure, is_share: false };
+        Some(metric(definition, &cell, part.figure, figures))
+    };
+    group_figures(plan, book).into_iter().filter_map(metric).collect()
+}
+
+/// Documents by where they ended up.
+pub(crate) fn tally(book: &Book) -> Tally {
+    let asked: u64 = book.tasks.iter().map(TaskBook::asked).sum();
+    let failed: u64 = book.tasks.iter().map(TaskBook::failed).sum();
+    Tally { scheduled: asked, succeeded: asked - failed, failed, ..Tally::default() }
+}
+
+/// The figure that stands for the run: the first group's, else the first task's.
+pub(crate) fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
+    let is_figure = |metric: &&Metric| metric.name != define::SAMPLES.name;
+    let of_group = metrics.iter().filter(is_figure).find(|metric| metric.cell.get("group").is_some());
+    let metric = of_group.or_else(|| metrics.iter().find(is_figure))?;
+    Some(MetricPointer { key: metric.key(), cell: metric.cell.clone() })
+}
+
+/// What a reader must know of the tasks.
+pub(crate) fn notes(plan: &Plan) -> Vec<String> {
+    let mut notes = Vec::new();
+    for planned in &plan.tasks {
+        let name = &planned.task.config.task;
+        notes.extend(planned.task.config.warnings.iter().map(|warning| format!("{name}: {warning}")));
+        for metric in planned.task.metric_names() {
+            if !METRICS.contains(&metric) && metric != "bypass" {
+                notes.push(format!(
+                    "{name}: `{metric}` is not computed while running; score the exported samples with `eval score`"
+                ));
+            }
+        }
+        if planned.mode == Mode::Letters {
+            notes.push(format!(
+                "{name}: choices were made by letters, since log-probabilities were not to be had or not wanted"
+            ));
+        }
+    }
+    notes
+}

@@ -1,0 +1,429 @@
+//! An evaluation from its plan to its record.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use weighbridge_engine::Engine;
+use weighbridge_types::environment::Environment;
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::metric::Cell;
+use weighbridge_types::record::{Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally};
+use weighbridge_types::sample::{SampleOutcome, SampleRow};
+use weighbridge_types::time::{Clock, Stamp, WallTime};
+
+use super::ask::{Asked, Asker};
+use super::book::Book;
+use super::figures;
+use super::plan::{Plan, Planned, outcome_of};
+use super::settings::EvalSettings;
+use crate::error::EvalError;
+use crate::task::Sample;
+use crate::task::score::FilterScores;
+
+/// How far a document may be ahead of the first one without an answer, in multiples of the documents in flight: it
+/// bounds what waits for its place.
+const WINDOW: usize = 64;
+
+/// Documents between two checkpoints of the record.
+const CHECKPOINT_EVERY: u64 = 20_000;
+
+/// Documents between two words of progress.
+const PROGRESS_EVERY: u64 = 50;
+
+/// Where rows are kept, and read back.
+pub trait Journal: Sink {
+    /// Hands every row of the log on, in the order of writing.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn rows(&mut self, each: &mut dyn FnMut(SampleRow)) -> Result<(), SinkError>;
+}
+
+/// What names a run.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Name of the run: the folder's name.
+    pub run_id: String,
+    /// The user's label.
+    pub label: String,
+    /// What it is measured on.
+    pub environment: Environment,
+}
+
+/// An evaluation that is ready to start.
+pub struct EvalRun {
+    /// How.
+    pub settings: EvalSettings,
+    /// What is asked.
+    pub plan: Plan,
+    /// Who is asked.
+    pub engine: Arc<dyn Engine>,
+    /// How the run is called.
+    pub identity: Identity,
+    /// The record of an earlier part of the run, when it goes on.
+    pub previous: Option<Record>,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Ends the run; what is recorded stays valid.
+    pub cancel: CancellationToken,
+}
+
+impl fmt::Debug for EvalRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EvalRun")
+            .field("settings", &self.settings)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an evaluation left.
+#[derive(Debug)]
+pub struct Evaluated {
+    /// The record.
+    pub record: Record,
+    /// What was asked, for exports.
+    pub plan: Plan,
+}
+
+/// A document that came back.
+struct Done {
+    job: usize,
+    place: usize,
+    doc_id: usize,
+    rows: Vec<SampleRow>,
+    scores: Vec<FilterScores>,
+    outcome: SampleOutcome,
+}
+
+struct Runner<'a> {
+    settings: Arc<EvalSettings>,
+    plan: Arc<Plan>,
+    asker: Asker,
+    book: Book,
+    journal: &'a mut dyn Journal,
+    cancel: CancellationToken,
+    clock: Clock,
+    record: Record,
+    begin: Stamp,
+    /// Seconds of earlier parts of the run.
+    before_s: f64,
+    failures_in_a_row: u32,
+    gave_up: Option<String>,
+    done: u64,
+}
+
+impl EvalRun {
+    /// Asks every document that has no answer yet, and completes the record.
+    ///
+    /// # Errors
+    /// When a document does not fit its task, or rows cannot be kept. What was kept stays valid.
+    pub async fn run(self, journal: &mut dyn Journal) -> Result<Evaluated, EvalError> {
+        let record = self.first_record()?;
+        let before_s = self.previous.as_ref().map_or(0.0, |record| record.duration_s);
+        let plan = Arc::new(self.plan);
+        let settings = Arc::new(self.settings);
+        let asker =
+            Asker { engine: self.engine, settings: settings.clone(), clock: self.clock, cancel: self.cancel.clone() };
+        let mut runner = Runner {
+            book: Book::new(&plan),
+            begin: self.clock.now(),
+            failures_in_a_row: 0,
+            gave_up: None,
+            done: 0,
+            cancel: self.cancel,
+            clock: self.clock,
+            settings,
+            plan,
+            asker,
+            journal,
+            record,
+            before_s,
+        };
+        if self.previous.is_some() {
+            runner.take_back()?;
+        } else {
+            runner.journal.checkpoint(&runner.record)?;
+            runner.journal.event(&RunEvent::PhaseStarted { phase: Phase::Evaluate, attempt: 1 })?;
+        }
+        let driven = runner.drive().await;
+        let record = runner.conclude(driven.as_ref().err())?;
+        driven?;
+        let plan = runner.plan;
+        drop(runner.asker);
+        let plan = Arc::into_inner(plan).unwrap_or_default();
+        Ok(Evaluated { record, plan })
+    }
+
+    fn first_record(&self) -> Result<Record, EvalError> {
+        if let Some(previous) = &self.previous {
+            return Ok(previous.clone());
+        }
+        let now = WallTime::now().to_string();
+        let phase = PhaseResult {
+            phase: Phase::Evaluate,
+            status: Status::Running,
+            attempt: 1,
+            started_at: Some(now.clone()),
+            duration_s: None,
+            estimated_s: None,
+            key_metric: None,
+            tally: Tally::default(),
+            checks: Vec::new(),
+            notes: figures::notes(&self.plan),
+        };
+        Ok(Record {
+            schema_version: SCHEMA_VERSION.to_string(),
+            run_id: self.identity.run_id.clone(),
+            kind: "eval".to_owned(),
+            label: self.identity.label.clone(),
+            created_at: now.clone(),
+            updated_at: now,
+            status: Status::Running,
+            settings: serde_json::to_value(&self.settings)?,
+            seed: self.settings.seed.unsigned_abs(),
+            engine: self.engine.describe(),
+            environment: self.identity.environment.clone(),
+            calibration_id: None,
+            phases: vec![phase],
+            duration_s: 0.0,
+            metrics: Vec::new(),
+            targets: Vec::new(),
+            findings: Vec::new(),
+        })
+    }
+}
+
+impl Runner<'_> {
+    /// Enters what an earlier part of the run kept.
+    fn take_back(&mut self) -> Result<(), EvalError> {
+        let (plan, settings) = (self.plan.clone(), self.settings.clone());
+        let mut taken =
+            Taken { plan: &plan, settings: &settings, book: &mut self.book, pending: HashMap::new(), problem: None };
+        self.journal.rows(&mut |row| taken.row(row))?;
+        taken.problem.map_or(Ok(()), Err)
+    }
+
+    /// Keeps documents in flight until all are done, the user gives up, or nothing succeeds any more.
+    async fn drive(&mut self) -> Result<(), EvalError> {
+        let total = self.plan.documents();
+        let window = self.settings.concurrency.saturating_mul(WINDOW);
+        let mut running = JoinSet::new();
+        let (mut next, mut open) = (0, BTreeSet::new());
+        self.done = self.book.tasks.iter().map(super::book::TaskBook::asked).sum();
+        loop {
+            while running.len() < self.settings.concurrency
+                && next < total
+                && open.first().is_none_or(|&first| next < first + window)
+                && !self.cancel.is_cancelled()
+                && self.gave_up.is_none()
+            {
+                let job = next;
+                next += 1;
+                let Some((place, doc_id)) = self.plan.job(job) else { break };
+                if self.book.tasks[place].is_done(doc_id) {
+                    continue;
+                }
+                open.insert(job);
+                running.spawn(one(self.asker.clone(), self.plan.clone(), job, place, doc_id));
+            }
+            let Some(joined) = running.join_next().await else {
+                return Ok(());
+            };
+            let done = joined.map_err(|error| {
+                let problem = format!("a document's work stopped: {error}");
+                EvalError::Engine(weighbridge_engine::EngineError::Failed { problem })
+            })??;
+            if let Some(done) = done {
+                open.remove(&done.job);
+                self.keep(done, total)?;
+            }
+        }
+    }
+
+    fn keep(&mut self, done: Done, total: usize) -> Result<(), EvalError> {
+        let failed = done.outcome.may_be_asked_again();
+        self.failures_in_a_row = if failed { self.failures_in_a_row + 1 } else { 0 };
+        if failed && self.failures_in_a_row >= self.settings.give_up_after {
+            let problem = done.rows.first().and_then(|row| row.problem.clone()).unwrap_or_default();
+            self.gave_up = Some(problem);
+        }
+        let plan = self.plan.clone();
+        let planned = &plan.tasks[done.place];
+        let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
+        for row in done.rows {
+            self.journal.event(&RunEvent::Sample(Box::new(row)))?;
+        }
+        self.book.tasks[done.place].enter(done.doc_id, done.outcome, &done.scores, &filters);
+        self.done += 1;
+        if self.done.is_multiple_of(PROGRESS_EVERY) || self.done >= total as u64 {
+            let what = planned.task.config.task.clone();
+            let progress = RunEvent::Progress { phase: Phase::Evaluate, what, done: self.done, total: total as u64 };
+            self.journal.event(&progress)?;
+        }
+        if self.done.is_multiple_of(CHECKPOINT_EVERY) {
+            self.fill_record(Status::Running);
+            self.journal.checkpoint(&self.record)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the record in the way that the run ended.
+    fn conclude(&mut self, error: Option<&EvalError>) -> Result<Record, EvalError> {
+        let note = match (&self.gave_up, error) {
+            (_, Some(error)) => Some(format!("stopped: {error}")),
+            (Some(problem), None) => Some(format!(
+                "stopped after {} documents without an answer in a row; the last one: {problem}",
+                self.failures_in_a_row
+            )),
+            (None, None) => None,
+        };
+        let status = match note {
+            Some(_) => Status::Failed,
+            None if self.cancel.is_cancelled() => Status::Interrupted,
+            None => Status::Complete,
+        };
+        self.fill_record(status);
+        if let (Some(note), Some(phase)) = (note, self.record.phases.first_mut()) {
+            phase.notes.push(note);
+        }
+        let record = self.record.clone();
+        self.journal.checkpoint(&record)?;
+        let finished = RunEvent::PhaseFinished {
+            result: Box::new(record.phases.first().cloned().ok_or_else(no_phase)?),
+            metrics: record.metrics.clone(),
+        };
+        self.journal.event(&finished)?;
+        Ok(record)
+    }
+
+    fn fill_record(&mut self, status: Status) {
+        let seconds = self.before_s + (self.clock.now() - self.begin).as_secs_f64();
+        self.record.updated_at = WallTime::now().to_string();
+        self.record.status = status;
+        self.record.duration_s = seconds;
+        self.record.metrics = figures::metrics(&self.plan, &self.book);
+        if let Some(phase) = self.record.phases.first_mut() {
+            phase.status = status;
+            phase.duration_s = Some(seconds);
+            phase.tally = figures::tally(&self.book);
+            phase.key_metric = figures::key_metric(&self.record.metrics);
+            phase.notes = figures::notes(&self.plan);
+        }
+    }
+}
+
+fn no_phase() -> EvalError {
+    EvalError::Changed { what: "the phases of the record".to_owned() }
+}
+
+/// Asks one document and scores what came; `None` when the user gives up.
+async fn one(
+    asker: Asker,
+    plan: Arc<Plan>,
+    job: usize,
+    place: usize,
+    doc_id: usize,
+) -> Result<Option<Done>, EvalError> {
+    let planned = &plan.tasks[place];
+    let sample = planned.task.sample(doc_id)?;
+    let mut rows = Vec::new();
+    let repeats = if planned.mode == super::plan::Mode::Generate { planned.task.config.repeats } else { 1 };
+    for repeat in 0..repeats {
+        let Some(asked) = asker.ask(planned, &sample, repeat).await else {
+            return Ok(None);
+        };
+        rows.push(row_of(planned, &sample, &asker.settings, repeat, asked));
+    }
+    let (scores, outcome) = judge(planned, &sample, &mut rows);
+    Ok(Some(Done { job, place, doc_id, rows, scores, outcome }))
+}
+
+fn row_of(planned: &Planned, sample: &Sample, settings: &EvalSettings, repeat: u32, asked: Asked) -> SampleRow {
+    let (outcome, problem) = match asked.failure {
+        Some((outcome, problem)) => (outcome, Some(problem)),
+        None => (SampleOutcome::Answered, None),
+    };
+    SampleRow {
+        cell: Cell::of(Phase::Evaluate).with("task", &planned.task.config.task),
+        id: planned.sample_id(sample, settings, repeat),
+        doc_id: sample.doc_id as u64,
+        repeat,
+        answers: asked.answers,
+        outcome,
+        problem,
+        latency_ms: Some(asked.latency.as_secs_f64() * 1e3),
+        input_tokens: asked.input_tokens,
+        output_tokens: asked.output_tokens,
+    }
+}
+
+/// Scores rows and enters what became of the document.
+fn judge(planned: &Planned, sample: &Sample, rows: &mut [SampleRow]) -> (Vec<FilterScores>, SampleOutcome) {
+    if let Some(failed) = rows.iter().find(|row| row.answers.is_empty()) {
+        return (Vec::new(), failed.outcome);
+    }
+    match planned.score(sample, rows) {
+        Ok(scores) => {
+            let outcome = outcome_of(&scores, rows);
+            rows.iter_mut().for_each(|row| row.outcome = outcome);
+            (scores, outcome)
+        }
+        // A filter that needs too many steps on this answer has not understood it.
+        Err(problem) => {
+            for row in rows {
+                row.outcome = SampleOutcome::Unparsable;
+                row.problem = Some(problem.clone());
+            }
+            (Vec::new(), SampleOutcome::Unparsable)
+        }
+    }
+}
+
+/// Entering the rows of a log.
+struct Taken<'a> {
+    plan: &'a Plan,
+    settings: &'a EvalSettings,
+    book: &'a mut Book,
+    /// Rows of documents whose other repeats are still to come.
+    pending: HashMap<(usize, u64), Vec<SampleRow>>,
+    problem: Option<EvalError>,
+}
+
+impl Taken<'_> {
+    fn row(&mut self, row: SampleRow) {
+        if self.problem.is_none()
+            && let Err(error) = self.try_row(row)
+        {
+            self.problem = Some(error);
+        }
+    }
+
+    fn try_row(&mut self, row: SampleRow) -> Result<(), EvalError> {
+        let task = row.cell.get("task").unwrap_or_default();
+        let changed = |what: String| EvalError::Changed { what };
+        let place = self.plan.tasks.iter().position(|planned| planned.task.config.task == task);
+        let place = place.ok_or_else(|| changed(format!("the task `{task}`")))?;
+        let planned = &self.plan.tasks[place];
+        let repeats = if planned.mode == super::plan::Mode::Generate { planned.task.config.repeats } else { 1 };
+        let (doc_id, key) = (usize::try_from(row.doc_id).unwrap_or(usize::MAX), (place, row.doc_id));
+        let mut rows = self.pending.remove(&key).filter(|_| row.repeat > 0).unwrap_or_default();
+        rows.push(row);
+        if rows.len() < repeats as usize {
+            self.pending.insert(key, rows);
+            return Ok(());
+        }
+        let sample = planned.task.sample(doc_id)?;
+        let is_same = |row: &SampleRow| row.id == planned.sample_id(&sample, self.settings, row.repeat);
+        if !rows.iter().all(is_same) {
+            return Err(changed(format!("document {doc_id} of the task `{}`", planned.task.config.task)));
+        }
+        let (scores, outcome) = judge(planned, &sample, &mut rows);
+        let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
+        self.book.tasks[place].enter(doc_id, outcome, &scores, &filters);
+        Ok(())
+    }
+}
