@@ -265,9 +265,23 @@ fn results(plan: &Plan, book: &Book, record: &Record) -> Value {
     for group in &plan.groups {
         let alias = group.alias.clone().unwrap_or_else(|| group.name.clone());
         let mut entry = dict(vec![("alias", text(alias)), ("name", text(group.name.clone()))]);
-        for part in group_figures(plan, book).into_iter().filter(|part| part.group == group.name) {
-            entry.set(&format!("{},{}", part.metric, part.filter), number(part.figure.value));
+        let parts: Vec<_> = group_figures(plan, book).into_iter().filter(|part| part.group == group.name).collect();
+        let asked = |(planned, task): (&Planned, &super::book::TaskBook)| {
+            if group.tasks.contains(&planned.task.config.task) { task.asked() } else { 0 }
+        };
+        let asked: u64 = plan.tasks.iter().zip(&book.tasks).map(asked).sum();
+        let mut counts = empty();
+        if !group.metrics.is_empty() {
+            entry.set("sample_len", Value::Int(i64::try_from(asked).unwrap_or(i64::MAX)));
+        }
+        for part in &parts {
+            let key = format!("{},{}", part.metric, part.filter);
+            entry.set(&key, number(part.figure.value));
             entry.set(&format!("{}_stderr,{}", part.metric, part.filter), number(part.figure.error));
+            counts.set(&key, Value::Int(i64::try_from(part.figure.n).unwrap_or(i64::MAX)));
+        }
+        if !parts.is_empty() {
+            entry.set("sample_count", counts);
         }
         results.set(&group.name, entry.clone());
         groups.set(&group.name, entry);

@@ -52,13 +52,17 @@ pub(crate) fn choice_of(answer: &str, choices: &[String]) -> Option<usize> {
         let found = regex.iter().flat_map(|regex| regex.captures_iter(answer));
         found.filter_map(|captures| place(captures.get(1)?.as_str())).collect()
     };
-    if let Some(&first) = all(&BEGINNING).first() {
+    let in_brackets = all(&BRACKETS);
+    // `(A) or (B)` names two.
+    let names_several =
+        answer.starts_with(['(', '[']) && in_brackets.iter().any(|place| in_brackets.first() != Some(place));
+    if let Some(&first) = all(&BEGINNING).first().filter(|_| !names_several) {
         return Some(first);
     }
     if let Some(&last) = all(&NAMED).last() {
         return Some(last);
     }
-    if let Some((first, rest)) = all(&BRACKETS).split_first()
+    if let Some((first, rest)) = in_brackets.split_first()
         && rest.iter().all(|other| other == first)
     {
         return Some(*first);

@@ -1,8 +1,8 @@
 //! Task files on disk: reading with includes, the index of a folder, groups and tags.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use regex::Regex;
 use serde_saphyr::options::DuplicateKeyPolicy;
@@ -24,29 +24,60 @@ const IGNORED_FOLDERS: [&str; 2] = ["__pycache__", ".ipynb_checkpoints"];
 /// # Errors
 /// When a file is missing, no YAML, or includes itself.
 pub fn load(path: &Path) -> Result<Value, TaskError> {
-    load_within(path, &mut Vec::new())
+    Loader::default().load(path, 0)
 }
 
-fn load_within(path: &Path, seen: &mut Vec<PathBuf>) -> Result<Value, TaskError> {
-    let real = path.canonicalize().map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
-    if seen.contains(&real) || seen.len() > DEPTH_LIMIT {
-        return Err(TaskError::IncludeCycle { path: path.to_owned() });
+/// Reads files; what others include is read once.
+#[derive(Debug, Default)]
+struct Loader {
+    included: Mutex<HashMap<PathBuf, Value>>,
+}
+
+impl Loader {
+    fn load(&self, path: &Path, depth: usize) -> Result<Value, TaskError> {
+        if depth > DEPTH_LIMIT {
+            return Err(TaskError::IncludeCycle { path: path.to_owned() });
+        }
+        let text = std::fs::read_to_string(path).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
+        let own = parse(&text, path)?;
+        let Some(includes) = own.get("include").cloned() else {
+            return Ok(own);
+        };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut merged = Value::Dict(Vec::new());
+        for include in includes.as_list().unwrap_or(std::slice::from_ref(&includes)) {
+            let included = self.include(&plain(&folder.join(include.text())), depth + 1)?;
+            // The tasks of an included file are its own.
+            merge(&mut merged, included, &["task_list"]);
+        }
+        merge(&mut merged, own, &["include"]);
+        Ok(merged)
     }
-    seen.push(real);
-    let text = std::fs::read_to_string(path).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
-    let own = parse(&text, path)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let Some(includes) = own.get("include").cloned() else {
-        return Ok(own);
-    };
-    let mut merged = Value::Dict(Vec::new());
-    for include in includes.as_list().unwrap_or(std::slice::from_ref(&includes)) {
-        let included = load_within(&folder.join(include.text()), seen)?;
-        // The tasks of an included file are its own.
-        merge(&mut merged, included, &["task_list"]);
+
+    fn include(&self, path: &Path, depth: usize) -> Result<Value, TaskError> {
+        let known = self.included.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let read = self.load(path, depth)?;
+        self.included.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), read.clone());
+        Ok(read)
     }
-    merge(&mut merged, own, &["include"]);
-    Ok(merged)
+}
+
+/// A path without `.` and without a folder that `..` leaves again, so that its folder has a name.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(plain.components().next_back(), Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 fn merge(into: &mut Value, from: Value, without: &[&str]) {
@@ -71,7 +102,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Value, TaskError> {
             format!("{}\"{FUNCTION}{folder}/{}\"", &found[1], &found[2])
         })
     });
-    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins, strict_indentation: false };
     let broken = |problem: String| TaskError::Yaml { path: path.to_owned(), problem };
     let value: Value = serde_saphyr::from_str_with_options(&marked, options)
         .map_err(|error| broken(error.to_string().lines().next().unwrap_or_default().to_owned()))?;
@@ -426,7 +457,9 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> Result<(), Tas
 fn read_all(files: &[PathBuf]) -> Vec<(PathBuf, Result<Value, TaskError>)> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let share = files.len().div_ceil(workers).max(1);
-    let read = |files: &[PathBuf]| files.iter().map(|path| (path.clone(), load(path))).collect::<Vec<_>>();
+    let loader = &Loader::default();
+    let read =
+        move |files: &[PathBuf]| files.iter().map(|path| (path.clone(), loader.load(path, 0))).collect::<Vec<_>>();
     std::thread::scope(|scope| {
         let parts: Vec<_> = files.chunks(share).map(|part| scope.spawn(move || read(part))).collect();
         // A thread that panicked has told why already; its files are then missing from the index.
