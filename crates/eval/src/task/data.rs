@@ -48,18 +48,33 @@ impl Rows {
         for path in files {
             let bytes = read_file(path)?;
             hash.update(&bytes);
-            match kind_of(path) {
-                Kind::Lines => rows.take_lines(path, &bytes)?,
-                Kind::Json => rows.take_json(path, &bytes, options)?,
-                Kind::Table(separator) => rows.take_table(path, &bytes, separator, options)?,
-                Kind::Unknown(extension) => {
-                    let problem = format!("files of the kind `{extension}` are not read");
-                    return Err(damaged(path, "its name", problem));
-                }
-            }
+            rows.take(path, &bytes, options)?;
         }
         rows.digest = hex(&hash.finalize());
         Ok(rows)
+    }
+
+    /// Reads the bytes of one file; its name says what they are.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn of_bytes(path: &Path, bytes: &[u8], options: &Value) -> Result<Self, TaskError> {
+        let mut rows = Self::default();
+        rows.take(path, bytes, options)?;
+        rows.digest = hex(&Sha256::digest(bytes));
+        Ok(rows)
+    }
+
+    fn take(&mut self, path: &Path, bytes: &[u8], options: &Value) -> Result<(), TaskError> {
+        match kind_of(path) {
+            Kind::Lines => self.take_lines(path, bytes),
+            Kind::Json => self.take_json(path, bytes, options),
+            Kind::Table(separator) => self.take_table(path, bytes, separator, options),
+            Kind::Unknown(extension) => {
+                let problem = format!("files of the kind `{extension}` are not read");
+                Err(damaged(path, "its name", problem))
+            }
+        }
     }
 
     /// How many documents there are.
