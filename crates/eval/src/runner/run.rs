@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use weighbridge_engine::Engine;
 use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
-use weighbridge_types::metric::Cell;
+use weighbridge_types::metric::{Cell, Flag};
 use weighbridge_types::record::{Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally};
 use weighbridge_types::sample::{SampleOutcome, SampleRow};
 use weighbridge_types::time::{Clock, Stamp, WallTime};
@@ -306,6 +306,12 @@ impl Runner<'_> {
         self.record.status = status;
         self.record.duration_s = seconds;
         self.record.metrics = figures::metrics(&self.plan, &self.book);
+        if self.record.engine.scripted {
+            self.record.metrics.iter_mut().for_each(|metric| metric.flags.push(Flag::Scripted));
+        }
+        if self.record.engine.synthetic_weights {
+            self.record.metrics.iter_mut().for_each(|metric| metric.flags.push(Flag::SyntheticWeights));
+        }
         if let Some(phase) = self.record.phases.first_mut() {
             phase.status = status;
             phase.duration_s = Some(seconds);

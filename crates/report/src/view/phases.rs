@@ -104,7 +104,8 @@ const VARIANT: &[(&d::Definition, &str)] = &[
 pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     let result = record.phase(phase)?;
     let mut tables = match phase {
-        Phase::Validate | Phase::Evaluate => Vec::new(),
+        Phase::Validate => Vec::new(),
+        Phase::Evaluate => super::evaluate::tables(record),
         Phase::Load => super::load::tables(record),
         Phase::Latency => latency(record),
         Phase::Memory => memory(record),

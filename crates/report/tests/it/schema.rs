@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use weighbridge_report::schema;
 use weighbridge_types::health::HealthBreach;
+use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{LogLine, Phase, Record};
 use weighbridge_types::request::ClientFault;
+use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow};
 use weighbridge_types::time::Stamp;
 
 use crate::sample;
@@ -57,6 +59,18 @@ fn records_and_log_lines_match_their_schemas() {
                 limit: 0.05,
             },
         },
+        LogLine::Sample(Box::new(SampleRow {
+            cell: Cell::of(Phase::Evaluate).with("task", "a"),
+            id: "00".to_owned(),
+            doc_id: 0,
+            repeat: 0,
+            answers: vec![SampleAnswer::LogProbability { value: -1.5, is_greedy: true, tokens: 2 }],
+            outcome: SampleOutcome::Right,
+            problem: None,
+            latency_ms: Some(1.5),
+            input_tokens: None,
+            output_tokens: None,
+        })),
     ];
     for line in lines {
         valid(&schema::events(), &serde_json::to_value(line).unwrap());
