@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod crash;
 mod documents;
+mod eval;
 mod floors;
 mod import;
 mod kinds;

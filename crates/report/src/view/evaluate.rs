@@ -21,7 +21,7 @@ const FIGURES: &[Measure] = &[
     Measure::typical(&d::CHOICE_MCC, "mcc"),
 ];
 
-const DOCUMENTS: &[Measure] = &[Measure::typical(&d::SAMPLES, "documents")];
+const DOCUMENTS: &[Measure] = &[Measure::typical(&d::SAMPLES, "count")];
 
 /// The tables of an evaluation.
 pub(super) fn tables(record: &Record) -> Vec<Table> {
