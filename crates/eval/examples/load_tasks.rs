@@ -22,7 +22,8 @@ fn main() -> Result<(), TaskError> {
             Err(error) => other.push(format!("{name}: {error}")),
             Ok(config) => {
                 loaded += 1;
-                for source in [&config.doc_to_text, &config.doc_to_target, &config.doc_to_choice].into_iter().flatten() {
+                for source in [&config.doc_to_text, &config.doc_to_target, &config.doc_to_choice].into_iter().flatten()
+                {
                     if let Source::Text(text) = source
                         && let Err(problem) = Template::new(text)
                     {
