@@ -3,9 +3,11 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use weighbridge_stats::classify::resample::{count_bootstrap, replicates_interval};
+use weighbridge_stats::classify::{Average, Confusion, Marginals, Ranking};
 use weighbridge_stats::hierarchical::{Center, Nest, ratio};
 use weighbridge_stats::trend::theil_sen_blocks;
-use weighbridge_stats::{BlockScheme, Confidence, Resampling, Sorted, batch_means, block_bootstrap_quantile};
+use weighbridge_stats::{BlockScheme, Confidence, Method, Resampling, Sorted, batch_means, block_bootstrap_quantile};
 
 /// Values without order or period: multiples of the golden ratio, folded into [1, 2).
 fn values(n: usize) -> Vec<f64> {
@@ -48,5 +50,46 @@ fn resample(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, describe, resample);
+/// Figures of the metric engine: rows a second of coded labels and rankings; a bootstrap of F1 by counts.
+fn classify(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("classify");
+    group.sample_size(10);
+    let n = 1_000_000;
+    let scores: Vec<f64> = values(n).into_iter().map(|value| value - 1.0).collect();
+    let positive: Vec<bool> = scores.iter().enumerate().map(|(i, score)| (i * 7 % 10) as f64 / 10.0 < *score).collect();
+    group.throughput(Throughput::Elements(n as u64));
+    for classes in [2_u32, 10] {
+        let truth: Vec<u32> = (0..n as u32).map(|i| i.wrapping_mul(2_654_435_761) >> 8).map(|i| i % classes).collect();
+        let right = |(i, &label): (usize, &u32)| if i % 5 == 0 { (label + 1) % classes } else { label };
+        let predicted: Vec<u32> = truth.iter().enumerate().map(right).collect();
+        group.bench_function(BenchmarkId::new("all_label_scores", classes), |bench| {
+            bench.iter(|| {
+                let confusion = Confusion::of_codes(classes as usize, black_box(&truth), &predicted).ok()?;
+                let sums = confusion.marginals();
+                Some((sums.accuracy(), sums.averaged(Average::Macro), sums.mcc(), sums.kappa()))
+            });
+        });
+    }
+    group.bench_function("roc_auc", |bench| {
+        bench.iter(|| Ranking::new(black_box(&scores), &positive).map(|ranking| ranking.roc_auc()));
+    });
+    group.throughput(Throughput::Elements(100_000));
+    group.bench_function("f1_bootstrap/50000x100000", |bench| {
+        let resampling = Resampling::new(1).with_count(100_000);
+        bench.iter(|| {
+            let mut sums = Marginals::default();
+            let counts = [18_000, 3_000, 0, 4_000, 25_000, 0];
+            let replicates = count_bootstrap(black_box(&counts), resampling, 1, |drawn, out| {
+                sums.fill(2, drawn);
+                out[0] = sums.class(1).f1;
+            });
+            replicates
+                .into_iter()
+                .map(|list| replicates_interval(list, 0.877, 50_000, Confidence::P95, Method::CountBootstrap))
+                .collect::<Vec<_>>()
+        });
+    });
+}
+
+criterion_group!(benches, describe, resample, classify);
 criterion_main!(benches);

@@ -1,8 +1,22 @@
-//! Scores of predicted labels against true ones.
+//! Scores of predictions against the truth: of labels, of rankings, of probabilities, with intervals.
+//!
+//! [`Confusion`] counts labels and [`Marginals`] holds every formula over such counts; [`Ranking`] scores numbers at every
+//! threshold; [`Reliability`] asks whether probabilities mean what they say; [`resample`] gives each an interval.
 
-use crate::bootstrap::percentile_interval;
+mod multiclass;
+pub mod probability;
+mod ranking;
+pub mod resample;
+mod scores;
+
+pub use multiclass::{ClassScores, Pairing};
+pub use probability::{Reliability, ReliabilityBin};
+pub use ranking::{CurvePoint, Ranking, Step};
+pub use scores::{Average, Marginals, PrecisionRecall};
+
 use crate::proportion::wilson;
 use crate::{Confidence, Estimate, Method, Resampling, StatsError};
+use resample::{count_bootstrap, replicates_interval};
 
 /// Counts of (truth, prediction) pairs over a closed set of classes.
 ///
@@ -29,17 +43,17 @@ pub struct ClassScore {
 impl ClassScore {
     /// `correct / predicted`: how often the label is right. `None` when it was never given.
     pub fn precision(&self) -> Option<f64> {
-        share(self.correct, self.predicted)
+        scores::share(self.correct as f64, self.predicted as f64)
     }
 
     /// `correct / support`: how much of the class was found. `None` when the class does not occur.
     pub fn recall(&self) -> Option<f64> {
-        share(self.correct, self.support)
+        scores::share(self.correct as f64, self.support as f64)
     }
 
     /// `2 · correct / (support + predicted)`. `None` when the class neither occurs nor was predicted.
     pub fn f1(&self) -> Option<f64> {
-        share(2 * self.correct, self.support + self.predicted)
+        scores::f1(self.correct as f64, self.predicted as f64, self.support as f64)
     }
 }
 
@@ -51,9 +65,11 @@ impl Confusion {
     /// [`StatsError::OutOfRange`] for a label outside the set.
     pub fn new(classes: usize, truth: &[usize], predicted: &[Option<usize>]) -> Result<Self, StatsError> {
         let cells = cells(classes, truth, predicted)?;
-        let mut confusion = Self { classes, counts: vec![0; classes * (classes + 1)] };
-        confusion.fill(cells);
-        Ok(confusion)
+        let mut counts = vec![0; classes * (classes + 1)];
+        for cell in cells {
+            counts[cell] += 1;
+        }
+        Ok(Self { classes, counts })
     }
 
     /// Number of classes.
@@ -99,19 +115,54 @@ impl Confusion {
     /// Mean F1 over the classes that occur or were predicted, each with equal weight, as scikit-learn's
     /// `f1_score(average="macro")` with its default labels.
     pub fn macro_f1(&self) -> f64 {
-        let scores: Vec<f64> = (0..self.classes).filter_map(|class| self.class(class).f1()).collect();
-        scores.iter().sum::<f64>() / scores.len() as f64
+        self.marginals().averaged(Average::Macro).map_or(f64::NAN, |of| of.f1)
     }
 
-    fn fill(&mut self, cells: impl IntoIterator<Item = usize>) {
-        self.counts.fill(0);
-        for cell in cells {
-            self.counts[cell] += 1;
+    /// The counts, `[truth, prediction]`, row-major; the last of `classes + 1` columns holds missing predictions.
+    pub fn counts(&self) -> &[usize] {
+        &self.counts
+    }
+
+    /// The sums that every other score is computed from.
+    pub fn marginals(&self) -> Marginals {
+        let cells: Vec<f64> = self.counts.iter().map(|&count| count as f64).collect();
+        Marginals::of(self.classes, &cells)
+    }
+
+    /// Counts pairs of coded labels, at memory speed; a prediction of `classes` is a missing one.
+    ///
+    /// # Errors
+    /// As [`Confusion::new`].
+    pub fn of_codes(classes: usize, truth: &[u32], predicted: &[u32]) -> Result<Self, StatsError> {
+        let columns = classes + 1;
+        if truth.len() != predicted.len() {
+            return Err(StatsError::LengthMismatch { left: truth.len(), right: predicted.len() });
         }
+        let Some((&last, &highest)) = truth.iter().max().zip(predicted.iter().max()) else {
+            return Err(StatsError::Empty);
+        };
+        if last as usize >= classes || highest as usize > classes {
+            let value = f64::from(if last as usize >= classes { last } else { highest });
+            let expected = "a number below the number of classes";
+            return Err(StatsError::OutOfRange { what: "a class label", value, expected });
+        }
+        // Two tables in turn: the same cell twice in a row would wait for its own store.
+        let mut tables = [vec![0_usize; classes * columns], vec![0_usize; classes * columns]];
+        let [even, odd] = &mut tables;
+        let mut pairs = truth.chunks_exact(2).zip(predicted.chunks_exact(2));
+        for (truth, predicted) in &mut pairs {
+            even[truth[0] as usize * columns + predicted[0] as usize] += 1;
+            odd[truth[1] as usize * columns + predicted[1] as usize] += 1;
+        }
+        if truth.len() % 2 == 1 {
+            even[truth[truth.len() - 1] as usize * columns + predicted[predicted.len() - 1] as usize] += 1;
+        }
+        let counts = even.iter().zip(odd.iter()).map(|(even, odd)| even + odd).collect();
+        Ok(Self { classes, counts })
     }
 }
 
-/// Macro F1 with an interval from resampled items.
+/// Macro F1 with an interval from resampled counts.
 ///
 /// # Errors
 /// [`StatsError::Insufficient`] below two items; otherwise as [`Confusion::new`].
@@ -122,18 +173,19 @@ pub fn macro_f1_interval(
     confidence: Confidence,
     resampling: Resampling,
 ) -> Result<Estimate, StatsError> {
-    let mut confusion = Confusion::new(classes, truth, predicted)?;
-    let cells = cells(classes, truth, predicted)?;
-    let n = cells.len();
+    let confusion = Confusion::new(classes, truth, predicted)?;
+    let n = confusion.total();
     if n < 2 {
         return Err(StatsError::Insufficient { have: n, need: 2 });
     }
     let value = confusion.macro_f1();
-    let replicates = resampling.replicates(|random| {
-        confusion.fill((0..n).map(|_| cells[random.below(n)]));
-        confusion.macro_f1()
+    let counts: Vec<u64> = confusion.counts.iter().map(|&count| count as u64).collect();
+    let mut marginals = Marginals::default();
+    let mut replicates = count_bootstrap(&counts, resampling, 1, |drawn, out| {
+        marginals.fill(classes, drawn);
+        out[0] = marginals.averaged(Average::Macro).map_or(f64::NAN, |of| of.f1);
     });
-    let interval = percentile_interval(replicates, value, n, confidence, Method::Bootstrap);
+    let interval = replicates_interval(replicates.remove(0), value, n, confidence, Method::CountBootstrap)?;
     Ok(Estimate { value, interval, n, n_effective: None })
 }
 
@@ -160,10 +212,6 @@ fn cells(classes: usize, truth: &[usize], predicted: &[Option<usize>]) -> Result
         Ok(check(truth)? * (classes + 1) + column)
     };
     truth.iter().zip(predicted).map(cell).collect()
-}
-
-fn share(part: usize, whole: usize) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 #[cfg(test)]

@@ -74,11 +74,19 @@ pub enum Method {
     BatchSlope,
     /// Student's t around the mean step of a series that walks.
     MeanStep,
+    /// Percentiles of resampled counts of independent items.
+    CountBootstrap,
+    /// Percentiles of resamples of independent clusters of items.
+    ClusterBootstrap,
+    /// Student's t over independent clusters (Liang and Zeger 1986).
+    ClusterT,
+    /// The normal distribution around the logit of an area under a ROC curve (DeLong 1988).
+    DeLong,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::StudentT,
         Self::BatchMeans,
         Self::EffectiveT,
@@ -95,6 +103,10 @@ impl Method {
         Self::LeastSquares,
         Self::BatchSlope,
         Self::MeanStep,
+        Self::CountBootstrap,
+        Self::ClusterBootstrap,
+        Self::ClusterT,
+        Self::DeLong,
     ];
 
     /// The name in records. Names are stored and never change.
@@ -116,6 +128,10 @@ impl Method {
             Self::LeastSquares => "least_squares",
             Self::BatchSlope => "batch_least_squares",
             Self::MeanStep => "mean_step",
+            Self::CountBootstrap => "count_bootstrap",
+            Self::ClusterBootstrap => "cluster_bootstrap",
+            Self::ClusterT => "cluster_t",
+            Self::DeLong => "delong",
         }
     }
 

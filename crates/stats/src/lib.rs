@@ -9,7 +9,7 @@
 //! - [`trend`] finds growth; [`fit`] finds scaling; [`compare`] and [`hierarchical`] weigh one side against another.
 //! - [`steady`] finds where a series settles; [`slope`] whether a queue grows; [`kolmogorov`] compares distributions.
 //! - [`histogram`] and [`stream`] describe series that are too long to keep.
-//! - [`classify`] scores labels.
+//! - [`classify`] scores labels, rankings and probabilities; [`cluster`] averages values that come in groups.
 //!
 //! Every interval carries the name of its [`Method`]. Too little data is [`StatsError::Insufficient`], with the count
 //! that would do, and never a narrow interval. The price: at small counts callers see more reasons than numbers.
@@ -28,6 +28,7 @@
 //! ```
 
 pub mod classify;
+pub mod cluster;
 pub mod compare;
 pub mod dependence;
 pub mod fit;
@@ -42,12 +43,14 @@ pub mod stream;
 pub mod tail;
 pub mod trend;
 
+mod binomial;
 mod bootstrap;
 mod error;
 mod interval;
 mod mean;
 mod quantile;
 mod quantile_interval;
+mod radix;
 mod random;
 mod sample;
 mod summary;
@@ -61,4 +64,5 @@ pub use quantile::{PERCENTS, Percentile, PercentileGrid, Sorted, quantile_sorted
 pub use quantile_interval::{
     block_bootstrap_quantile, order_statistic_quantile, order_statistic_ranks, quantile_interval,
 };
+pub use radix::sort_u64;
 pub use summary::Summary;

@@ -1,0 +1,91 @@
+//! A mean of weighted or clustered values.
+
+use crate::special::student_t_quantile;
+use crate::{Confidence, Estimate, Interval, Method, StatsError};
+
+/// Sums of values by cluster: questions about one document, samples of one subject, turns of one conversation.
+///
+/// Values of one cluster depend on each other, so the cluster is what was drawn at random. An item on its own is a cluster
+/// of one.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ClusterSums {
+    /// Sum of weights, sum of weight times value, number of values; by cluster.
+    sums: Vec<(f64, f64, usize)>,
+}
+
+impl ClusterSums {
+    /// Adds a value to a cluster, numbered from 0.
+    pub fn add(&mut self, cluster: usize, value: f64, weight: f64) {
+        if self.sums.len() <= cluster {
+            self.sums.resize(cluster + 1, (0.0, 0.0, 0));
+        }
+        let (weights, values, count) = &mut self.sums[cluster];
+        *weights += weight;
+        *values += weight * value;
+        *count += 1;
+    }
+
+    /// `Σ w x / Σ w`. `None` without weight.
+    pub fn value(&self) -> Option<f64> {
+        let (weight, value) = self.sums.iter().fold((0.0, 0.0), |(w, x), sum| (w + sum.0, x + sum.1));
+        (weight > 0.0).then(|| value / weight)
+    }
+
+    /// The mean with a cluster-robust interval: `t(G − 1) · √(G/(G − 1) Σ (Σ w (x − mean))²) / Σ w` over G clusters
+    /// (Liang and Zeger 1986; statsmodels' `cov_type="cluster"` of a regression on a constant).
+    ///
+    /// # Errors
+    /// [`StatsError::Empty`] without weight, [`StatsError::Insufficient`] below two clusters.
+    pub fn mean(&self, confidence: Confidence) -> Result<Estimate, StatsError> {
+        let mean = self.value().ok_or(StatsError::Empty)?;
+        let clusters = self.sums.iter().filter(|sum| sum.2 > 0).count();
+        if clusters < 2 {
+            return Err(StatsError::Insufficient { have: clusters, need: 2 });
+        }
+        let weight: f64 = self.sums.iter().map(|sum| sum.0).sum();
+        let squares: f64 = self.sums.iter().map(|sum| (sum.1 - mean * sum.0).powi(2)).sum();
+        let groups = clusters as f64;
+        let error = (groups / (groups - 1.0) * squares).sqrt() / weight;
+        let half = error * student_t_quantile(1.0 - confidence.tail(), groups - 1.0);
+        let interval = Interval::around(mean, half, confidence, Method::ClusterT);
+        let n = self.sums.iter().map(|sum| sum.2).sum();
+        Ok(Estimate { value: mean, interval, n, n_effective: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::student_t_mean;
+
+    #[test]
+    fn clusters_of_one_give_students_t() {
+        let values = [1.0, 4.0, 2.0, 8.0, 5.0];
+        let mut sums = ClusterSums::default();
+        for (index, &value) in values.iter().enumerate() {
+            sums.add(index, value, 1.0);
+        }
+        let (ours, theirs) = (sums.mean(Confidence::P95).unwrap(), student_t_mean(&values, Confidence::P95).unwrap());
+        assert!((ours.interval.low - theirs.interval.low).abs() < 1e-12, "{ours:?} {theirs:?}");
+    }
+
+    #[test]
+    fn copies_add_no_certainty() {
+        let mean = |copies: usize| {
+            let mut sums = ClusterSums::default();
+            for (cluster, value) in [1.0, 4.0, 2.0, 8.0].into_iter().enumerate() {
+                (0..copies).for_each(|_| sums.add(cluster, value, 1.0));
+            }
+            sums.mean(Confidence::P95).unwrap().interval.width()
+        };
+        assert!((mean(1) - mean(10)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_cluster_is_too_few() {
+        let mut sums = ClusterSums::default();
+        assert_eq!(sums.mean(Confidence::P95), Err(StatsError::Empty));
+        sums.add(0, 1.0, 1.0);
+        assert!(sums.mean(Confidence::P95).is_err());
+    }
+}
