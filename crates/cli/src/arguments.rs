@@ -1,5 +1,6 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
+mod eval;
 mod eval_run;
 mod foreign;
 mod load;
@@ -14,7 +15,8 @@ use weighbridge_report::import::Format;
 
 use crate::exit::Exit;
 
-pub(crate) use eval_run::{ChoicesArgument, EvalListArguments, EvalRunArguments, EvalVerb, PromptFormArgument};
+pub(crate) use eval::{EvalVerb, PredictionsForm, ScoreArguments};
+pub(crate) use eval_run::{ChoicesArgument, EvalListArguments, EvalRunArguments, PromptFormArgument};
 pub(crate) use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,
     DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,
@@ -78,15 +80,15 @@ pub(crate) enum Verb {
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against
     ScriptedServer(ScriptedServerArguments),
-    /// Run tasks against models, and list them
-    Eval {
-        #[command(subcommand)]
-        verb: EvalVerb,
-    },
     /// Look into model files, make them, convert them
     Model {
         #[command(subcommand)]
         verb: ModelVerb,
+    },
+    /// Run tasks against models, list them, and score files of predictions
+    Eval {
+        #[command(subcommand)]
+        verb: EvalVerb,
     },
     /// Show, export or check the record of a run
     Report {

@@ -82,6 +82,8 @@ failures! {
     weighbridge_report::export::ExportError => Usage;
     weighbridge_telemetry::TelemetryError => Invalid;
     weighbridge_load::ProfileError => Usage;
+    weighbridge_eval::predictions::PredictionsError => Usage;
+    weighbridge_eval::score::ScoreError => Usage;
 }
 
 impl From<HttpError> for Failure {

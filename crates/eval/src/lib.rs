@@ -1,7 +1,12 @@
 //! Evaluation: from answers and predictions to statements about models.
+//!
+//! [`predictions`] reads files of predictions; [`score`] turns them into figures with intervals.
+//! [`task`] is data that asks a model, in lm-eval's format; [`runner`] asks it and keeps every answer.
 
 mod error;
+pub mod predictions;
 pub mod runner;
+pub mod score;
 pub mod task;
 
 pub use error::EvalError;

@@ -54,12 +54,13 @@ fn resample(criterion: &mut Criterion) {
 fn classify(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("classify");
     group.sample_size(10);
-    let n = 1_000_000;
+    let rows = 1_000_000_u32;
+    let n = rows as usize;
     let scores: Vec<f64> = values(n).into_iter().map(|value| value - 1.0).collect();
     let positive: Vec<bool> = scores.iter().enumerate().map(|(i, score)| (i * 7 % 10) as f64 / 10.0 < *score).collect();
     group.throughput(Throughput::Elements(n as u64));
     for classes in [2_u32, 10] {
-        let truth: Vec<u32> = (0..n as u32).map(|i| i.wrapping_mul(2_654_435_761) >> 8).map(|i| i % classes).collect();
+        let truth: Vec<u32> = (0..rows).map(|i| i.wrapping_mul(2_654_435_761) >> 8).map(|i| i % classes).collect();
         let right = |(i, &label): (usize, &u32)| if i % 5 == 0 { (label + 1) % classes } else { label };
         let predicted: Vec<u32> = truth.iter().enumerate().map(right).collect();
         group.bench_function(BenchmarkId::new("all_label_scores", classes), |bench| {

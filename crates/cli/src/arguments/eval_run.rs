@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
 use super::{Device, OutputArguments, ResultsArguments};
 
@@ -15,14 +15,6 @@ Examples:
   weighbridge eval run mytask.yaml --model tiny --dry-run
 
 Tasks are files in lm-eval's format. Nothing is downloaded and no code of a task is run.";
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum EvalVerb {
-    /// Run tasks against a model, and write a record with every answer
-    Run(Box<EvalRunArguments>),
-    /// List the tasks, groups and tags of folders
-    List(EvalListArguments),
-}
 
 /// The form of prompts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

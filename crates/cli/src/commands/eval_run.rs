@@ -22,7 +22,7 @@ use weighbridge_types::time::{Clock, WallTime};
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::{runs, runtime};
 use crate::arguments::{
-    ChoicesArgument, EvalListArguments, EvalRunArguments, EvalVerb, OutputFormat, PromptFormArgument,
+    ChoicesArgument, EvalListArguments, EvalRunArguments, OutputFormat, PromptFormArgument,
 };
 use crate::build::build;
 use crate::environment::Environment;
@@ -35,20 +35,13 @@ use crate::registry::Registry;
 /// Documents of each task that a dry run prints.
 const PREVIEWED: usize = 2;
 
-pub(super) fn dispatch(verb: EvalVerb, environment: &Environment) -> Result<Exit, Failure> {
-    match verb {
-        EvalVerb::Run(arguments) => run(&arguments, environment),
-        EvalVerb::List(arguments) => list(&arguments),
-    }
-}
-
 /// A run that goes on.
 struct Previous {
     folder: PathBuf,
     record: Record,
 }
 
-fn run(arguments: &EvalRunArguments, environment: &Environment) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Result<Exit, Failure> {
     let previous = arguments.resume.as_ref().map(|run| previous(run, &arguments.results.output_dir)).transpose()?;
     let settings = match &previous {
         Some(previous) => serde_json::from_value(previous.record.settings.clone()).map_err(|error| {
@@ -230,7 +223,7 @@ fn conclude(
     })
 }
 
-fn list(arguments: &EvalListArguments) -> Result<Exit, Failure> {
+pub(super) fn list(arguments: &EvalListArguments) -> Result<Exit, Failure> {
     let library = Library::of_folders(&arguments.tasks_dir).map_err(EvalError::from)?;
     let fits = |name: &str| arguments.filter.as_deref().is_none_or(|filter| name.contains(filter));
     let kind = |kind| match kind {

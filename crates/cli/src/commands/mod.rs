@@ -3,6 +3,7 @@
 mod bench;
 mod calibrate;
 mod cold_start;
+mod eval;
 mod eval_run;
 mod history;
 mod import;
@@ -36,8 +37,8 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::ColdStart(cold) => cold_start::run(&cold, environment),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
-        Verb::Eval { verb } => eval_run::dispatch(verb, environment),
         Verb::Model { verb } => model::run(verb, environment),
+        Verb::Eval { verb } => eval::run(verb, environment),
         Verb::Report { verb } => report::run(verb, environment),
         Verb::Import(import) => import::run(&import),
         Verb::History(history) => history::run(&history),

@@ -128,6 +128,11 @@ impl Marginals {
         quotients(self.correct[class], self.predicted[class], self.truth[class])
     }
 
+    /// Share of the items of other classes that were predicted as this one. `None` without such items.
+    pub fn false_positive_rate(&self, class: usize) -> Option<f64> {
+        share(self.predicted[class] - self.correct[class], self.total - self.truth[class])
+    }
+
     /// Precision, recall and F1 over all classes. `None` without items.
     pub fn averaged(&self, average: Average) -> Option<PrecisionRecall> {
         if average == Average::Micro {

@@ -1,0 +1,73 @@
+//! Arguments of `eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::eval_run::{EvalListArguments, EvalRunArguments};
+use super::{OutputArguments, ResultsArguments};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalVerb {
+    /// Score a file of predictions: every metric that its columns allow, each with an interval
+    Score(Box<ScoreArguments>),
+    /// Run tasks against a model, and write a record with every answer
+    Run(Box<EvalRunArguments>),
+    /// List the tasks, groups and tags of folders
+    List(EvalListArguments),
+}
+
+/// The form of a file of predictions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PredictionsForm {
+    /// One JSON object per line.
+    Jsonl,
+    /// Comma-separated, with a header.
+    Csv,
+    /// Tab-separated, with a header.
+    Tsv,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScoreArguments {
+    /// File of predictions: .jsonl, .csv or .tsv, also with .gz or .zst behind
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Form of the file, where its name does not tell
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) format: Option<PredictionsForm>,
+    /// Which column holds a field, as target=gold; may stand several times
+    #[arg(long, value_name = "FIELD=COLUMN")]
+    pub(crate) map: Vec<String>,
+    /// The labels that may occur, separated by commas; others are refused
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    pub(crate) labels: Vec<String>,
+    /// The label that scores and alerts speak of [default: 1 or true]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) positive: Option<String>,
+    /// Scores of at least this are positive, where the file has scores and no predictions
+    #[arg(long, value_name = "SCORE", default_value_t = 0.5)]
+    pub(crate) threshold: f64,
+    /// Only these metrics, separated by commas: accuracy, f1, roc_auc, bleu, …
+    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
+    pub(crate) metric: Vec<String>,
+    /// Confidence of the intervals, between 0 and 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub(crate) confidence: f64,
+    /// Resamples behind an interval
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) resamples: u32,
+    /// Seed of the resamples
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Name of the run, for the folder and the history [default: the file's name]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    /// Print the figures and keep no record
+    #[arg(long)]
+    pub(crate) no_record: bool,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}

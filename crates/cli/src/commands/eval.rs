@@ -1,0 +1,66 @@
+//! `eval`: what models answered becomes figures.
+
+mod record;
+mod table;
+
+use weighbridge_eval::predictions::{Form, Mapping};
+use weighbridge_eval::score::{Settings, score_file};
+use weighbridge_stats::{Confidence, Resampling};
+use weighbridge_types::definition;
+
+use super::eval_run;
+use crate::arguments::{EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+
+pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Failure> {
+    match verb {
+        EvalVerb::Score(arguments) => score(&arguments, environment),
+        EvalVerb::Run(arguments) => eval_run::run(&arguments, environment),
+        EvalVerb::List(arguments) => eval_run::list(&arguments),
+    }
+}
+
+fn score(arguments: &ScoreArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let settings = settings(arguments)?;
+    let watch = record::Watch::start();
+    let report = score_file(&arguments.file, &settings)?;
+    let kept = if arguments.no_record { None } else { Some(record::keep(arguments, &report, &watch)?) };
+    match arguments.output.output_format {
+        OutputFormat::Json => output::json(&report)?,
+        OutputFormat::Console => output::data(&table::render(&report, output::columns(environment)))?,
+    }
+    if let Some(folder) = kept {
+        output::talk(&format!("record {}", folder.display()));
+    }
+    Ok(Exit::Pass)
+}
+
+fn settings(arguments: &ScoreArguments) -> Result<Settings, Failure> {
+    let confidence = Confidence::new(arguments.confidence)
+        .map_err(|error| Failure::usage(error.to_string(), "write 95 % as `--confidence 0.95`"))?;
+    if let Some(unknown) = arguments.metric.iter().find(|name| definition::find(name).is_none()) {
+        let what = format!("find the metric `{unknown}`");
+        return Err(Failure::usage(what, "leave `--metric` out to see every metric that the file allows"));
+    }
+    Ok(Settings {
+        form: arguments.format.map(form),
+        mapping: Mapping::parse(arguments.map.iter().map(String::as_str))?,
+        labels: arguments.labels.clone(),
+        positive: arguments.positive.clone(),
+        threshold: arguments.threshold,
+        metrics: arguments.metric.clone(),
+        confidence,
+        resampling: Resampling::new(arguments.seed).with_count(arguments.resamples),
+    })
+}
+
+fn form(form: PredictionsForm) -> Form {
+    match form {
+        PredictionsForm::Jsonl => Form::JsonLines,
+        PredictionsForm::Csv => Form::Csv,
+        PredictionsForm::Tsv => Form::Tsv,
+    }
+}

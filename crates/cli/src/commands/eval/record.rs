@@ -1,0 +1,146 @@
+//! The record of a scoring: a run of kind `eval`, with the tables and curves beside it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use weighbridge_eval::score::Report;
+use weighbridge_store::{Recorder, RunFolder};
+use weighbridge_telemetry::{SystemRoot, fingerprint};
+use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::record::{
+    EngineDescription, MetricPointer, Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally,
+};
+use weighbridge_types::time::{Clock, Stamp, WallTime};
+
+use crate::arguments::ScoreArguments;
+use crate::build::build;
+use crate::failure::Failure;
+
+/// What kind of run this is.
+const KIND: &str = "eval";
+/// File beside the record that holds every figure with tables and curves.
+const SCORES_FILE: &str = "scores.json";
+/// Longest label made of a file's name; a folder's name holds a time and the kind beside it.
+const LONGEST_LABEL: usize = 48;
+
+/// When the scoring began.
+pub(super) struct Watch {
+    clock: Clock,
+    start: Stamp,
+    wall: WallTime,
+}
+
+impl Watch {
+    pub(super) fn start() -> Self {
+        let clock = Clock::start();
+        let start = clock.now();
+        Self { clock, start, wall: WallTime::now() }
+    }
+
+    fn seconds(&self) -> f64 {
+        (self.clock.now() - self.start).as_secs_f64()
+    }
+}
+
+/// Writes the run; gives its folder.
+pub(super) fn keep(arguments: &ScoreArguments, report: &Report, watch: &Watch) -> Result<PathBuf, Failure> {
+    let label = arguments.label.clone().unwrap_or_else(|| label_of(&arguments.file));
+    let folder = RunFolder::create(&arguments.results.output_dir, KIND, &label, watch.wall)?;
+    let path = folder.path().to_owned();
+    let record = record(arguments, report, watch, (folder.run_id().to_owned(), label));
+    let failed = |error: SinkError| Failure::usage(error.problem, error.hint);
+    std::fs::write(path.join(SCORES_FILE), serde_json::to_vec_pretty(report)?)?;
+    let mut recorder = Recorder::start(folder)?;
+    recorder.event(&RunEvent::PhaseStarted { phase: Phase::Quality, attempt: 1 }).map_err(failed)?;
+    recorder.checkpoint(&record).map_err(failed)?;
+    recorder.close().map_err(failed)?;
+    Ok(path)
+}
+
+fn record(arguments: &ScoreArguments, report: &Report, watch: &Watch, (run_id, label): (String, String)) -> Record {
+    let seconds = watch.seconds();
+    let phase = PhaseResult {
+        phase: Phase::Quality,
+        status: Status::Complete,
+        attempt: 1,
+        started_at: Some(watch.wall.to_string()),
+        duration_s: Some(seconds),
+        estimated_s: None,
+        key_metric: key_metric(report),
+        // No request was made: samples are counted by the figures `samples`.
+        tally: Tally::default(),
+        checks: Vec::new(),
+        notes: report.notes.clone(),
+    };
+    Record {
+        schema_version: SCHEMA_VERSION.to_string(),
+        run_id,
+        kind: KIND.to_owned(),
+        label,
+        created_at: watch.wall.to_string(),
+        updated_at: WallTime::now().to_string(),
+        status: Status::Complete,
+        settings: settings(arguments, report),
+        seed: arguments.seed,
+        engine: EngineDescription {
+            engine: "predictions".to_owned(),
+            model_ref: arguments.file.display().to_string(),
+            model: label_of(&arguments.file),
+            device: "none".to_owned(),
+            ..EngineDescription::default()
+        },
+        environment: fingerprint(&SystemRoot::host(), build(), &arguments.results.output_dir),
+        calibration_id: None,
+        phases: vec![phase],
+        duration_s: seconds,
+        metrics: report.figures.clone(),
+        targets: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+fn settings(arguments: &ScoreArguments, report: &Report) -> serde_json::Value {
+    json!({
+        "score": {
+            "file": arguments.file.file_name().unwrap_or_default().to_string_lossy(),
+            "bytes": report.bytes,
+            "map": arguments.map,
+            "labels": arguments.labels,
+            "positive": arguments.positive,
+            "metrics": arguments.metric,
+            "confidence": arguments.confidence,
+            "resamples": arguments.resamples,
+        }
+    })
+}
+
+/// The first share of the report stands for the run in lists.
+fn key_metric(report: &Report) -> Option<MetricPointer> {
+    let is_score = |name: &str| !matches!(name, "samples" | "answered");
+    let metric = report.figures.iter().find(|metric| metric.value.is_some() && is_score(&metric.name))?;
+    Some(MetricPointer { key: metric.key(), cell: metric.cell.clone() })
+}
+
+/// The file's name without its endings, with what a folder's name must not hold replaced.
+fn label_of(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or("predictions");
+    let keep = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' };
+    let label: String = stem.chars().map(keep).take(LONGEST_LABEL).collect();
+    let label = label.trim_start_matches(['-', '_']);
+    if label.is_empty() { "predictions".to_owned() } else { label.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_fit_a_folders_name() {
+        let check = |name: &str, expected: &str| assert_eq!(label_of(Path::new(name)), expected);
+        check("a/run 1.jsonl.gz", "run-1");
+        check(".csv", "csv");
+        check("größe.csv", "gr--e");
+        check("-.csv", "predictions");
+    }
+}

@@ -1,0 +1,20 @@
+//! Scoring a file of predictions: which metrics its columns allow, each with an interval, in two forms.
+//!
+//! [`score_file`] reads once. Labels become numbers as they are read, texts are scored as they are read; what stays in
+//! memory is a few numbers per sample. Failures count as wrong in the one form and are left out of the other, so that
+//! a reader sees what the model knows and what its user gets.
+
+mod collect;
+mod error;
+mod figure;
+mod label_scores;
+mod labels;
+mod ranking_scores;
+mod report;
+mod settings;
+mod tables;
+
+pub use error::ScoreError;
+pub use ranking_scores::Curves;
+pub use report::{Confusions, Report, score_file};
+pub use settings::Settings;

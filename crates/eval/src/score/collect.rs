@@ -1,0 +1,252 @@
+//! Rows to columns of numbers.
+
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use crate::predictions::{Field, PredictionsError, Problem, Row, Value};
+
+use super::labels::Labels;
+use super::settings::Settings;
+
+/// What a sample was answered: a label's number, or above all of them the problem.
+pub(super) mod answer {
+    use crate::predictions::Problem;
+
+    /// The number of the first problem; labels never reach it.
+    const FIRST: u32 = u32::MAX - 16;
+
+    /// The number of a problem.
+    pub(in crate::score) fn of(problem: Problem) -> u32 {
+        FIRST + problem as u32
+    }
+
+    /// The problem that a number stands for.
+    pub(in crate::score) fn problem(code: u32) -> Option<Problem> {
+        let index = code.checked_sub(FIRST)?;
+        Problem::ALL.get(index as usize).copied()
+    }
+}
+
+/// Everything that is kept of the samples.
+#[derive(Debug)]
+pub(super) struct Columns {
+    pub(super) labels: Labels,
+    /// True label of each sample; empty when the file has none.
+    pub(super) truth: Vec<u32>,
+    /// Answer of each sample, as [`answer`] codes it.
+    pub(super) answers: Vec<u32>,
+    /// Score of each sample that has a truth; `NaN` for a failed one. Empty when the file has none.
+    pub(super) scores: Vec<f64>,
+    scored: u64,
+    unscored_line: Option<u64>,
+    /// Earliest and latest time stamp, seconds.
+    pub(super) times: Option<(f64, f64)>,
+    /// Weight of each sample; empty when all count the same.
+    pub(super) weights: Vec<f64>,
+    /// Cluster of each sample, by number; empty when they are independent.
+    pub(super) clusters: Vec<u32>,
+    pub(super) cluster_count: usize,
+    /// Problem of each sample that has one.
+    pub(super) problems: [u64; Problem::ALL.len()],
+    /// Samples without an answer and without a stated problem; counted as unparsable.
+    pub(super) silent: u64,
+    pub(super) rows: u64,
+    /// Hashes of the ids.
+    ids: Vec<u64>,
+    cluster_codes: HashMap<Box<str>, u32, FixedState>,
+    hasher: FixedState,
+}
+
+impl Columns {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            labels: Labels::new(&settings.labels),
+            truth: Vec::new(),
+            answers: Vec::new(),
+            scores: Vec::new(),
+            scored: 0,
+            unscored_line: None,
+            times: None,
+            weights: Vec::new(),
+            clusters: Vec::new(),
+            cluster_count: 0,
+            problems: [0; Problem::ALL.len()],
+            silent: 0,
+            rows: 0,
+            ids: Vec::new(),
+            cluster_codes: HashMap::with_hasher(FixedState::default()),
+            hasher: FixedState::default(),
+        }
+    }
+
+    /// Takes a row whose truth and answer are labels.
+    pub(super) fn take(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
+        self.identify(row)?;
+        let problem = problem(row)?;
+        if let Some(truth) = self.labels.code(row, Field::Target)? {
+            self.score(row, problem)?;
+            let answer = self.answer(row, problem, truth)?;
+            self.truth.push(truth);
+            self.answers.push(answer);
+        }
+        self.time(row)?;
+        self.group(row)?;
+        self.weigh(row)?;
+        self.rows += 1;
+        self.all_or_none(row)
+    }
+
+    fn answer(&mut self, row: &Row<'_>, problem: Option<Problem>, truth: u32) -> Result<u32, PredictionsError> {
+        let given = match problem {
+            None | Some(Problem::Wrong) => self.labels.code(row, Field::Prediction)?,
+            Some(_) => None,
+        };
+        if problem == Some(Problem::Wrong) && given == Some(truth) {
+            let what = "its problem is `wrong`, and its prediction is its target".to_owned();
+            return Err(PredictionsError::Contradiction { line: row.line, what });
+        }
+        let problem = match (given, problem) {
+            (Some(label), _) => {
+                self.problems[Problem::Wrong.index()] += u64::from(label != truth);
+                return Ok(label);
+            }
+            (None, Some(problem)) => problem,
+            (None, None) => {
+                self.silent += 1;
+                Problem::Unparsable
+            }
+        };
+        self.problems[problem.index()] += 1;
+        Ok(answer::of(problem))
+    }
+
+    fn score(&mut self, row: &Row<'_>, problem: Option<Problem>) -> Result<(), PredictionsError> {
+        let score = row.number(Field::Score)?;
+        let is_failed = problem.is_some_and(|problem| !problem.is_answered()) || !row.get(Field::Prediction).is_given();
+        self.scored += u64::from(score.is_some());
+        if score.is_none() && !is_failed && self.unscored_line.is_none() {
+            self.unscored_line = Some(row.line);
+        }
+        self.scores.push(score.unwrap_or(f64::NAN));
+        Ok(())
+    }
+
+    /// Checks what only the whole file can tell.
+    pub(super) fn finish(&mut self) -> Result<(), PredictionsError> {
+        if self.scored == 0 {
+            self.scores = Vec::new();
+        } else if let Some(line) = self.unscored_line {
+            let what = "it has a prediction and no score, and other lines have a score".to_owned();
+            return Err(PredictionsError::Contradiction { line, what });
+        }
+        Ok(())
+    }
+
+    fn time(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
+        if let Some(time) = row.number(Field::Timestamp)? {
+            let (first, last) = self.times.unwrap_or((time, time));
+            self.times = Some((first.min(time), last.max(time)));
+        }
+        Ok(())
+    }
+
+    fn identify(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
+        if let Some(id) = row.text(Field::Id)? {
+            self.ids.push(self.hasher.hash_one(id));
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
+        let Some(name) = row.text(Field::Cluster)? else { return Ok(()) };
+        let next = u32::try_from(self.cluster_codes.len()).unwrap_or(u32::MAX);
+        let code = match self.cluster_codes.get(name) {
+            Some(&code) => code,
+            None => {
+                self.cluster_codes.insert(name.into(), next);
+                next
+            }
+        };
+        self.clusters.push(code);
+        self.cluster_count = self.cluster_codes.len();
+        Ok(())
+    }
+
+    fn weigh(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
+        let Some(weight) = row.number(Field::Weight)? else { return Ok(()) };
+        if weight < 0.0 {
+            return Err(row.refuse(Field::Weight, "a number that is not negative"));
+        }
+        self.weights.push(weight);
+        Ok(())
+    }
+
+    /// A column that some rows have and others lack would pair the wrong values.
+    fn all_or_none(&self, row: &Row<'_>) -> Result<(), PredictionsError> {
+        let columns = [
+            (self.truth.len(), Field::Target),
+            (self.ids.len(), Field::Id),
+            (self.clusters.len(), Field::Cluster),
+            (self.weights.len(), Field::Weight),
+        ];
+        for (length, field) in columns {
+            if length != 0 && length as u64 != self.rows {
+                let what = match row.get(field) {
+                    Value::Absent | Value::Null => format!("it has no {}, and earlier lines have one", field.name()),
+                    _ => format!("it has a {}, and earlier lines have none", field.name()),
+                };
+                return Err(PredictionsError::Contradiction { line: row.line, what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills in answers from scores, where the file has scores and no predictions: positive at or above the threshold.
+    pub(super) fn decide(&mut self, threshold: f64, positive: u32, negative: u32) {
+        for ((answer, score), truth) in self.answers.iter_mut().zip(&self.scores).zip(&self.truth) {
+            if score.is_nan() {
+                continue;
+            }
+            if let Some(problem) = answer::problem(*answer) {
+                self.problems[problem.index()] -= 1;
+            }
+            *answer = if *score >= threshold { positive } else { negative };
+            self.problems[Problem::Wrong.index()] += u64::from(answer != truth);
+            self.silent = self.silent.saturating_sub(1);
+        }
+    }
+
+    /// Whether the file has scores and not a single prediction.
+    pub(super) fn only_scores(&self) -> bool {
+        self.scored > 0 && self.answers.iter().all(|&answer| answer::problem(answer).is_some())
+    }
+
+    /// Samples without an answer.
+    pub(super) fn failures(&self) -> u64 {
+        Problem::ALL.iter().filter(|problem| !problem.is_answered()).map(|problem| self.problems[problem.index()]).sum()
+    }
+
+    /// Whether samples had ids, so that repeated ones could be looked for.
+    pub(super) fn has_ids(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
+    /// Positions of two rows whose ids may be equal: their hashes are.
+    pub(super) fn suspects(&self) -> Option<(u64, u64)> {
+        let mut sorted = self.ids.clone();
+        weighbridge_stats::sort_u64(&mut sorted);
+        let repeated = sorted.windows(2).find(|pair| pair[0] == pair[1])?[0];
+        let mut found = (0..).zip(&self.ids).filter(|(_, id)| **id == repeated).map(|(position, _)| position);
+        Some((found.next()?, found.next()?))
+    }
+}
+
+fn problem(row: &Row<'_>) -> Result<Option<Problem>, PredictionsError> {
+    let Some(name) = row.text(Field::Problem)? else { return Ok(None) };
+    let known = || {
+        let names: Vec<&str> = Problem::ALL.iter().map(|problem| problem.name()).collect();
+        row.refuse(Field::Problem, format!("one of {}", names.join(", ")))
+    };
+    Problem::from_name(name).map(Some).ok_or_else(known)
+}

@@ -1,0 +1,213 @@
+//! From a file to its report.
+
+use std::path::Path;
+
+use serde::Serialize;
+use weighbridge_types::definition as define;
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::Phase;
+
+use crate::predictions::{Field, PredictionsError, Problem, Row, Totals, read};
+
+use super::collect::Columns;
+use super::error::ScoreError;
+use super::figure::{Scope, absent, counted, estimated};
+use super::label_scores::{MOST_LABELS, label_figures};
+use super::ranking_scores::{Curves, Scored, calibration_figures, curves, ranking_figures};
+use super::settings::Settings;
+use super::tables::Table;
+
+/// Truth against answer, over all samples.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Confusions {
+    /// The labels, in the order of rows and columns.
+    pub labels: Vec<String>,
+    /// `[truth][answer]`: samples, or their weight. The last column holds answers that are no label.
+    pub counts: Vec<Vec<f64>>,
+}
+
+/// What a file of predictions says.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Samples.
+    pub samples: u64,
+    /// Samples without an answer.
+    pub failures: u64,
+    /// Bytes read, decompressed.
+    pub bytes: u64,
+    /// Every figure.
+    pub figures: Vec<Metric>,
+    /// Truth against answer; only with labels, and not too many of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Confusions>,
+    /// Curves of the score; only with scores and a positive label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curves: Option<Curves>,
+    /// What a reader must know.
+    pub notes: Vec<String>,
+}
+
+/// Scores a file.
+///
+/// # Errors
+/// The first thing that is wrong with the file or the settings.
+pub fn score_file(path: &Path, settings: &Settings) -> Result<Report, ScoreError> {
+    let mut columns = Columns::new(settings);
+    let mut seen = String::new();
+    let totals = read(path, settings.form, &settings.mapping, |row| {
+        if seen.is_empty() {
+            seen = row.columns();
+        }
+        columns.take(row)
+    })?;
+    refuse_repeated(path, settings, &columns)?;
+    if columns.truth.is_empty() {
+        return Err(ScoreError::NothingToScore { columns: seen });
+    }
+    columns.finish()?;
+    let positive = positive(&columns, settings)?;
+    Ok(report(columns, totals, positive, settings))
+}
+
+/// Equal hashes are a suspicion; the ids themselves decide.
+fn refuse_repeated(path: &Path, settings: &Settings, columns: &Columns) -> Result<(), PredictionsError> {
+    let Some((first, second)) = columns.suspects() else { return Ok(()) };
+    let mut position = 0;
+    let mut earlier: Option<(u64, String)> = None;
+    read(path, settings.form, &settings.mapping, |row: &Row<'_>| {
+        let id = row.text(Field::Id)?.unwrap_or_default();
+        if position == first {
+            earlier = Some((row.line, id.to_owned()));
+        } else if position == second
+            && let Some((first, known)) = &earlier
+            && known == id
+        {
+            return Err(PredictionsError::DuplicateId { line: row.line, first: *first, id: known.clone() });
+        }
+        position += 1;
+        Ok(())
+    })
+    .map(drop)
+}
+
+/// The label that scores speak of: the given one, or 1 or true of two labels.
+fn positive(columns: &Columns, settings: &Settings) -> Result<Option<u32>, ScoreError> {
+    if let Some(label) = &settings.positive {
+        return columns.labels.find(label).map(Some).ok_or_else(|| ScoreError::Setting {
+            setting: "the positive label",
+            value: label.clone(),
+            what: "it does not occur".to_owned(),
+        });
+    }
+    let is_binary = columns.labels.names().len() <= 2;
+    Ok(["1", "true"].iter().find_map(|label| columns.labels.find(label)).filter(|_| is_binary))
+}
+
+fn report(mut columns: Columns, totals: Totals, positive: Option<u32>, settings: &Settings) -> Report {
+    let decided = decide(&mut columns, positive, settings);
+    let columns = &columns;
+    let mut figures = counts(columns, settings);
+    let mut notes = notes(columns);
+    notes.extend(decided);
+    let order = columns.labels.order();
+    let names: Vec<String> = order.iter().map(|&code| columns.labels.names()[code as usize].to_string()).collect();
+    let mut confusion = None;
+    for scope in Scope::ALL {
+        let table = Table::new(columns, scope, &order);
+        if scope == Scope::FailuresAsWrong && names.len() <= MOST_LABELS {
+            let counts = table.cells.chunks_exact(table.classes + 1).map(<[f64]>::to_vec).collect();
+            confusion = Some(Confusions { labels: names.clone(), counts });
+        }
+        figures.extend(label_figures(&table, scope, &names, settings));
+    }
+    if names.len() > MOST_LABELS {
+        notes.push(format!("{} labels: no figures for each, and no table", names.len()));
+    }
+    let mut curve = None;
+    match positive {
+        Some(positive) if !columns.scores.is_empty() => {
+            let samples = scored(columns, positive);
+            let units = if columns.clusters.is_empty() { samples.len() } else { columns.cluster_count };
+            for scope in Scope::ALL {
+                figures.extend(ranking_figures(&samples, units, scope, settings));
+            }
+            figures.extend(calibration_figures(&samples, units, settings));
+            curve = curves(&samples, &columns.labels.names()[positive as usize]);
+        }
+        None if !columns.scores.is_empty() => {
+            let reason = "scores speak of one label, and which one is not known: name it with `--positive`";
+            figures.push(absent(&define::ROC_AUC, &Scope::FailuresAsWrong.cell(), reason));
+        }
+        Some(_) | None => {}
+    }
+    figures.retain(|metric| settings.wants(&metric.name));
+    let (samples, bytes, failures) = (totals.rows, totals.bytes, columns.failures());
+    Report { samples, failures, bytes, figures, confusion, curves: curve, notes }
+}
+
+/// Makes answers of scores where the file has no others; tells so.
+fn decide(columns: &mut Columns, positive: Option<u32>, settings: &Settings) -> Option<String> {
+    let positive = positive.filter(|_| columns.only_scores())?;
+    let negative = (0..).take(columns.labels.names().len()).find(|&code| code != positive)?;
+    columns.decide(settings.threshold, positive, negative);
+    let threshold = settings.threshold;
+    Some(format!("no predictions: samples with a score of at least {threshold} are taken as positive"))
+}
+
+fn scored(columns: &Columns, positive: u32) -> Vec<Scored> {
+    let sample = |(index, (&truth, &score)): (usize, (&u32, &f64))| Scored {
+        score: (!score.is_nan()).then_some(score),
+        is_positive: truth == positive,
+        weight: columns.weights.get(index).copied().unwrap_or(1.0),
+        unit: columns.clusters.get(index).copied().unwrap_or_else(|| u32::try_from(index).unwrap_or(u32::MAX)),
+    };
+    columns.truth.iter().zip(&columns.scores).enumerate().map(sample).collect()
+}
+
+fn counts(columns: &Columns, settings: &Settings) -> Vec<Metric> {
+    let mut figures = vec![counted(&define::SAMPLES, &Cell::of(Phase::Quality), columns.rows, columns.rows)];
+    for problem in Problem::ALL {
+        let cell = Cell::of(Phase::Quality).with("problem", problem.name());
+        figures.push(counted(&define::SAMPLES, &cell, columns.problems[problem.index()], columns.rows));
+    }
+    let failed = columns.failures();
+    let to_count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let share = weighbridge_stats::proportion::wilson(
+        to_count(columns.rows - failed),
+        to_count(columns.rows),
+        settings.confidence,
+    );
+    figures.push(estimated(&define::ANSWERED, &Cell::of(Phase::Quality), share));
+    figures
+}
+
+fn notes(columns: &Columns) -> Vec<String> {
+    let mut notes = Vec::new();
+    if columns.silent > 0 {
+        notes
+            .push(format!("{} samples have neither a prediction nor a problem: counted as unparsable", columns.silent));
+    }
+    if !columns.has_ids() {
+        notes.push("no ids: samples that stand twice could not be found".to_owned());
+    }
+    let mut is_true = vec![false; columns.labels.names().len()];
+    for &code in &columns.truth {
+        is_true[code as usize] = true;
+    }
+    let strangers: Vec<&str> = columns
+        .labels
+        .names()
+        .iter()
+        .zip(&is_true)
+        .filter(|(_, is_true)| !**is_true)
+        .map(|(name, _)| &**name)
+        .collect();
+    if !strangers.is_empty() {
+        let shown: Vec<&str> = strangers.iter().copied().take(5).collect();
+        notes.push(format!("{} labels were predicted and never are the truth: {}", strangers.len(), shown.join(", ")));
+    }
+    if is_true.iter().filter(|is_true| **is_true).count() == 1 {
+        notes.push("every sample has the same true label: scores that compare labels say nothing".to_owned());
+    }
+    notes
+}

@@ -1,0 +1,49 @@
+//! What is scored, and how.
+
+use weighbridge_stats::{Confidence, Resampling};
+
+use crate::predictions::{Form, Mapping};
+
+/// How a file is scored. Every choice belongs in the record.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Form of the file; told by its name when not given.
+    pub form: Option<Form>,
+    /// Which column holds what.
+    pub mapping: Mapping,
+    /// The closed set of labels; open when empty.
+    pub labels: Vec<String>,
+    /// The label that scores and alerts speak of.
+    pub positive: Option<String>,
+    /// Scores at or above this are called positive, where the file has scores and no predictions.
+    pub threshold: f64,
+    /// Names of the metrics to report; all that the file allows when empty.
+    pub metrics: Vec<String>,
+    /// Confidence of the intervals.
+    pub confidence: Confidence,
+    /// Seed and number of resamples.
+    pub resampling: Resampling,
+}
+
+impl Settings {
+    /// Whether a metric of this name is asked for.
+    #[must_use]
+    pub fn wants(&self, metric: &str) -> bool {
+        self.metrics.is_empty() || self.metrics.iter().any(|name| name == metric)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            form: None,
+            mapping: Mapping::default(),
+            labels: Vec::new(),
+            positive: None,
+            threshold: 0.5,
+            metrics: Vec::new(),
+            confidence: Confidence::P95,
+            resampling: Resampling::new(42),
+        }
+    }
+}
