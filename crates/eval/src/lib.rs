@@ -1,12 +1,13 @@
 //! Evaluation: from answers and predictions to statements about models.
 //!
-//! [`predictions`] reads files of predictions; [`score`] turns them into figures with intervals.
-//! [`task`] is data that asks a model, in lm-eval's format; [`runner`] asks it and keeps every answer.
+//! [`predictions`] reads files of predictions; [`score`] turns them into figures with intervals; [`text`] scores texts
+//! against references. [`task`] is data that asks a model, in lm-eval's format; [`runner`] asks it and keeps every answer.
 
 mod error;
 pub mod predictions;
 pub mod runner;
 pub mod score;
 pub mod task;
+pub mod text;
 
 pub use error::EvalError;

@@ -4,3 +4,8 @@
 mod parity;
 mod resume;
 mod support;
+//! Integration tests of the evaluation room.
+
+#![expect(clippy::unwrap_used, reason = "a missing vector fails the test, in helpers as in tests")]
+
+mod text;
