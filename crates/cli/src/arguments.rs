@@ -15,7 +15,7 @@ use weighbridge_report::import::Format;
 
 use crate::exit::Exit;
 
-pub(crate) use eval::{EvalVerb, PredictionsForm, ScoreArguments};
+pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub(crate) use eval_run::{ChoicesArgument, EvalListArguments, EvalRunArguments, PromptFormArgument};
 pub(crate) use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,

@@ -5,14 +5,18 @@
 //! a reader sees what the model knows and what its user gets.
 
 mod collect;
+mod corpus;
 mod error;
 mod figure;
 mod label_scores;
 mod labels;
 mod ranking_scores;
 mod report;
+mod sets;
 mod settings;
+mod sums;
 mod tables;
+mod text_scores;
 
 pub use error::ScoreError;
 pub use ranking_scores::Curves;

@@ -28,6 +28,21 @@ pub(crate) enum PredictionsForm {
     Tsv,
 }
 
+/// How BLEU cuts a text into tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BleuTokenizer {
+    /// That of mteval-v13a.
+    #[default]
+    #[value(name = "13a")]
+    V13a,
+    /// That of mteval-v14: punctuation and symbols of any script.
+    Intl,
+    /// Single characters.
+    Char,
+    /// White space only.
+    None,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScoreArguments {
     /// File of predictions: .jsonl, .csv or .tsv, also with .gz or .zst behind
@@ -48,6 +63,18 @@ pub(crate) struct ScoreArguments {
     /// Scores of at least this are positive, where the file has scores and no predictions
     #[arg(long, value_name = "SCORE", default_value_t = 0.5)]
     pub(crate) threshold: f64,
+    /// How BLEU cuts a text into tokens
+    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
+    pub(crate) tokenize: BleuTokenizer,
+    /// Exact match ignores case
+    #[arg(long)]
+    pub(crate) ignore_case: bool,
+    /// Exact match ignores ASCII punctuation
+    #[arg(long)]
+    pub(crate) ignore_punctuation: bool,
+    /// Exact match ignores ASCII digits
+    #[arg(long)]
+    pub(crate) ignore_numbers: bool,
     /// Only these metrics, separated by commas: accuracy, f1, roc_auc, bleu, …
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
     pub(crate) metric: Vec<String>,

@@ -5,11 +5,14 @@ mod table;
 
 use weighbridge_eval::predictions::{Form, Mapping};
 use weighbridge_eval::score::{Settings, score_file};
+use weighbridge_eval::text::bleu::Bleu;
+use weighbridge_eval::text::matching::Normalization;
+use weighbridge_eval::text::tokenize::Tokenizer;
 use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_types::definition;
 
 use super::eval_run;
-use crate::arguments::{EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
+use crate::arguments::{BleuTokenizer, EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -53,8 +56,23 @@ fn settings(arguments: &ScoreArguments) -> Result<Settings, Failure> {
         threshold: arguments.threshold,
         metrics: arguments.metric.clone(),
         confidence,
+        bleu: Bleu { tokenizer: tokenizer(arguments.tokenize), ..Bleu::default() },
+        normalization: Normalization {
+            ignore_case: arguments.ignore_case,
+            ignore_punctuation: arguments.ignore_punctuation,
+            ignore_numbers: arguments.ignore_numbers,
+        },
         resampling: Resampling::new(arguments.seed).with_count(arguments.resamples),
     })
+}
+
+fn tokenizer(tokenizer: BleuTokenizer) -> Tokenizer {
+    match tokenizer {
+        BleuTokenizer::V13a => Tokenizer::V13a,
+        BleuTokenizer::Intl => Tokenizer::International,
+        BleuTokenizer::Char => Tokenizer::Char,
+        BleuTokenizer::None => Tokenizer::None,
+    }
 }
 
 fn form(form: PredictionsForm) -> Form {

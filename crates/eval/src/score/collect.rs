@@ -84,11 +84,15 @@ impl Columns {
     pub(super) fn take(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
         self.identify(row)?;
         let problem = problem(row)?;
-        if let Some(truth) = self.labels.code(row, Field::Target)? {
+        // A list as target is a set, and no label.
+        let is_set = matches!(row.get(Field::Target), Value::Json(_));
+        if let Some(truth) = if is_set { None } else { self.labels.code(row, Field::Target)? } {
             self.score(row, problem)?;
             let answer = self.answer(row, problem, truth)?;
             self.truth.push(truth);
             self.answers.push(answer);
+        } else if let Some(problem) = problem {
+            self.problems[problem.index()] += 1;
         }
         self.time(row)?;
         self.group(row)?;

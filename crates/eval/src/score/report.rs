@@ -14,8 +14,11 @@ use super::error::ScoreError;
 use super::figure::{Scope, absent, counted, estimated};
 use super::label_scores::{MOST_LABELS, label_figures};
 use super::ranking_scores::{Curves, Scored, calibration_figures, curves, ranking_figures};
+use super::sets::Sets;
 use super::settings::Settings;
+use super::sums::Sums;
 use super::tables::Table;
+use super::text_scores::Texts;
 
 /// Truth against answer, over all samples.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,20 +56,27 @@ pub struct Report {
 /// The first thing that is wrong with the file or the settings.
 pub fn score_file(path: &Path, settings: &Settings) -> Result<Report, ScoreError> {
     let mut columns = Columns::new(settings);
+    let mut texts = Texts::new(settings);
+    let mut sets = Sets::default();
+    let mut sums = Sums::default();
     let mut seen = String::new();
     let totals = read(path, settings.form, &settings.mapping, |row| {
         if seen.is_empty() {
             seen = row.columns();
         }
+        texts.take(row, columns.rows)?;
+        sets.take(row, columns.rows)?;
+        sums.take(row, columns.rows)?;
         columns.take(row)
     })?;
     refuse_repeated(path, settings, &columns)?;
-    if columns.truth.is_empty() {
+    if columns.truth.is_empty() && texts.is_empty() && sets.is_empty() && sums.is_empty() {
         return Err(ScoreError::NothingToScore { columns: seen });
     }
     columns.finish()?;
     let positive = positive(&columns, settings)?;
-    Ok(report(columns, totals, positive, settings))
+    let others = Others { texts, sets, sums };
+    Ok(report(columns, &others, totals, positive, settings))
 }
 
 /// Equal hashes are a suspicion; the ids themselves decide.
@@ -103,7 +113,31 @@ fn positive(columns: &Columns, settings: &Settings) -> Result<Option<u32>, Score
     Ok(["1", "true"].iter().find_map(|label| columns.labels.find(label)).filter(|_| is_binary))
 }
 
-fn report(mut columns: Columns, totals: Totals, positive: Option<u32>, settings: &Settings) -> Report {
+/// What is not about labels.
+struct Others {
+    texts: Texts,
+    sets: Sets,
+    sums: Sums,
+}
+
+impl Others {
+    fn figures(&self, columns: &Columns, settings: &Settings) -> Vec<Metric> {
+        let rows = usize::try_from(columns.rows).unwrap_or(usize::MAX);
+        let units = if columns.clusters.is_empty() { rows } else { columns.cluster_count };
+        let unit = |sample: u32| columns.clusters.get(sample as usize).copied().unwrap_or(sample);
+        let mut figures = Vec::new();
+        for scope in Scope::ALL {
+            if !self.texts.is_empty() {
+                figures.extend(self.texts.figures(scope, units, &unit, settings));
+            }
+            figures.extend(self.sets.figures(scope, units, &unit, settings));
+        }
+        figures.extend(self.sums.figures(units, &unit, settings));
+        figures
+    }
+}
+
+fn report(mut columns: Columns, others: &Others, totals: Totals, positive: Option<u32>, settings: &Settings) -> Report {
     let decided = decide(&mut columns, positive, settings);
     let columns = &columns;
     let mut figures = counts(columns, settings);
@@ -112,7 +146,7 @@ fn report(mut columns: Columns, totals: Totals, positive: Option<u32>, settings:
     let order = columns.labels.order();
     let names: Vec<String> = order.iter().map(|&code| columns.labels.names()[code as usize].to_string()).collect();
     let mut confusion = None;
-    for scope in Scope::ALL {
+    for scope in Scope::ALL.into_iter().filter(|_| !columns.truth.is_empty()) {
         let table = Table::new(columns, scope, &order);
         if scope == Scope::FailuresAsWrong && names.len() <= MOST_LABELS {
             let counts = table.cells.chunks_exact(table.classes + 1).map(<[f64]>::to_vec).collect();
@@ -140,6 +174,7 @@ fn report(mut columns: Columns, totals: Totals, positive: Option<u32>, settings:
         }
         Some(_) | None => {}
     }
+    figures.extend(others.figures(columns, settings));
     figures.retain(|metric| settings.wants(&metric.name));
     let (samples, bytes, failures) = (totals.rows, totals.bytes, columns.failures());
     Report { samples, failures, bytes, figures, confusion, curves: curve, notes }

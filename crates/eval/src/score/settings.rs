@@ -3,6 +3,8 @@
 use weighbridge_stats::{Confidence, Resampling};
 
 use crate::predictions::{Form, Mapping};
+use crate::text::bleu::Bleu;
+use crate::text::matching::Normalization;
 
 /// How a file is scored. Every choice belongs in the record.
 #[derive(Debug, Clone)]
@@ -17,6 +19,10 @@ pub struct Settings {
     pub positive: Option<String>,
     /// Scores at or above this are called positive, where the file has scores and no predictions.
     pub threshold: f64,
+    /// The choices of BLEU.
+    pub bleu: Bleu,
+    /// What exact match ignores.
+    pub normalization: Normalization,
     /// Names of the metrics to report; all that the file allows when empty.
     pub metrics: Vec<String>,
     /// Confidence of the intervals.
@@ -41,6 +47,8 @@ impl Default for Settings {
             labels: Vec::new(),
             positive: None,
             threshold: 0.5,
+            bleu: Bleu::default(),
+            normalization: Normalization::default(),
             metrics: Vec::new(),
             confidence: Confidence::P95,
             resampling: Resampling::new(42),

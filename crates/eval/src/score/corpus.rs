@@ -1,0 +1,70 @@
+//! Scores of many samples from the counts of each.
+
+use weighbridge_stats::classify::resample::unit_bootstrap;
+use weighbridge_stats::cluster::ClusterSums;
+use weighbridge_stats::{Estimate, Interval, Method};
+use weighbridge_types::definition::Definition;
+use weighbridge_types::metric::{Cell, Metric};
+
+use super::figure::{estimated, figure};
+use super::label_scores::of_replicates;
+use super::settings::Settings;
+use super::tables::bounded;
+
+/// The samples of one form that have counts: position among the counts, and independent unit.
+pub(super) struct Corpus<'a> {
+    pub(super) kept: &'a [(usize, u32)],
+    pub(super) units: usize,
+    pub(super) settings: &'a Settings,
+}
+
+impl Corpus<'_> {
+    /// The mean of a score that lies between 0 and 1.
+    pub(super) fn mean(&self, definition: &Definition, cell: &Cell, value: impl Fn(usize) -> f64) -> Metric {
+        let mut sums = ClusterSums::default();
+        for &(at, unit) in self.kept {
+            sums.add(unit as usize, value(at), 1.0);
+        }
+        let clipped = sums.mean(self.settings.confidence).map(|found| Estimate {
+            interval: Interval {
+                low: found.interval.low.max(0.0),
+                high: found.interval.high.min(1.0),
+                ..found.interval
+            },
+            ..found
+        });
+        estimated(definition, cell, clipped)
+    }
+
+    /// A score of summed counts, with an interval from resampled units.
+    pub(super) fn figure<C: Default>(
+        &self,
+        definition: &Definition,
+        cell: &Cell,
+        add: impl Fn(&mut C, usize, f64),
+        score: impl Fn(&C) -> f64,
+    ) -> Metric {
+        let mut whole = C::default();
+        self.kept.iter().for_each(|&(at, _)| add(&mut whole, at, 1.0));
+        let value = score(&whole);
+        // Adding the counts of a sample costs about as much as ten visits.
+        let interval = match bounded(self.settings.resampling, 10 * self.kept.len() as u64) {
+            None => Err(format!("{} samples are too many to resample", self.kept.len())),
+            Some(resampling) => {
+                let mut replicates = unit_bootstrap(self.units, resampling, 1, |drawn, out| {
+                    let mut sum = C::default();
+                    for &(at, unit) in self.kept {
+                        let times = drawn[unit as usize];
+                        if times > 0.0 {
+                            add(&mut sum, at, times);
+                        }
+                    }
+                    out[0] = score(&sum);
+                });
+                let method = if self.units < self.kept.len() { Method::ClusterBootstrap } else { Method::Bootstrap };
+                of_replicates(replicates.remove(0), value, self.units, method, self.settings)
+            }
+        };
+        figure(definition, cell, value, self.kept.len() as u64, interval)
+    }
+}

@@ -1,0 +1,171 @@
+//! Figures of sets: members, spans of a text, ATT&CK techniques.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+use weighbridge_types::definition::{self as define, Definition};
+use weighbridge_types::metric::Metric;
+
+use crate::predictions::{Field, PredictionsError, Row, Value};
+
+use super::corpus::Corpus;
+use super::figure::Scope;
+use super::settings::Settings;
+
+/// Members of a predicted set, of the true one, of both.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Counts {
+    given: f64,
+    there: f64,
+    both: f64,
+}
+
+impl Counts {
+    fn of<T: Ord>(given: &BTreeSet<T>, there: &BTreeSet<T>) -> Self {
+        let both = given.intersection(there).count() as f64;
+        Self { given: given.len() as f64, there: there.len() as f64, both }
+    }
+
+    fn add(&mut self, other: &Self, times: f64) {
+        self.given += times * other.given;
+        self.there += times * other.there;
+        self.both += times * other.both;
+    }
+
+    /// `2 · both / (given + there)`; 1 where both sets are empty: nothing was to be found, and nothing was.
+    fn f1(&self) -> f64 {
+        let sum = self.given + self.there;
+        if sum > 0.0 { 2.0 * self.both / sum } else { 1.0 }
+    }
+}
+
+/// The counts of each sample whose target is a list.
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    members: Vec<Counts>,
+    techniques: Vec<Counts>,
+    parents: Vec<Counts>,
+    /// Samples whose members all are techniques.
+    technique_samples: usize,
+    has_spans: bool,
+    samples: Vec<u32>,
+    answered: Vec<bool>,
+}
+
+impl Sets {
+    pub(super) fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Takes a row whose target is a list.
+    pub(super) fn take(&mut self, row: &Row<'_>, sample: u64) -> Result<(), PredictionsError> {
+        let Value::Json(target) = row.get(Field::Target) else { return Ok(()) };
+        let there = members(target).ok_or_else(|| row.refuse(Field::Target, "a label or a list"))?;
+        let is_answered = row.get(Field::Prediction).is_given() && !row.get(Field::Problem).is_given();
+        let given = match row.get(Field::Prediction) {
+            _ if !is_answered => Vec::new(),
+            Value::Json(list) => members(list).ok_or_else(|| row.refuse(Field::Prediction, "a list"))?,
+            // Free text names techniques here and there; any other answer is a set of one.
+            _ => {
+                let text = row.text(Field::Prediction)?.unwrap_or_default();
+                let named = techniques_in(text);
+                if named.is_empty() { vec![Json::from(text)] } else { named.into_iter().map(Json::from).collect() }
+            }
+        };
+        self.has_spans |= there.iter().any(|member| member.is_array() || member.is_object());
+        let texts = |list: &[Json]| list.iter().map(Json::to_string).collect::<BTreeSet<String>>();
+        self.members.push(Counts::of(&texts(&given), &texts(&there)));
+        let named =
+            |list: &[Json]| list.iter().filter_map(Json::as_str).flat_map(techniques_in).collect::<BTreeSet<String>>();
+        let (ours, theirs) = (named(&given), named(&there));
+        self.technique_samples += usize::from(theirs.len() == there.len());
+        self.techniques.push(Counts::of(&ours, &theirs));
+        let parents = |list: &BTreeSet<String>| list.iter().map(|id| id[..5].to_owned()).collect::<BTreeSet<String>>();
+        self.parents.push(Counts::of(&parents(&ours), &parents(&theirs)));
+        self.samples.push(u32::try_from(sample).unwrap_or(u32::MAX));
+        self.answered.push(is_answered);
+        Ok(())
+    }
+
+    /// The figures of one form; `unit` tells the independent unit of a sample.
+    pub(super) fn figures(
+        &self,
+        scope: Scope,
+        units: usize,
+        unit: &dyn Fn(u32) -> u32,
+        settings: &Settings,
+    ) -> Vec<Metric> {
+        let kept: Vec<(usize, u32)> = (0..self.samples.len())
+            .filter(|&at| scope == Scope::FailuresAsWrong || self.answered[at])
+            .map(|at| (at, unit(self.samples[at])))
+            .collect();
+        if kept.is_empty() {
+            return Vec::new();
+        }
+        let corpus = Corpus { kept: &kept, units, settings };
+        let are_techniques = self.technique_samples == self.samples.len();
+        let of_members = if self.has_spans { &define::SPAN_F1 } else { &define::SET_F1 };
+        let mut list: Vec<(&Definition, &str, &[Counts])> = vec![(of_members, "members", &self.members)];
+        if are_techniques {
+            list.push((&define::TECHNIQUE_F1, "techniques", &self.techniques));
+            list.push((&define::TECHNIQUE_F1, "parents", &self.parents));
+        }
+        let mut figures = Vec::new();
+        for (definition, over, counts) in list {
+            let cell = scope.cell().with("over", over);
+            let add = |sum: &mut Counts, at: usize, times: f64| sum.add(&counts[at], times);
+            figures.push(corpus.figure(definition, &cell.clone().with("average", "micro"), add, Counts::f1));
+            figures.push(corpus.mean(definition, &cell.with("average", "samples"), |at| counts[at].f1()));
+        }
+        figures
+    }
+}
+
+fn members(list: &str) -> Option<Vec<Json>> {
+    serde_json::from_str(list).ok()
+}
+
+/// The ATT&CK techniques that a text names: `T1059`, `T1059.001`, in any case.
+fn techniques_in(text: &str) -> Vec<String> {
+    let bytes = text.as_bytes();
+    let digits = |from: usize, count: usize| {
+        bytes.get(from..from + count).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+            && !bytes.get(from + count).is_some_and(u8::is_ascii_digit)
+    };
+    let mut found = Vec::new();
+    for at in 0..bytes.len() {
+        let begins = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
+        if begins && bytes[at].eq_ignore_ascii_case(&b't') && digits(at + 1, 4) {
+            let has_part = bytes.get(at + 5) == Some(&b'.') && digits(at + 6, 3);
+            let end = if has_part { at + 9 } else { at + 5 };
+            found.push(text[at..end].to_ascii_uppercase());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn techniques_are_found_in_text() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(techniques_in(text), expected, "{text}");
+        check("T1059.001", &["T1059.001"]);
+        check("uses t1059 (T1027.12) and T10590", &["T1059", "T1027"]);
+        check("AT1059 T105", &[]);
+    }
+
+    #[test]
+    fn two_empty_sets_agree() {
+        assert!((Counts::default().f1() - 1.0).abs() < 1e-15);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_searched(text in ".*") {
+            let _ = techniques_in(&text);
+        }
+    }
+}
