@@ -94,7 +94,7 @@ pub enum PredictionsError {
         second: String,
     },
     /// A column that is needed and missing.
-    #[error("score the predictions: no column holds the {field} (line {line} has {found})")]
+    #[error("score the predictions: no column holds the {field} (from line {line} on, lines have {found})")]
     Missing {
         /// The line.
         line: u64,

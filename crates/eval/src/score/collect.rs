@@ -144,6 +144,10 @@ impl Columns {
             let what = "it has a prediction and no score, and other lines have a score".to_owned();
             return Err(PredictionsError::Contradiction { line, what });
         }
+        if self.scored == 0 && !self.truth.is_empty() && self.silent == self.truth.len() as u64 {
+            let found = "neither a prediction nor a score nor a problem".to_owned();
+            return Err(PredictionsError::Missing { line: 1, field: Field::Prediction.name(), found });
+        }
         Ok(())
     }
 

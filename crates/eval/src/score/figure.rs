@@ -42,6 +42,10 @@ pub(super) fn figure(
 ) -> Metric {
     let mut metric = Metric::measured(definition, Statistic::Value, cell, value, n);
     match interval {
+        Ok(interval) if interval.width() <= 0.0 => {
+            metric.interval_reason =
+                Some("every resample or sample has the same value: no spread can be seen".to_owned());
+        }
         Ok(interval) => {
             metric.interval = Some(MetricInterval {
                 low: interval.low,

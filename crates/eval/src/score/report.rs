@@ -11,7 +11,7 @@ use crate::predictions::{Field, PredictionsError, Problem, Row, Totals, read};
 
 use super::collect::Columns;
 use super::error::ScoreError;
-use super::figure::{Scope, absent, counted, estimated};
+use super::figure::{Scope, absent, counted, estimated, figure};
 use super::label_scores::{MOST_LABELS, label_figures};
 use super::ranking_scores::{Curves, Scored, calibration_figures, curves, ranking_figures};
 use super::sets::Sets;
@@ -113,6 +113,27 @@ fn positive(columns: &Columns, settings: &Settings) -> Result<Option<u32>, Score
     Ok(["1", "true"].iter().find_map(|label| columns.labels.find(label)).filter(|_| is_binary))
 }
 
+/// How many alerts a desk would see in a day, where samples carry time stamps.
+fn alert_figures(columns: &Columns, positive: u32) -> Vec<Metric> {
+    const DAY: f64 = 86_400.0;
+    let Some((first, last)) = columns.times else { return Vec::new() };
+    let cell = Cell::of(Phase::Quality);
+    let list = [(&define::ALERTS_PER_DAY, false), (&define::FALSE_ALERTS_PER_DAY, true)];
+    if last <= first {
+        return list.map(|(of, _)| absent(of, &cell, "all time stamps are the same")).to_vec();
+    }
+    let pairs = columns.answers.iter().zip(&columns.truth);
+    let alerts: Vec<bool> =
+        pairs.filter(|(answer, _)| **answer == positive).map(|(_, truth)| *truth == positive).collect();
+    let reason = "alerts come in bursts: one period says nothing of the next";
+    let rate = |count: usize| count as f64 / ((last - first) / DAY);
+    list.map(|(of, only_false)| {
+        let count = if only_false { alerts.iter().filter(|is_true| !**is_true).count() } else { alerts.len() };
+        figure(of, &cell, rate(count), columns.rows, Err(reason.to_owned()))
+    })
+    .to_vec()
+}
+
 /// What is not about labels.
 struct Others {
     texts: Texts,
@@ -173,6 +194,9 @@ fn report(mut columns: Columns, others: &Others, totals: Totals, positive: Optio
             figures.push(absent(&define::ROC_AUC, &Scope::FailuresAsWrong.cell(), reason));
         }
         Some(_) | None => {}
+    }
+    if let Some(positive) = positive {
+        figures.extend(alert_figures(columns, positive));
     }
     figures.extend(others.figures(columns, settings));
     figures.retain(|metric| settings.wants(&metric.name));

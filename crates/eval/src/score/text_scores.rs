@@ -1,5 +1,6 @@
 //! Figures of texts: counted as they are read, so that no text stays in memory.
 
+use weighbridge_stats::proportion::wilson;
 use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::metric::{Cell, Metric};
 
@@ -11,7 +12,7 @@ use crate::text::rouge::{Kind, Rouge};
 use crate::text::ter::{Ter, TerCounts};
 
 use super::corpus::Corpus;
-use super::figure::{Scope, absent};
+use super::figure::{Scope, absent, estimated};
 use super::settings::Settings;
 
 /// Most references of one text.
@@ -171,7 +172,17 @@ impl Texts {
         if self.wants.rouge {
             list.extend(Kind::ALL.into_iter().enumerate().map(|(at, of)| (3 + at, &define::ROUGE, kind(of))));
         }
-        list.iter().map(|(at, definition, cell)| corpus.mean(definition, cell, |text| self.means[text][*at])).collect()
+        let mean = |(at, definition, cell): &(usize, &'static Definition, Cell)| {
+            corpus.mean(definition, cell, |text| self.means[text][*at])
+        };
+        let mut figures: Vec<Metric> = list.iter().map(mean).collect();
+        if corpus.units >= self.samples.len() {
+            // A share of independent texts has an interval that holds its level also near 0 and 1.
+            let right = corpus.kept.iter().filter(|(at, _)| self.means[*at][0] > 0.5).count();
+            figures[0] =
+                estimated(&define::EXACT_MATCH, cell, wilson(right, corpus.kept.len(), corpus.settings.confidence));
+        }
+        figures
     }
 }
 

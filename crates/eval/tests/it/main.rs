@@ -4,5 +4,6 @@
 
 mod parity;
 mod resume;
+mod score;
 mod support;
 mod text;

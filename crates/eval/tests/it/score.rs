@@ -1,0 +1,190 @@
+//! Scoring whole files: what a user writes, and what comes out.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use weighbridge_eval::predictions::{Field, Form, Mapping, PredictionsError, read_from};
+use weighbridge_eval::score::{Report, ScoreError, Settings, score_file};
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::Phase;
+
+fn file(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn score(name: &str, text: &str, settings: &Settings) -> Result<Report, ScoreError> {
+    let folder = TempDir::new().unwrap();
+    score_file(&file(&folder, name, text), settings)
+}
+
+fn metric<'r>(report: &'r Report, name: &str, settings: &[(&str, &str)]) -> &'r Metric {
+    let cell = settings.iter().fold(Cell::of(Phase::Quality), |cell, (key, value)| cell.with(key, value));
+    let found = report.figures.iter().find(|metric| metric.name == name && metric.cell == cell);
+    found.unwrap_or_else(|| panic!("no {name} of {cell}"))
+}
+
+#[track_caller]
+fn check(report: &Report, name: &str, settings: &[(&str, &str)], expected: f64) {
+    let found = metric(report, name, settings).value.unwrap();
+    assert!((found - expected).abs() < 1e-12, "{name}: {found}, expected {expected}");
+}
+
+const WRONG: (&str, &str) = ("form", "failures_as_wrong");
+const ANSWERED: (&str, &str) = ("form", "answered_only");
+
+const SMALL: &str = r#"{"id":"a","target":"mal","prediction":"mal"}
+{"id":"b","target":"ben","prediction":"mal"}
+
+{"id":"c","target":"ben","prediction":"ben"}
+{"id":"d","target":"mal","problem":"refused"}
+{"id":"e","target":"mal","prediction":"mal"}
+"#;
+
+#[test]
+fn failures_count_as_wrong_or_not_at_all() {
+    let report = score("p.jsonl", SMALL, &Settings::default()).unwrap();
+    check(&report, "accuracy", &[WRONG], 0.6);
+    check(&report, "accuracy", &[ANSWERED], 0.75);
+    check(&report, "recall", &[WRONG, ("label", "mal")], 2.0 / 3.0);
+    check(&report, "precision", &[WRONG, ("label", "mal")], 2.0 / 3.0);
+    check(&report, "samples", &[("problem", "refused")], 1.0);
+    check(&report, "samples", &[("problem", "wrong")], 1.0);
+    check(&report, "answered", &[], 0.8);
+    let confusion = report.confusion.unwrap();
+    assert_eq!(confusion.labels, ["ben", "mal"]);
+    assert_eq!(confusion.counts, [[1.0, 1.0, 0.0], [0.0, 2.0, 1.0]]);
+}
+
+#[test]
+fn forms_and_compressions_say_the_same() {
+    let folder = TempDir::new().unwrap();
+    let table = "id,target,prediction,problem\na,mal,mal,\nb,ben,\"mal\",\nc,ben,ben,\nd,mal,,refused\ne,mal,mal,\n";
+    let csv = file(&folder, "p.csv", table);
+    let tsv = file(&folder, "p.tsv", &table.replace(',', "\t"));
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(SMALL.as_bytes()).unwrap();
+    let gz_path = folder.path().join("p.jsonl.gz");
+    fs::write(&gz_path, gz.finish().unwrap()).unwrap();
+    let zst = folder.path().join("p.jsonl.zst");
+    fs::write(&zst, zstd::encode_all(SMALL.as_bytes(), 1).unwrap()).unwrap();
+    let plain = score("p.jsonl", SMALL, &Settings::default()).unwrap();
+    for path in [csv, tsv, gz_path, zst] {
+        let report = score_file(&path, &Settings::default()).unwrap();
+        assert_eq!(report.figures, plain.figures, "{}", path.display());
+    }
+}
+
+#[test]
+fn each_trap_is_an_error_with_its_line() {
+    let check = |name: &str, text: &str, expected: &str| {
+        let error = score(name, text, &Settings::default()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{text}: {error}");
+        assert!(!error.hint().is_empty());
+    };
+    let row = r#"{"id":"a","target":"x","prediction":"x"}"#;
+    check("p.jsonl", "", "without rows");
+    check("p.jsonl", " \n\n", "without rows");
+    check("p.csv", "id,target\n", "without rows");
+    check("p.jsonl", &format!("{row}\n\n{row}\n"), "line 3: its id `a` already stands in line 1");
+    check("p.jsonl", "{\"target\":1,\"prediction\":1}\n{\"target\":\"1\",\"prediction\":1}", "text `1` of line 2");
+    check("p.jsonl", "{\"target\":\"a\",\"score\":NaN}", "`NaN` as the score in line 1");
+    check("p.jsonl", "{\"target\":0.5,\"prediction\":1}", "`0.5` as the target in line 1");
+    check("p.jsonl", "{\"target\":\"a\",\"prediction\":\"b\",\"problem\":\"lost\"}", "`lost` as the problem");
+    check("p.jsonl", "{\"target\":\"a\",\"prediction\":\"a\",\"problem\":\"wrong\"}", "line 1: its problem is `wrong`");
+    check("p.jsonl", "{\"target\":\"a\"}", "no column holds the prediction");
+    check("p.jsonl", "{\"x\":\"a\"}", "find a metric");
+    check("p.jsonl", "{\"target\":\"a\"", "line 1 as a JSON object");
+    check("p.jsonl", "[]", "line 1 as a JSON object");
+    check("p.csv", "target,prediction\na,\"b\nc,d\n", "record that begins in line 2: a quote is never closed");
+    check("p.csv", "target,prediction\na,b,c\n", "line 2: it has 3 fields");
+    check("p.csv", "target,gold,prediction\na,b,c\n", "`target` and `gold` both stand for the target");
+    check("p.txt", row, "form of");
+    let mixed = "{\"target\":\"a\",\"prediction\":\"a\",\"weight\":1}\n{\"target\":\"a\",\"prediction\":\"a\"}";
+    check("p.jsonl", mixed, "line 2: it has no weight");
+}
+
+#[test]
+fn other_encodings_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("p.csv");
+    fs::write(&path, b"target,prediction\na,b\nd\xE9,b\n").unwrap();
+    let error = score_file(&path, &Settings::default()).unwrap_err();
+    assert!(error.to_string().contains("line 3 as UTF-8: byte 2 is 0xE9"), "{error}");
+}
+
+#[test]
+fn a_closed_set_of_labels_holds() {
+    let settings = Settings { labels: vec!["ben".to_owned(), "other".to_owned()], ..Settings::default() };
+    let error = score("p.jsonl", SMALL, &settings).unwrap_err();
+    assert!(error.to_string().contains("`mal` as the target in line 1"), "{error}");
+    let settings = Settings { positive: Some("none".to_owned()), ..Settings::default() };
+    assert!(matches!(score("p.jsonl", SMALL, &settings), Err(ScoreError::Setting { .. })));
+}
+
+#[test]
+fn one_class_gives_no_score_that_compares_two() {
+    let text = "{\"target\":1,\"score\":0.5}\n{\"target\":1,\"score\":0.7}\n";
+    let report = score("p.jsonl", text, &Settings::default()).unwrap();
+    let area = metric(&report, "roc_auc", &[WRONG]);
+    assert!(area.value.is_none() && area.reason.is_some());
+    assert!(report.notes.iter().any(|note| note.contains("same true label")), "{:?}", report.notes);
+}
+
+#[test]
+fn failed_samples_rank_worst_or_not_at_all() {
+    let text = "{\"target\":1,\"score\":0.9}\n{\"target\":0,\"score\":0.2}\n{\"target\":1,\"problem\":\"timed_out\"}\n";
+    let report = score("p.jsonl", text, &Settings::default()).unwrap();
+    check(&report, "roc_auc", &[WRONG], 0.5);
+    check(&report, "roc_auc", &[ANSWERED], 1.0);
+}
+
+/// Copies of a sample in one cluster add no certainty; without the cluster they would.
+#[test]
+fn clusters_keep_copies_from_narrowing_intervals() {
+    let rows = |with_cluster: bool| {
+        let mut text = String::new();
+        for copy in 0..8 {
+            for item in 0..20 {
+                let prediction = if item % 3 == 0 { "b" } else { "a" };
+                let cluster = if with_cluster { format!(",\"cluster\":{item}") } else { String::new() };
+                let id = copy * 100 + item;
+                text += &format!("{{\"id\":{id},\"target\":\"a\",\"prediction\":\"{prediction}\"{cluster}}}\n");
+            }
+        }
+        text
+    };
+    let width = |with_cluster: bool| {
+        let report = score("p.jsonl", &rows(with_cluster), &Settings::default()).unwrap();
+        let interval = metric(&report, "accuracy", &[WRONG]).interval.clone().unwrap();
+        interval.high - interval.low
+    };
+    assert!(width(true) > 2.0 * width(false), "{} {}", width(true), width(false));
+}
+
+proptest! {
+    /// No input panics, in any form, whole or after a good start; lines only grow.
+    #[test]
+    fn any_bytes_are_rows_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), start in any::<bool>()) {
+        let mut input = if start { b"{\"id\":1,\"target\":\"a\"}\n".to_vec() } else { Vec::new() };
+        input.extend(bytes);
+        for form in Form::ALL {
+            let mut last = 0;
+            let found = read_from(input.as_slice(), form, &Mapping::default(), |row| {
+                assert!(row.line > last);
+                last = row.line;
+                let _ = (row.text(Field::Id), row.number(Field::Score));
+                Ok(())
+            });
+            if let Err(error) = found {
+                prop_assert!(!error.to_string().is_empty() && !error.hint().is_empty());
+                let is_open = matches!(error, PredictionsError::Open { .. });
+                prop_assert!(!is_open);
+            }
+        }
+    }
+}
