@@ -4,6 +4,7 @@
 //! memory is a few numbers per sample. Failures count as wrong in the one form and are left out of the other, so that
 //! a reader sees what the model knows and what its user gets.
 
+mod class_scores;
 mod collect;
 mod corpus;
 mod error;

@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 
 use crate::predictions::{Field, PredictionsError, Problem, Row, Value};
 
+use super::class_scores::ClassProbabilities;
 use super::labels::Labels;
 use super::settings::Settings;
 
@@ -38,6 +39,7 @@ pub(super) struct Columns {
     pub(super) answers: Vec<u32>,
     /// Score of each sample that has a truth; `NaN` for a failed one. Empty when the file has none.
     pub(super) scores: Vec<f64>,
+    pub(super) probabilities: ClassProbabilities,
     scored: u64,
     unscored_line: Option<u64>,
     /// Earliest and latest time stamp, seconds.
@@ -65,6 +67,7 @@ impl Columns {
             truth: Vec::new(),
             answers: Vec::new(),
             scores: Vec::new(),
+            probabilities: ClassProbabilities::default(),
             scored: 0,
             unscored_line: None,
             times: None,
@@ -88,7 +91,8 @@ impl Columns {
         let is_set = matches!(row.get(Field::Target), Value::Json(_));
         if let Some(truth) = if is_set { None } else { self.labels.code(row, Field::Target)? } {
             self.score(row, problem)?;
-            let answer = self.answer(row, problem, truth)?;
+            let likeliest = self.probabilities.take(row, &mut self.labels, (truth, self.rows))?;
+            let answer = self.answer(row, problem, truth, likeliest)?;
             self.truth.push(truth);
             self.answers.push(answer);
         } else if let Some(problem) = problem {
@@ -101,9 +105,15 @@ impl Columns {
         self.all_or_none(row)
     }
 
-    fn answer(&mut self, row: &Row<'_>, problem: Option<Problem>, truth: u32) -> Result<u32, PredictionsError> {
+    fn answer(
+        &mut self,
+        row: &Row<'_>,
+        problem: Option<Problem>,
+        truth: u32,
+        likeliest: Option<u32>,
+    ) -> Result<u32, PredictionsError> {
         let given = match problem {
-            None | Some(Problem::Wrong) => self.labels.code(row, Field::Prediction)?,
+            None | Some(Problem::Wrong) => self.labels.code(row, Field::Prediction)?.or(likeliest),
             Some(_) => None,
         };
         if problem == Some(Problem::Wrong) && given == Some(truth) {

@@ -29,7 +29,8 @@ struct Statistic {
 
 /// Every figure of a table.
 pub(super) fn label_figures(table: &Table<'_>, scope: Scope, names: &[String], settings: &Settings) -> Vec<Metric> {
-    let statistics = statistics(scope, names);
+    let mut statistics = statistics(scope, names);
+    statistics.retain(|statistic| settings.wants(statistic.definition.name));
     let marginals = Marginals::of(table.classes, &table.cells);
     let values: Vec<Option<f64>> = statistics.iter().map(|statistic| (statistic.compute)(&marginals)).collect();
     let intervals = intervals(table, &statistics, &values, settings);
@@ -40,7 +41,9 @@ pub(super) fn label_figures(table: &Table<'_>, scope: Scope, names: &[String], s
             None => absent(statistic.definition, &statistic.cell, statistic.reason),
         });
     }
-    use_wilson(table, &marginals, &mut figures[0], scope, settings);
+    if let Some(accuracy) = figures.iter_mut().find(|metric| metric.name == define::ACCURACY.name) {
+        use_wilson(table, &marginals, accuracy, scope, settings);
+    }
     figures
 }
 

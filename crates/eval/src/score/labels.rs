@@ -80,6 +80,15 @@ impl Labels {
         Ok(Some(self.add(&label)))
     }
 
+    /// The number of a label that a column names, which may be a new one in an open set.
+    pub(super) fn named(&mut self, row: &Row<'_>, field: Field, label: &str) -> Result<u32, PredictionsError> {
+        if self.is_closed && self.find(label).is_none() {
+            let (field, label) = (field.name(), label.to_owned());
+            return Err(PredictionsError::UnknownLabel { line: row.line, field, label, count: self.names.len() });
+        }
+        Ok(self.add(label))
+    }
+
     fn add(&mut self, label: &str) -> u32 {
         if let Some(&code) = self.codes.get(label) {
             return code;

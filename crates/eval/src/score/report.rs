@@ -134,6 +134,22 @@ fn alert_figures(columns: &Columns, positive: u32) -> Vec<Metric> {
     .to_vec()
 }
 
+/// The figures of both forms; without failures the second form is the first one under its own name.
+fn both_forms(has_failures: bool, mut of: impl FnMut(Scope) -> Vec<Metric>) -> Vec<Metric> {
+    let mut figures = of(Scope::FailuresAsWrong);
+    if has_failures {
+        figures.extend(of(Scope::AnsweredOnly));
+        return figures;
+    }
+    let renamed = |metric: &Metric| {
+        let cell = metric.cell.clone().with("form", Scope::AnsweredOnly.name());
+        Metric { cell, ..metric.clone() }
+    };
+    let second: Vec<Metric> = figures.iter().map(renamed).collect();
+    figures.extend(second);
+    figures
+}
+
 /// What is not about labels.
 struct Others {
     texts: Texts,
@@ -147,12 +163,13 @@ impl Others {
         let units = if columns.clusters.is_empty() { rows } else { columns.cluster_count };
         let unit = |sample: u32| columns.clusters.get(sample as usize).copied().unwrap_or(sample);
         let mut figures = Vec::new();
-        for scope in Scope::ALL {
-            if !self.texts.is_empty() {
-                figures.extend(self.texts.figures(scope, units, &unit, settings));
-            }
-            figures.extend(self.sets.figures(scope, units, &unit, settings));
+        figures.extend(columns.probabilities.figures(units, &unit, settings));
+        if !self.texts.is_empty() {
+            let of = |scope| self.texts.figures(scope, units, &unit, settings);
+            figures.extend(both_forms(self.texts.has_failures(), of));
         }
+        let of = |scope| self.sets.figures(scope, units, &unit, settings);
+        figures.extend(both_forms(self.sets.has_failures(), of));
         figures.extend(self.sums.figures(units, &unit, settings));
         figures
     }
@@ -167,13 +184,15 @@ fn report(mut columns: Columns, others: &Others, totals: Totals, positive: Optio
     let order = columns.labels.order();
     let names: Vec<String> = order.iter().map(|&code| columns.labels.names()[code as usize].to_string()).collect();
     let mut confusion = None;
-    for scope in Scope::ALL.into_iter().filter(|_| !columns.truth.is_empty()) {
-        let table = Table::new(columns, scope, &order);
-        if scope == Scope::FailuresAsWrong && names.len() <= MOST_LABELS {
-            let counts = table.cells.chunks_exact(table.classes + 1).map(<[f64]>::to_vec).collect();
-            confusion = Some(Confusions { labels: names.clone(), counts });
-        }
-        figures.extend(label_figures(&table, scope, &names, settings));
+    if !columns.truth.is_empty() {
+        figures.extend(both_forms(columns.failures() > 0, |scope| {
+            let table = Table::new(columns, scope, &order);
+            if scope == Scope::FailuresAsWrong && names.len() <= MOST_LABELS {
+                let counts = table.cells.chunks_exact(table.classes + 1).map(<[f64]>::to_vec).collect();
+                confusion = Some(Confusions { labels: names.clone(), counts });
+            }
+            label_figures(&table, scope, &names, settings)
+        }));
     }
     if names.len() > MOST_LABELS {
         notes.push(format!("{} labels: no figures for each, and no table", names.len()));
@@ -183,9 +202,8 @@ fn report(mut columns: Columns, others: &Others, totals: Totals, positive: Optio
         Some(positive) if !columns.scores.is_empty() => {
             let samples = scored(columns, positive);
             let units = if columns.clusters.is_empty() { samples.len() } else { columns.cluster_count };
-            for scope in Scope::ALL {
-                figures.extend(ranking_figures(&samples, units, scope, settings));
-            }
+            let has_failures = samples.iter().any(|sample| sample.score.is_none());
+            figures.extend(both_forms(has_failures, |scope| ranking_figures(&samples, units, scope, settings)));
             figures.extend(calibration_figures(&samples, units, settings));
             curve = curves(&samples, &columns.labels.names()[positive as usize]);
         }

@@ -87,6 +87,11 @@ impl Sets {
         Ok(())
     }
 
+    /// Whether a sample has no answer.
+    pub(super) fn has_failures(&self) -> bool {
+        self.answered.contains(&false)
+    }
+
     /// The figures of one form; `unit` tells the independent unit of a sample.
     pub(super) fn figures(
         &self,

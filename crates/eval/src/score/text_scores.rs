@@ -125,6 +125,11 @@ impl Texts {
         self.means.push(means);
     }
 
+    /// Whether a sample has no answer.
+    pub(super) fn has_failures(&self) -> bool {
+        self.answered.contains(&false)
+    }
+
     /// The figures of one form; `unit` tells the independent unit of a sample.
     pub(super) fn figures(
         &self,

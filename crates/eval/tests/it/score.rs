@@ -143,6 +143,36 @@ fn failed_samples_rank_worst_or_not_at_all() {
     check(&report, "roc_auc", &[ANSWERED], 1.0);
 }
 
+#[test]
+fn probabilities_give_a_label_and_scores() {
+    let row = |id: u32, target: &str, p: [f64; 3]| {
+        let [a, b, c] = p;
+        format!("{{\"id\":{id},\"target\":\"{target}\",\"probabilities\":{{\"a\":{a},\"b\":{b},\"c\":{c}}}}}\n")
+    };
+    let text = [
+        row(1, "a", [0.6, 0.3, 0.1]),
+        row(2, "b", [0.5, 0.25, 0.25]),
+        row(3, "c", [0.2, 0.2, 0.6]),
+        row(4, "b", [0.1, 0.8, 0.1]),
+    ];
+    let report = score("p.jsonl", &text.concat(), &Settings::default()).unwrap();
+    check(&report, "accuracy", &[WRONG], 0.75);
+    // Against the rest: a 1, b 1 (0.25 and 0.8 above 0.3 and 0.2 but once: 3 of 4), c 1.
+    check(&report, "roc_auc", &[ANSWERED, ("pairing", "ovr"), ("average", "macro")], (1.0 + 0.75 + 1.0) / 3.0);
+    let loss = -(0.6_f64.ln() + 0.25_f64.ln() + 0.6_f64.ln() + 0.8_f64.ln()) / 4.0;
+    check(&report, "log_loss", &[ANSWERED], loss);
+    let bad = row(1, "a", [0.6, 0.3, 0.3]);
+    assert!(score("p.jsonl", &bad, &Settings::default()).unwrap_err().to_string().contains("add up to 1"));
+}
+
+#[test]
+fn alerts_are_counted_by_the_day() {
+    let text = "target,prediction,timestamp\n1,1,0\n0,1,43200\n0,0,86400\n";
+    let report = score("p.csv", text, &Settings::default()).unwrap();
+    check(&report, "alerts_per_day", &[], 2.0);
+    check(&report, "false_alerts_per_day", &[], 1.0);
+}
+
 /// Copies of a sample in one cluster add no certainty; without the cluster they would.
 #[test]
 fn clusters_keep_copies_from_narrowing_intervals() {
