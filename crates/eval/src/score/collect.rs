@@ -142,15 +142,19 @@ impl Columns {
         if score.is_none() && !is_failed && self.unscored_line.is_none() {
             self.unscored_line = Some(row.line);
         }
-        self.scores.push(score.unwrap_or(f64::NAN));
+        if score.is_some() || !self.scores.is_empty() {
+            // Most files have no scores; those that do may begin with failed samples.
+            self.scores.resize(self.truth.len(), f64::NAN);
+            self.scores.push(score.unwrap_or(f64::NAN));
+        }
         Ok(())
     }
 
     /// Checks what only the whole file can tell.
     pub(super) fn finish(&mut self) -> Result<(), PredictionsError> {
-        if self.scored == 0 {
-            self.scores = Vec::new();
-        } else if let Some(line) = self.unscored_line {
+        if self.scored > 0
+            && let Some(line) = self.unscored_line
+        {
             let what = "it has a prediction and no score, and other lines have a score".to_owned();
             return Err(PredictionsError::Contradiction { line, what });
         }
@@ -171,7 +175,7 @@ impl Columns {
 
     fn identify(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
         if let Some(id) = row.text(Field::Id)? {
-            self.ids.push(self.hasher.hash_one(id));
+            self.ids.push(self.hash(id));
         }
         Ok(())
     }
@@ -250,13 +254,18 @@ impl Columns {
         !self.ids.is_empty()
     }
 
-    /// Positions of two rows whose ids may be equal: their hashes are.
-    pub(super) fn suspects(&self) -> Option<(u64, u64)> {
+    /// Hashes that ids of two rows share, ascending: a suspicion, no proof.
+    pub(super) fn repeated(&self) -> Vec<u64> {
         let mut sorted = self.ids.clone();
         weighbridge_stats::sort_u64(&mut sorted);
-        let repeated = sorted.windows(2).find(|pair| pair[0] == pair[1])?[0];
-        let mut found = (0..).zip(&self.ids).filter(|(_, id)| **id == repeated).map(|(position, _)| position);
-        Some((found.next()?, found.next()?))
+        let mut repeated: Vec<u64> = sorted.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        repeated.dedup();
+        repeated
+    }
+
+    /// The hash of an id.
+    pub(super) fn hash(&self, id: &str) -> u64 {
+        self.hasher.hash_one(id)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a file to its report.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -81,21 +82,20 @@ pub fn score_file(path: &Path, settings: &Settings) -> Result<Report, ScoreError
 
 /// Equal hashes are a suspicion; the ids themselves decide.
 fn refuse_repeated(path: &Path, settings: &Settings, columns: &Columns) -> Result<(), PredictionsError> {
-    let Some((first, second)) = columns.suspects() else { return Ok(()) };
-    let mut position = 0;
-    let mut earlier: Option<(u64, String)> = None;
+    let repeated = columns.repeated();
+    if repeated.is_empty() {
+        return Ok(());
+    }
+    let mut lines: HashMap<String, u64> = HashMap::new();
     read(path, settings.form, &settings.mapping, |row: &Row<'_>| {
-        let id = row.text(Field::Id)?.unwrap_or_default();
-        if position == first {
-            earlier = Some((row.line, id.to_owned()));
-        } else if position == second
-            && let Some((first, known)) = &earlier
-            && known == id
-        {
-            return Err(PredictionsError::DuplicateId { line: row.line, first: *first, id: known.clone() });
+        let Some(id) = row.text(Field::Id)? else { return Ok(()) };
+        if repeated.binary_search(&columns.hash(id)).is_err() {
+            return Ok(());
         }
-        position += 1;
-        Ok(())
+        match lines.insert(id.to_owned(), row.line) {
+            None => Ok(()),
+            Some(first) => Err(PredictionsError::DuplicateId { line: row.line, first, id: id.to_owned() }),
+        }
     })
     .map(drop)
 }

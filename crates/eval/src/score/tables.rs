@@ -37,18 +37,14 @@ impl<'a> Table<'a> {
         let classes = order.len();
         let mut table = Self { columns, scope, classes, rank, cells: vec![0.0; classes * (classes + 1)], samples: 0 };
         let mut cells = std::mem::take(&mut table.cells);
+        let mut samples = 0;
         table.each(|index, cell| {
             cells[cell] += columns.weights.get(index).copied().unwrap_or(1.0);
+            samples += 1;
         });
         table.cells = cells;
-        table.samples = table.count();
+        table.samples = samples;
         table
-    }
-
-    fn count(&self) -> u64 {
-        let mut count = 0;
-        self.each(|_, _| count += 1);
-        count
     }
 
     /// Calls `visit` with the position and the cell of each sample.
