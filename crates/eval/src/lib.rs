@@ -4,6 +4,7 @@
 //! against references. [`task`] is data that asks a model, in lm-eval's format; [`runner`] asks it and keeps every answer.
 
 mod error;
+pub mod cvss;
 pub mod predictions;
 pub mod runner;
 pub mod score;

@@ -276,7 +276,6 @@ definitions! {
     BRIER "brier" "Brier score" "score" Lower "mean of (stated probability − outcome)²; several labels: summed over the labels";
     LOG_LOSS "log_loss" "log loss" "nats" Lower "mean of −ln of the probability stated for the true label, probabilities kept within the machine epsilon of 0 and 1";
     CALIBRATION_ERROR "calibration_error" "expected calibration error" "share" Lower "sum over bins of equal width of |samples that came true − sum of stated probabilities| / samples";
-    EXPECTED_COST "expected_cost" "expected cost" "cost" Lower "mean of the cost matrix over the samples";
     ALERTS_PER_DAY "alerts_per_day" "alerts per day" "alerts/day" Lower "samples predicted positive / days between first and last time stamp";
     FALSE_ALERTS_PER_DAY "false_alerts_per_day" "false alerts per day" "alerts/day" Lower "negative samples predicted positive / days between first and last time stamp";
     SAMPLES "samples" "samples" "samples" Neutral "samples scored; by problem in the cell's setting `problem`";
@@ -293,8 +292,7 @@ definitions! {
     SPAN_F1 "span_f1" "span F1" "share" Higher "F1 over spans that agree in start, end and label";
     SET_F1 "set_f1" "set F1" "share" Higher "F1 over the members of predicted and true sets, as the cell says: over all members, or mean over samples";
     TECHNIQUE_F1 "technique_f1" "ATT&CK technique F1" "share" Higher "F1 over ATT&CK techniques named and true, as the cell says: whole ids, or parents of sub-techniques";
-    CWE_DISTANCE "cwe_distance" "CWE distance" "steps" Lower "mean steps between predicted and true weakness in the given hierarchy";
-    CVSS_DISTANCE "cvss_distance" "CVSS distance" "points" Lower "mean absolute difference of CVSS 3.1 base scores, predicted and true";
+    CVSS_DISTANCE "cvss_distance" "CVSS distance" "points" Lower "mean absolute difference of CVSS 3.1 base scores, predicted and true, where both vectors can be read; the cell counts the others";
     CALIBRATION_RATE "calibration_rate" "calibration kernel" "GB/s" Higher "bytes read per second by all cores summing a buffer beyond the last-level cache";
 }
 

@@ -21,6 +21,17 @@ pub(super) struct Corpus<'a> {
 impl Corpus<'_> {
     /// The mean of a score that lies between 0 and 1.
     pub(super) fn mean(&self, definition: &Definition, cell: &Cell, value: impl Fn(usize) -> f64) -> Metric {
+        self.mean_up_to(1.0, definition, cell, value)
+    }
+
+    /// The mean of a score that lies between 0 and `highest`.
+    pub(super) fn mean_up_to(
+        &self,
+        highest: f64,
+        definition: &Definition,
+        cell: &Cell,
+        value: impl Fn(usize) -> f64,
+    ) -> Metric {
         let mut sums = ClusterSums::default();
         for &(at, unit) in self.kept {
             sums.add(unit as usize, value(at), 1.0);
@@ -28,7 +39,7 @@ impl Corpus<'_> {
         let clipped = sums.mean(self.settings.confidence).map(|found| Estimate {
             interval: Interval {
                 low: found.interval.low.max(0.0),
-                high: found.interval.high.min(1.0),
+                high: found.interval.high.min(highest),
                 ..found.interval
             },
             ..found

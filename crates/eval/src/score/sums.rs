@@ -4,7 +4,8 @@ use weighbridge_types::definition as define;
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::Phase;
 
-use crate::predictions::{Field, PredictionsError, Row};
+use crate::cvss::base_score;
+use crate::predictions::{Field, PredictionsError, Row, Value};
 
 use super::corpus::Corpus;
 use super::figure::absent;
@@ -26,13 +27,17 @@ struct Likelihood {
 pub(super) struct Sums {
     likelihoods: Vec<(u32, Likelihood)>,
     attempts: Vec<(u32, u32, u32)>,
+    /// Difference of CVSS base scores, where both vectors can be read.
+    vectors: Vec<(u32, f64)>,
+    /// Samples whose true vector can be read and whose predicted one cannot.
+    unread_vectors: u64,
     lacks_tokens: bool,
     lacks_bytes: bool,
 }
 
 impl Sums {
     pub(super) fn is_empty(&self) -> bool {
-        self.likelihoods.is_empty() && self.attempts.is_empty()
+        self.likelihoods.is_empty() && self.attempts.is_empty() && self.vectors.is_empty()
     }
 
     pub(super) fn take(&mut self, row: &Row<'_>, sample: u64) -> Result<(), PredictionsError> {
@@ -49,6 +54,7 @@ impl Sums {
             let (tokens, bytes) = (tokens.unwrap_or_default(), bytes.unwrap_or_default());
             self.likelihoods.push((sample, Likelihood { log_probability, tokens, bytes }));
         }
+        self.take_vector(row, sample)?;
         if let Some(attempts) = count(row, Field::Attempts)? {
             let passed = count(row, Field::Passed)?.ok_or_else(|| row.refuse(Field::Passed, "a count"))?;
             if passed > attempts || attempts == 0 {
@@ -61,11 +67,34 @@ impl Sums {
         Ok(())
     }
 
+    fn take_vector(&mut self, row: &Row<'_>, sample: u32) -> Result<(), PredictionsError> {
+        if matches!(row.get(Field::Target), Value::Json(_)) || matches!(row.get(Field::Prediction), Value::Json(_)) {
+            return Ok(());
+        }
+        let target = row.text(Field::Target)?.unwrap_or_default();
+        if !target.starts_with("CVSS:3") && !target.starts_with("AV:") {
+            return Ok(());
+        }
+        let Some(there) = base_score(target) else { return Ok(()) };
+        match row.text(Field::Prediction)?.and_then(base_score) {
+            Some(given) => self.vectors.push((sample, (given - there).abs())),
+            None => self.unread_vectors += 1,
+        }
+        Ok(())
+    }
+
     pub(super) fn figures(&self, units: usize, unit: &dyn Fn(u32) -> u32, settings: &Settings) -> Vec<Metric> {
         let mut figures = Vec::new();
         let cell = Cell::of(Phase::Quality);
         if !self.likelihoods.is_empty() {
             figures.extend(self.likelihood_figures(&cell, units, unit, settings));
+        }
+        let kept: Vec<(usize, u32)> =
+            self.vectors.iter().enumerate().map(|(at, (sample, _))| (at, unit(*sample))).collect();
+        if !kept.is_empty() {
+            let cell = cell.clone().with("unread", self.unread_vectors);
+            let corpus = Corpus { kept: &kept, units, settings };
+            figures.push(corpus.mean_up_to(10.0, &define::CVSS_DISTANCE, &cell, |at| self.vectors[at].1));
         }
         let kept: Vec<(usize, u32)> =
             self.attempts.iter().enumerate().map(|(at, (sample, ..))| (at, unit(*sample))).collect();
