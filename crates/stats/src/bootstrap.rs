@@ -107,15 +107,30 @@ fn geometric(mean: usize, random: &mut Random) -> usize {
 /// where Student's t belongs. Taking percentiles further out corrects both: `α' = Φ(−√(n / (n − 1)) · t(1 − α, n − 1))`.
 /// `units` is at least 2.
 pub(crate) fn percentile_interval(
-    mut replicates: Vec<f64>,
+    replicates: Vec<f64>,
     value: f64,
     units: usize,
     confidence: Confidence,
     method: Method,
 ) -> Interval {
+    percentile_interval_at(replicates, value, expanded_tail(units, confidence), confidence, method)
+}
+
+/// The α' above. Finding it costs more than the percentiles of a short list, so that many lists share one.
+pub(crate) fn expanded_tail(units: usize, confidence: Confidence) -> f64 {
     let df = units as f64 - 1.0;
     let t = student_t_quantile(1.0 - confidence.tail(), df);
-    let tail = normal_cdf(-t * (units as f64 / df).sqrt());
+    normal_cdf(-t * (units as f64 / df).sqrt())
+}
+
+/// The percentile interval at a tail that is known.
+pub(crate) fn percentile_interval_at(
+    mut replicates: Vec<f64>,
+    value: f64,
+    tail: f64,
+    confidence: Confidence,
+    method: Method,
+) -> Interval {
     let low = quantile_unsorted(&mut replicates, tail);
     let high = quantile_unsorted(&mut replicates, 1.0 - tail);
     Interval { low, high, confidence, method }.holding(value)

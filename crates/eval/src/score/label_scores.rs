@@ -1,6 +1,6 @@
 //! Figures of labels: accuracy to kappa, over all labels and for each.
 
-use weighbridge_stats::classify::resample::replicates_interval;
+use weighbridge_stats::classify::resample::{replicates_interval, replicates_intervals};
 use weighbridge_stats::classify::{Average, Marginals};
 use weighbridge_stats::proportion::wilson;
 use weighbridge_stats::{Interval, Method};
@@ -79,11 +79,10 @@ fn intervals(
         let reason = "the file is too long to resample by cluster or weight";
         return vec![Err(reason.to_owned()); statistics.len()];
     };
-    let interval = |(list, value): (Vec<f64>, &Option<f64>)| {
-        let value = value.ok_or_else(|| "no value".to_owned())?;
-        of_replicates(list, value, table.units(), method, settings)
-    };
-    replicates.into_iter().zip(values).map(interval).collect()
+    // A statistic without a value is not shown, and neither is what stands here for its interval.
+    let points: Vec<f64> = values.iter().map(|value| value.unwrap_or(f64::NAN)).collect();
+    let intervals = replicates_intervals(replicates, &points, table.units(), settings.confidence, method);
+    intervals.into_iter().map(|interval| interval.map_err(|error| error.to_string())).collect()
 }
 
 /// The interval of replicates, or why there is none.

@@ -1,6 +1,6 @@
 //! Intervals of any score, from resampled counts or resampled units.
 
-use crate::bootstrap::percentile_interval;
+use crate::bootstrap::{expanded_tail, percentile_interval_at};
 use crate::random::Random;
 use crate::{Confidence, Interval, Method, Resampling, StatsError};
 
@@ -62,18 +62,36 @@ pub fn unit_bootstrap(
 /// # Errors
 /// [`StatsError::Insufficient`] below two units, or when the statistic does not exist in one of twenty resamples.
 pub fn replicates_interval(
-    mut replicates: Vec<f64>,
+    replicates: Vec<f64>,
     value: f64,
     units: usize,
     confidence: Confidence,
     method: Method,
 ) -> Result<Interval, StatsError> {
-    let drawn = replicates.len();
-    replicates.retain(|replicate| replicate.is_finite());
-    if units < 2 || replicates.is_empty() || (replicates.len() as f64) < MIN_DEFINED * drawn as f64 {
-        return Err(StatsError::Insufficient { have: units, need: units.max(1) + 1 });
-    }
-    Ok(percentile_interval(replicates, value, units, confidence, method))
+    replicates_intervals(vec![replicates], &[value], units, confidence, method).remove(0)
+}
+
+/// The intervals of several statistics over the same units, one list of replicates each: cheaper than one by one.
+/// As many are returned as there are pairs of list and value; the errors are those of [`replicates_interval`].
+pub fn replicates_intervals(
+    lists: Vec<Vec<f64>>,
+    values: &[f64],
+    units: usize,
+    confidence: Confidence,
+    method: Method,
+) -> Vec<Result<Interval, StatsError>> {
+    let tail = (units >= 2).then(|| expanded_tail(units, confidence));
+    let interval = |(mut list, &value): (Vec<f64>, &f64)| {
+        let drawn = list.len();
+        list.retain(|replicate| replicate.is_finite());
+        match tail {
+            Some(tail) if !list.is_empty() && list.len() as f64 >= MIN_DEFINED * drawn as f64 => {
+                Ok(percentile_interval_at(list, value, tail, confidence, method))
+            }
+            _ => Err(StatsError::Insufficient { have: units, need: units.max(1) + 1 }),
+        }
+    };
+    lists.into_iter().zip(values).map(interval).collect()
 }
 
 fn replicate(
