@@ -121,7 +121,7 @@ definitions! {
     CHOICE_BRIER "choice_brier" "Brier score of choices" "ratio" Lower "mean over documents of the summed squared differences between the softmax of the choices' log-probabilities and the right choice (lm-eval)";
     CHOICE_F1 "choice_f1" "F1 of choices" "share" Higher "F1 of choice 1 over documents with two choices (lm-eval)";
     CHOICE_MCC "choice_mcc" "Matthews correlation of choices" "ratio" Higher "Matthews correlation of right and likeliest choice (lm-eval)";
-    SAMPLES "samples" "documents" "documents" Neutral "documents asked, by what became of them in the cell's setting `outcome`";
+    DOCUMENTS "documents" "documents" "documents" Neutral "documents asked, by what became of them in the cell's setting `outcome`";
     SAMPLE_LATENCY "sample_latency" "latency of a document" "ms" Lower "release of a document's first request to the end of its last, documents with an answer";
     THINK_TIME "think_time" "thinking time" "ms" Lower "first answer frame − first token frame; null when nothing was answered";
     E2E_WIRE "e2e_wire" "E2E on the wire" "ms" Lower "terminator of the stream − origin";

@@ -47,7 +47,7 @@ fn a_server_without_a_cache_is_told_so() {
     let ratio = record.metric("cache_ttft_ratio", &cache_cell("repeated")).unwrap();
     assert!(ratio.value.is_some_and(|value| value > 0.7), "{ratio:?}");
     assert!(
-        record.findings.iter().all(|finding| !finding.text.contains("the server caches;")),
+        record.findings.iter().all(|finding| !finding.text.contains(": the server caches;")),
         "{:?}",
         record.findings
     );

@@ -107,7 +107,7 @@ fn outcomes(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
     let metric = |outcome: SampleOutcome| {
         let count = task.count(outcome);
         let cell = cell.clone().with("outcome", outcome.name());
-        (count > 0).then(|| Metric::measured(&define::SAMPLES, Statistic::Value, &cell, count as f64, asked))
+        (count > 0).then(|| Metric::measured(&define::DOCUMENTS, Statistic::Value, &cell, count as f64, asked))
     };
     SampleOutcome::ALL.into_iter().filter_map(metric).collect()
 }
@@ -174,7 +174,7 @@ pub(crate) fn tally(book: &Book) -> Tally {
 
 /// The figure that stands for the run: the first group's, else the first task's.
 pub(crate) fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
-    let is_figure = |metric: &&Metric| metric.name != define::SAMPLES.name;
+    let is_figure = |metric: &&Metric| metric.name != define::DOCUMENTS.name;
     let of_group = metrics.iter().filter(is_figure).find(|metric| metric.cell.get("group").is_some());
     let metric = of_group.or_else(|| metrics.iter().find(is_figure))?;
     Some(MetricPointer { key: metric.key(), cell: metric.cell.clone() })
