@@ -3,8 +3,8 @@
 //! [`predictions`] reads files of predictions; [`score`] turns them into figures with intervals; [`text`] scores texts
 //! against references. [`task`] is data that asks a model, in lm-eval's format; [`runner`] asks it and keeps every answer.
 
-mod error;
 pub mod cvss;
+mod error;
 pub mod predictions;
 pub mod runner;
 pub mod score;

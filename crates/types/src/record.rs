@@ -12,9 +12,9 @@ use crate::health::HealthBreach;
 use crate::metric::{Cell, Metric};
 use crate::request::RequestRow;
 use crate::resource::ResourceSample;
+use crate::sample::SampleRow;
 use crate::start::StartRow;
 use crate::telemetry::Telemetry;
-use crate::sample::SampleRow;
 
 /// Version of the stored form, `major.minor`. A reader refuses a newer major version.
 pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 0 };

@@ -21,9 +21,7 @@ use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::{runs, runtime};
-use crate::arguments::{
-    ChoicesArgument, EvalListArguments, EvalRunArguments, OutputFormat, PromptFormArgument,
-};
+use crate::arguments::{ChoicesArgument, EvalListArguments, EvalRunArguments, OutputFormat, PromptFormArgument};
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;

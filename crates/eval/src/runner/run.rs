@@ -187,7 +187,7 @@ impl EvalRun {
             seed: self.settings.seed.unsigned_abs(),
             engine: self.engine.describe(),
             environment: self.identity.environment.clone(),
-            calibration_id: None,
+            calibration: None,
             phases: vec![phase],
             duration_s: 0.0,
             metrics: Vec::new(),

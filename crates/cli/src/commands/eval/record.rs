@@ -90,7 +90,7 @@ fn record(arguments: &ScoreArguments, report: &Report, watch: &Watch, (run_id, l
             ..EngineDescription::default()
         },
         environment: fingerprint(&SystemRoot::host(), build(), &arguments.results.output_dir),
-        calibration_id: None,
+        calibration: None,
         phases: vec![phase],
         duration_s: seconds,
         metrics: report.figures.clone(),
