@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use weighbridge_eval::runner::Journal as EvalJournal;
 use weighbridge_load::Journal;
 use weighbridge_store::{Recorder, RunFolder, replay_as_written};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::record::{LogLine, Record};
+use weighbridge_types::sample::SampleRow;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -44,6 +46,16 @@ impl<V: Sink> Sink for Readers<V> {
             recorder.checkpoint(record)?;
         }
         self.view.checkpoint(record)
+    }
+}
+
+impl<V: Sink> EvalJournal for Readers<V> {
+    fn rows(&mut self, each: &mut dyn FnMut(SampleRow)) -> Result<(), SinkError> {
+        self.replay(0, &mut |line| {
+            if let LogLine::Sample(row) = line {
+                each(*row);
+            }
+        })
     }
 }
 

@@ -83,16 +83,7 @@ impl Keeper {
         if let (false, Outcome::Failed { message, .. }) = (self.any_success, &row.outcome) {
             self.last_failure.clone_from(message);
         }
-        if row.warmup {
-            return;
-        }
-        self.tally.scheduled += 1;
-        match row.outcome {
-            Outcome::Succeeded { .. } => self.tally.succeeded += 1,
-            Outcome::Failed { .. } => self.tally.failed += 1,
-            Outcome::Cancelled => self.tally.cancelled += 1,
-            Outcome::Dropped => self.tally.dropped += 1,
-        }
+        self.tally.count(row);
     }
 
     /// Why there is no hope of a success, if there is none: enough have failed, and so has all that was in flight beside

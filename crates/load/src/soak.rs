@@ -7,7 +7,6 @@ use weighbridge_types::definition as define;
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::metric::Metric;
 use weighbridge_types::record::{Finding, FindingKind, LogLine, MetricPointer, Record, Tally};
-use weighbridge_types::request::{Outcome, RequestRow};
 use weighbridge_types::telemetry::Telemetry;
 use weighbridge_types::time::{Stamp, WallTime};
 
@@ -60,24 +59,11 @@ impl Watch {
         match event {
             RunEvent::Request(row) => {
                 self.soak.push(row);
-                self.count(row);
+                self.tally.count(row);
             }
             RunEvent::Resource { sample, .. } => self.soak.push_sample(sample),
             RunEvent::Telemetry { seen: Telemetry::Tree(sample), .. } => self.soak.push_tree(sample),
             _ => {}
-        }
-    }
-
-    fn count(&mut self, row: &RequestRow) {
-        if row.warmup {
-            return;
-        }
-        self.tally.scheduled += 1;
-        match row.outcome {
-            Outcome::Succeeded { .. } => self.tally.succeeded += 1,
-            Outcome::Failed { .. } => self.tally.failed += 1,
-            Outcome::Cancelled => self.tally.cancelled += 1,
-            Outcome::Dropped => self.tally.dropped += 1,
         }
     }
 }

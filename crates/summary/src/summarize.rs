@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{ItemRow, Phase, Tally};
-use weighbridge_types::request::{Outcome, RequestRow};
+use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
 
 use crate::basis::Basis;
@@ -46,15 +46,7 @@ pub fn summarize(rows: &Rows, basis: &Basis) -> Vec<Metric> {
 #[must_use]
 pub fn tally<'a>(rows: impl IntoIterator<Item = &'a RequestRow>) -> Tally {
     let mut tally = Tally::default();
-    for row in rows.into_iter().filter(|row| !row.warmup) {
-        tally.scheduled += 1;
-        match row.outcome {
-            Outcome::Succeeded { .. } => tally.succeeded += 1,
-            Outcome::Failed { .. } => tally.failed += 1,
-            Outcome::Cancelled => tally.cancelled += 1,
-            Outcome::Dropped => tally.dropped += 1,
-        }
-    }
+    rows.into_iter().for_each(|row| tally.count(row));
     tally
 }
 
@@ -89,6 +81,7 @@ mod tests {
     use super::*;
     use crate::request::tests::{failed, row};
     use proptest::prelude::*;
+    use weighbridge_types::request::Outcome;
 
     fn rows(count: u64) -> Rows {
         let request = |id: u64| {

@@ -10,7 +10,7 @@ use crate::calibration::CalibrationNote;
 use crate::environment::Environment;
 use crate::health::HealthBreach;
 use crate::metric::{Cell, Metric};
-use crate::request::RequestRow;
+use crate::request::{Outcome, RequestRow};
 use crate::resource::ResourceSample;
 use crate::sample::SampleRow;
 use crate::start::StartRow;
@@ -155,6 +155,20 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts a request that ended; warm-up is left out.
+    pub const fn count(&mut self, row: &RequestRow) {
+        if row.warmup {
+            return;
+        }
+        self.scheduled += 1;
+        match row.outcome {
+            Outcome::Succeeded { .. } => self.succeeded += 1,
+            Outcome::Failed { .. } => self.failed += 1,
+            Outcome::Cancelled => self.cancelled += 1,
+            Outcome::Dropped => self.dropped += 1,
+        }
+    }
+
     /// Whether every request is in exactly one state.
     #[must_use]
     pub const fn adds_up(&self) -> bool {

@@ -6,17 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use weighbridge_eval::EvalError;
-use weighbridge_eval::runner::{
-    ChoiceMode, EvalRun, EvalSettings, Evaluated, Export, Form, Identity, Journal, Plan, preview,
-};
+use weighbridge_eval::runner::{ChoiceMode, EvalRun, EvalSettings, Evaluated, Export, Form, Identity, Plan, preview};
 use weighbridge_eval::task::{EntryKind, Library, TaskConfig};
 use weighbridge_report::console;
-use weighbridge_store::{Index, Recorder, RunFolder, read_record, replay};
+use weighbridge_store::{Index, RunFolder, read_record};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
-use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::model_ref::ModelRef;
-use weighbridge_types::record::{LogLine, Record, Status};
-use weighbridge_types::sample::SampleRow;
+use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
@@ -28,6 +24,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
+use crate::readers::Readers;
 use crate::registry::Registry;
 
 /// Documents of each task that a dry run prints.
@@ -71,11 +68,7 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
         label,
         environment: fingerprint(&SystemRoot::host(), build(), results),
     };
-    let mut journal = Readers {
-        path: path.clone(),
-        recorder: Some(Recorder::start(folder)?),
-        progress: Progress::new(std::io::stderr().is_terminal()),
-    };
+    let mut journal = Readers::start(folder, Progress::new(std::io::stderr().is_terminal()))?;
     let run = EvalRun { settings, plan, engine, identity, previous: record, clock: Clock::start(), cancel };
     let ended = runtime.block_on(run.run(&mut journal));
     runtime.shutdown_background();
@@ -85,10 +78,10 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
         }
         _ => None,
     };
-    let closed = journal.recorder.take().map_or(Ok(()), |recorder| recorder.close().map(drop));
-    journal.progress.clear();
+    let closed = journal.close();
+    journal.view.clear();
     let record = ended?.record;
-    closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
+    closed?;
     std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     conclude(&record, &path, exported.as_deref(), arguments, environment)
@@ -255,41 +248,4 @@ pub(super) fn list(arguments: &EvalListArguments) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Pass)
-}
-
-/// The readers of a run's events: the recorder first, so that nothing is shown that is not kept.
-struct Readers {
-    path: PathBuf,
-    recorder: Option<Recorder>,
-    progress: Progress,
-}
-
-impl Sink for Readers {
-    fn event(&mut self, event: &RunEvent) -> Result<(), SinkError> {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(event)?;
-        }
-        self.progress.event(event)
-    }
-
-    fn checkpoint(&mut self, record: &Record) -> Result<(), SinkError> {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.checkpoint(record)?;
-        }
-        self.progress.checkpoint(record)
-    }
-}
-
-impl Journal for Readers {
-    fn rows(&mut self, each: &mut dyn FnMut(SampleRow)) -> Result<(), SinkError> {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.mark()?;
-        }
-        let mut take = |line| {
-            if let LogLine::Sample(row) = line {
-                each(*row);
-            }
-        };
-        replay(&self.path, 0, &mut take).map_err(|error| SinkError::from(&error))
-    }
 }

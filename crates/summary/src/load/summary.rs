@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::Tally;
-use weighbridge_types::request::{Outcome, RequestRow};
+use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::server::ProcessTreeSample;
 use weighbridge_types::telemetry::LoadWindow;
@@ -94,14 +94,8 @@ impl LoadSummary {
         if let Some(soak) = &mut self.soak {
             soak.push(row);
         }
-        self.tally.scheduled += 1;
+        self.tally.count(row);
         self.disturbed += u64::from(!row.client_faults.is_empty());
-        match row.outcome {
-            Outcome::Succeeded { .. } => self.tally.succeeded += 1,
-            Outcome::Failed { .. } => self.tally.failed += 1,
-            Outcome::Cancelled => self.tally.cancelled += 1,
-            Outcome::Dropped => self.tally.dropped += 1,
-        }
         match self.cells.get_mut(&row.cell) {
             Some(figures) => figures.push(row, recount, &self.plan),
             None => self.strangers += 1,
