@@ -44,11 +44,11 @@ impl Exit {
         match self {
             Self::Pass => "done; every gate passed",
             Self::GateFailed => {
-                "a gate failed: a target of `--targets` was missed, or `report check` found a contradiction"
+                "a gate failed: a target or an objective was missed, or `report check` found a contradiction"
             }
             Self::Usage => "the command line, a file or a setting is wrong",
             Self::Inconclusive => "a gate cannot be decided: the limit lies inside the interval",
-            Self::Invalid => "no valid measurement: nothing succeeded, or the target cannot be reached",
+            Self::Invalid => "no valid measurement: nothing or too little succeeded, or the client was the bottleneck",
             Self::Bug => "a bug of this program",
             Self::Interrupted => "interrupted; the partial record is kept",
         }
