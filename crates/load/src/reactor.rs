@@ -61,12 +61,13 @@ impl Reactors {
         (0..count.max(1)).map(Reactor::start).collect::<io::Result<Vec<_>>>().map(Self)
     }
 
-    /// As many as pay: one event loop carries tens of thousands of streams, and on a small host the server, or the
-    /// model in process, needs the other cores.
+    /// As many as pay: one event loop carries tens of thousands of streams, and the server, or the model in process,
+    /// needs cores too. Two where there are two cores: a system call that sends a request takes some 40 µs, and two
+    /// requests that are due at once would be sent one after the other.
     #[must_use]
     pub fn usual_count() -> usize {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        (cores / 4).clamp(1, 8)
+        (cores / 4).clamp(cores.min(2), 8)
     }
 
     /// CPU time of all reactors since they started; `None` where the system does not tell it per thread.

@@ -16,7 +16,7 @@ use crate::root::SystemRoot;
 use crate::ticker::{Rhythm, SamplerCost, Tick, Ticker, lock};
 
 /// Most lags kept for the figures; beyond, every other one is dropped and only every second is kept from then on.
-const LAG_LIMIT: usize = 200_000;
+const LAG_LIMIT: usize = 16_384;
 
 /// How the monitor runs.
 #[derive(Clone, Debug, PartialEq)]
