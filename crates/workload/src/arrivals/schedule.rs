@@ -333,7 +333,12 @@ fn check_rate(rate: f64) -> Result<(), SpecProblem> {
         return Ok(());
     }
     let expected = "a rate above 0 and at most 1000000000 per second (`burst` sends all at once)";
-    Err(SpecProblem::value(rate, expected))
+    // Written out, the largest numbers have hundreds of digits.
+    if rate > 1e15 {
+        Err(SpecProblem::value(format_args!("{rate:e}"), expected))
+    } else {
+        Err(SpecProblem::value(rate, expected))
+    }
 }
 
 fn check_span(span: Duration) -> Result<(), SpecProblem> {

@@ -239,6 +239,7 @@ fn wrong_texts_say_what_is_wrong() {
     check("poisson:1e999", "`1e999` is not a finite number");
     check("poisson:-1", &format!("`-1` is not {rate}"));
     check("constant:0", &format!("`0` is not {rate}"));
+    check("poisson:1e300", &format!("`1e300` is not {rate}"));
     check("poisson:10,burstiness=2", "`burstiness=2` is no known key");
     check("gamma:10", "`burstiness` is missing");
     check("gamma:10,burstiness=0", "`0` is not a burstiness from 0.001 to 1000000");

@@ -35,7 +35,8 @@ impl PromptFileError {
                 "give the header exactly one column `prompt` or `text`"
             }
             PromptFileProblem::UnknownRole { .. } => "use the roles `system`, `user`, `assistant` and `tool`",
-            PromptFileProblem::EmptyPrompt | PromptFileProblem::NoPrompt => "leave out records without a prompt",
+            PromptFileProblem::EmptyPrompt => "leave out records without a prompt",
+            PromptFileProblem::NoPrompt => "check that it is the right file: it needs at least one prompt",
             PromptFileProblem::ZeroTokens | PromptFileProblem::MaxTokens { .. } => {
                 "give `max_tokens` as a whole number above 0, or leave it out"
             }
