@@ -1,6 +1,6 @@
-//! A mean of weighted or clustered values.
+//! A mean of weighted or clustered values, and whether it differs from zero.
 
-use crate::special::student_t_quantile;
+use crate::special::{student_t_cdf, student_t_quantile};
 use crate::{Confidence, Estimate, Interval, Method, StatsError};
 
 /// Sums of values by cluster: questions about one document, samples of one subject, turns of one conversation.
@@ -11,6 +11,19 @@ use crate::{Confidence, Estimate, Interval, Method, StatsError};
 pub struct ClusterSums {
     /// Sum of weights, sum of weight times value, number of values; by cluster.
     sums: Vec<(f64, f64, usize)>,
+}
+
+/// A mean against zero: of paired differences, whether the sides differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanTest {
+    /// The mean with its interval.
+    pub estimate: Estimate,
+    /// Standard error of the mean.
+    pub error: f64,
+    /// Degrees of freedom: clusters − 1.
+    pub df: f64,
+    /// Two-sided p value of a mean of zero. `None` where the values have no spread to judge it by.
+    pub p: Option<f64>,
 }
 
 impl ClusterSums {
@@ -37,6 +50,15 @@ impl ClusterSums {
     /// # Errors
     /// [`StatsError::Empty`] without weight, [`StatsError::Insufficient`] below two clusters.
     pub fn mean(&self, confidence: Confidence) -> Result<Estimate, StatsError> {
+        self.test(confidence).map(|test| test.estimate)
+    }
+
+    /// The same mean with Student's t test against zero. Of paired differences it is the paired t test, which allows for
+    /// what both sides share; with clusters, the robust one of statsmodels' `use_t=True`.
+    ///
+    /// # Errors
+    /// As [`mean`](Self::mean).
+    pub fn test(&self, confidence: Confidence) -> Result<MeanTest, StatsError> {
         let mean = self.value().ok_or(StatsError::Empty)?;
         let clusters = self.sums.iter().filter(|sum| sum.2 > 0).count();
         if clusters < 2 {
@@ -45,11 +67,13 @@ impl ClusterSums {
         let weight: f64 = self.sums.iter().map(|sum| sum.0).sum();
         let squares: f64 = self.sums.iter().map(|sum| (sum.1 - mean * sum.0).powi(2)).sum();
         let groups = clusters as f64;
-        let error = (groups / (groups - 1.0) * squares).sqrt() / weight;
-        let half = error * student_t_quantile(1.0 - confidence.tail(), groups - 1.0);
+        let df = groups - 1.0;
+        let error = (groups / df * squares).sqrt() / weight;
+        let half = error * student_t_quantile(1.0 - confidence.tail(), df);
         let interval = Interval::around(mean, half, confidence, Method::ClusterT);
         let n = self.sums.iter().map(|sum| sum.2).sum();
-        Ok(Estimate { value: mean, interval, n, n_effective: None })
+        let p = (error > 0.0).then(|| 2.0 * student_t_cdf(-(mean / error).abs(), df));
+        Ok(MeanTest { estimate: Estimate { value: mean, interval, n, n_effective: None }, error, df, p })
     }
 }
 
@@ -79,6 +103,14 @@ mod tests {
             sums.mean(Confidence::P95).unwrap().interval.width()
         };
         assert!((mean(1) - mean(10)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn equal_values_have_no_spread_to_judge_by() {
+        let mut sums = ClusterSums::default();
+        (0..5).for_each(|cluster| sums.add(cluster, 0.25, 1.0));
+        let test = sums.test(Confidence::P95).unwrap();
+        assert!(test.p.is_none() && test.error.abs() < 1e-15, "{test:?}");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! - [`steady`] finds where a series settles; [`slope`] whether a queue grows; [`kolmogorov`] compares distributions.
 //! - [`histogram`] and [`stream`] describe series that are too long to keep.
 //! - [`classify`] scores labels, rankings and probabilities; [`cluster`] averages values that come in groups.
+//! - [`family`] corrects many tests at once, and tells what a test can see.
 //!
 //! Every interval carries the name of its [`Method`]. Too little data is [`StatsError::Insufficient`], with the count
 //! that would do, and never a narrow interval. The price: at small counts callers see more reasons than numbers.
@@ -31,6 +32,7 @@ pub mod classify;
 pub mod cluster;
 pub mod compare;
 pub mod dependence;
+pub mod family;
 pub mod fit;
 pub mod hierarchical;
 pub mod histogram;

@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use weighbridge_stats::classify::{Confusion, macro_f1_interval};
+use weighbridge_stats::cluster::ClusterSums;
 use weighbridge_stats::compare::{mcnemar_exact, welch};
 use weighbridge_stats::dependence::{autocorrelation, block_length, effective_n};
+use weighbridge_stats::family::holm;
 use weighbridge_stats::fit::linear_fit;
 use weighbridge_stats::proportion::{clopper_pearson, wilson};
 use weighbridge_stats::trend::{mann_kendall, mann_kendall_hamed_rao, theil_sen};
@@ -193,6 +195,32 @@ fn mcnemar_equals_statsmodels() {
     for case in cases("mcnemar") {
         let discordant = |index: usize| case[index].as_u64().unwrap();
         check(mcnemar_exact(discordant(0), discordant(1)), number(&case[2]));
+    }
+}
+
+#[test]
+fn paired_differences_equal_scipy_and_statsmodels() {
+    for case in cases("pairs") {
+        let differences = numbers(&case["differences"]);
+        let test = |cluster: &dyn Fn(usize) -> usize| {
+            let mut sums = ClusterSums::default();
+            differences.iter().enumerate().for_each(|(index, &value)| sums.add(cluster(index), value, 1.0));
+            sums.test(Confidence::P95).unwrap()
+        };
+        let alone = test(&|index| index);
+        let interval = alone.estimate.interval;
+        check_all(&[alone.p.unwrap(), interval.low, interval.high], &numbers(&case["paired"]));
+        let clusters = counts(&case["clusters"]);
+        let robust = test(&|index| clusters[index]);
+        let interval = robust.estimate.interval;
+        check_all(&[robust.error, robust.p.unwrap(), interval.low, interval.high], &numbers(&case["clustered"]));
+    }
+}
+
+#[test]
+fn corrected_p_values_equal_statsmodels() {
+    for case in cases("families") {
+        check_all(&holm(&numbers(&case["p"])), &numbers(&case["holm"]));
     }
 }
 

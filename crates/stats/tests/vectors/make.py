@@ -14,7 +14,9 @@ import sklearn
 import statsmodels
 from scipy import special, stats
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import acf
 
 random = np.random.default_rng(20240521)
@@ -203,7 +205,7 @@ def welch():
 
 
 def mcnemars():
-    return [[b, c, float(mcnemar([[5, b], [c, 5]], exact=True).pvalue)] for b, c in [(0, 0), (1, 0), (3, 9), (20, 20), (150, 97)]]
+    return [[b, c, float(mcnemar([[5, b], [c, 5]], exact=True).pvalue)] for b, c in [(0, 0), (1, 0), (3, 9), (20, 20), (150, 97), (209, 152)]]
 
 
 def fits():
@@ -257,6 +259,36 @@ def classification():
     return cases
 
 
+def pairs():
+    """Differences with clusters: SciPy's paired t test, and statsmodels' cluster-robust t."""
+    cases = []
+    for n, clusters in [(6, 3), (50, 50), (400, 37)]:
+        a = random.normal(0.0, 1.0, n)
+        b = a + random.normal(0.1, 0.5, n)
+        groups = np.concatenate([np.arange(clusters), random.integers(0, clusters, n - clusters)])
+        paired = stats.ttest_rel(b, a)
+        ends = paired.confidence_interval(0.95)
+        robust = OLS(b - a, np.ones(n)).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+        cases.append(
+            {
+                "differences": floats(b - a),
+                "clusters": [int(group) for group in groups],
+                "paired": floats([paired.pvalue, ends.low, ends.high]),
+                # statsmodels scales by (n - 1) / (n - 1) · G / (G - 1) for one parameter, as we do.
+                "clustered": floats([robust.bse[0], robust.pvalues[0], *robust.conf_int(0.05)[0]]),
+            }
+        )
+    return cases
+
+
+def families():
+    cases = []
+    for n in [1, 2, 7, 30]:
+        p = np.round(random.random(n) ** 3, 3)
+        cases.append({"p": floats(p), "holm": floats(multipletests(p, method="holm")[1])})
+    return cases
+
+
 modules = {
     "numpy": np,
     "pymannkendall": pymannkendall,
@@ -278,6 +310,8 @@ vectors = {
     "mcnemar": mcnemars(),
     "fits": fits(),
     "classification": classification(),
+    "pairs": pairs(),
+    "families": families(),
 }
 path = pathlib.Path(__file__).with_name("vectors.json")
 path.write_text(json.dumps(vectors, separators=(",", ":")) + "\n")
