@@ -1,6 +1,7 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
 mod eval;
+mod eval_compare;
 mod eval_run;
 mod foreign;
 mod load;
@@ -16,6 +17,7 @@ use weighbridge_report::import::Format;
 use crate::exit::Exit;
 
 pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
+pub(crate) use eval_compare::CompareArguments;
 pub(crate) use eval_run::{ChoicesArgument, EvalListArguments, EvalRunArguments, PromptFormArgument};
 pub(crate) use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,

@@ -84,6 +84,7 @@ failures! {
     weighbridge_load::ProfileError => Usage;
     weighbridge_eval::predictions::PredictionsError => Usage;
     weighbridge_eval::score::ScoreError => Usage;
+    weighbridge_eval::compare::CompareError => Usage;
 }
 
 impl From<HttpError> for Failure {

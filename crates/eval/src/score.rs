@@ -19,7 +19,12 @@ mod sums;
 mod tables;
 mod text_scores;
 
+pub(crate) use collect::problem;
 pub use error::ScoreError;
+pub(crate) use labels::Labels;
 pub use ranking_scores::Curves;
 pub use report::{Confusions, Report, score_file};
 pub use settings::Settings;
+pub(crate) use sums::count;
+pub(crate) use tables::bounded;
+pub(crate) use text_scores::references;

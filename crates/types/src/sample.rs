@@ -1,5 +1,7 @@
 //! One document of a task as it was answered: the line that an evaluation keeps.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +18,18 @@ pub struct SampleRow {
     pub id: String,
     /// Place of the document in its task, from 0.
     pub doc_id: u64,
+    /// The first 16 hexadecimal digits of the document's SHA-256: runs that ask it in other words pair by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
     /// Which repeat, from 0.
     pub repeat: u32,
     /// What came for each request, in the order of the task; empty where it failed.
     pub answers: Vec<SampleAnswer>,
     /// What became of it.
     pub outcome: SampleOutcome,
+    /// Scores by metric, or `metric,filter` where a task filters its answers; on the last repeat of a document.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, SampleScore>,
     /// Why there is no answer, or why it was not understood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -33,6 +41,28 @@ pub struct SampleRow {
     /// Output tokens, where they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
+}
+
+/// What a metric says of one document; the figure adds these up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SampleScore {
+    /// A number that is averaged.
+    Number(f64),
+    /// A log-probability and the units that it is spread over.
+    Weighted {
+        /// Natural logarithm.
+        sum: f64,
+        /// Words or bytes.
+        units: f64,
+    },
+    /// Numbers of the right and the given choice.
+    Labels {
+        /// The right one.
+        gold: i64,
+        /// The given one.
+        given: i64,
+    },
 }
 
 /// The answer to one request of a document.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::eval_compare::CompareArguments;
 use super::eval_run::{EvalListArguments, EvalRunArguments};
 use super::{OutputArguments, ResultsArguments};
 
@@ -13,6 +14,8 @@ pub(crate) enum EvalVerb {
     Score(Box<ScoreArguments>),
     /// Run tasks against a model, and write a record with every answer
     Run(Box<EvalRunArguments>),
+    /// Compare runs or files of predictions: paired differences, with intervals and a verdict
+    Compare(Box<CompareArguments>),
     /// List the tasks, groups and tags of folders
     List(EvalListArguments),
 }

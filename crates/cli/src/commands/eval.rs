@@ -1,15 +1,20 @@
-//! `eval`: what models answered becomes figures.
+//! `eval`: what models answered becomes figures, and figures become verdicts.
 
+mod compare;
+mod comparison;
 mod record;
 mod table;
 
+use std::path::Path;
+
 use weighbridge_eval::predictions::{Form, Mapping};
-use weighbridge_eval::score::{Settings, score_file};
+use weighbridge_eval::score::{Report, Settings, score_file};
 use weighbridge_eval::text::bleu::Bleu;
 use weighbridge_eval::text::matching::Normalization;
 use weighbridge_eval::text::tokenize::Tokenizer;
 use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_types::definition;
+use weighbridge_types::record::Record;
 
 use super::eval_run;
 use crate::arguments::{BleuTokenizer, EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
@@ -18,10 +23,23 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
+/// Scores the file of a record again, with the record's settings; `None` where the file is not there any more.
+pub(super) fn scored_again(record: &Record) -> Result<Option<Report>, Failure> {
+    let file = Path::new(&record.engine.model_ref);
+    let why = match record::settings_of(record) {
+        Ok(settings) if file.is_file() => return Ok(Some(score_file(file, &settings)?)),
+        Ok(_) => format!("`{}` is not found from here", file.display()),
+        Err(problem) => format!("the settings of the scoring cannot be read: {problem}"),
+    };
+    output::talk(&format!("note: {why}; only the record itself is looked at"));
+    Ok(None)
+}
+
 pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Failure> {
     match verb {
         EvalVerb::Score(arguments) => score(&arguments, environment),
         EvalVerb::Run(arguments) => eval_run::run(&arguments, environment),
+        EvalVerb::Compare(arguments) => compare::run(&arguments, environment),
         EvalVerb::List(arguments) => eval_run::list(&arguments),
     }
 }

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use weighbridge_eval::runner::Recount;
 use weighbridge_report::check::{self, CheckReport};
 use weighbridge_report::export::{self, ExportFile};
 use weighbridge_report::{console, documents, html, import, json, markdown};
 use weighbridge_store::{RunFolder, StoreError, read_record, replay_as_written};
 use weighbridge_summary::Rows;
-use weighbridge_types::record::{Phase, Record, Status};
+use weighbridge_types::metric::Metric;
+use weighbridge_types::record::{LogLine, Phase, Record, Status};
 
-use super::{recover, runs};
+use super::{eval, recover, runs};
 use crate::arguments::{ExportFormat, OutputFormat, ReportVerb};
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -61,6 +63,9 @@ pub(super) fn run(verb: ReportVerb, environment: &Environment) -> Result<Exit, F
 
 /// Checks a record against its event log. That of a load may hold millions of requests, and is never held.
 fn checked(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
+    if record.kind == "eval" {
+        return evaluation(record, path);
+    }
     if record.phase(Phase::Load).is_none() {
         return Ok(check::check(record, rows_of(path)?.as_ref()));
     }
@@ -70,6 +75,32 @@ fn checked(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
         output::talk("note: another process is writing this run; what it has written so far was checked");
     }
     Ok(report)
+}
+
+/// Checks the record of an evaluation: its figures are computed again from the scores of its log, or from the file of
+/// predictions that it names.
+fn evaluation(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
+    if record.phase(Phase::Evaluate).is_none() {
+        return Ok(match eval::scored_again(record)? {
+            Some(report) => check::check_figures(record, &report.figures, report.samples, |_| true),
+            None => check::check(record, None),
+        });
+    }
+    let Some(folder) = log_folder(path) else { return Ok(check::check(record, None)) };
+    let mut recount = Recount::default();
+    replay_as_written(folder, 0, |line| {
+        if let LogLine::Sample(row) = line {
+            recount.row(*row);
+        }
+    })?;
+    // The figures of a run under way are those of its last checkpoint, and the log has gone on.
+    let is_under_way = record.status == Status::Running;
+    let found = if is_under_way { Vec::new() } else { recount.metrics() };
+    let is_of_task = |metric: &Metric| !is_under_way && metric.cell.get("task").is_some();
+    if record.metrics.iter().any(|metric| metric.cell.get("group").is_some()) {
+        output::talk("note: the figures of groups are not computed again; those of their tasks are");
+    }
+    Ok(check::check_figures(record, &found, recount.documents(), is_of_task))
 }
 
 /// The event log beside a record; a record that was moved away from its log is judged alone.

@@ -9,26 +9,30 @@ use weighbridge_types::record::{LogLine, Phase, Record};
 
 use crate::failure::Failure;
 
-/// The folder of a run: a path, the name of a run in the results folder, or `latest`.
+/// The folder of a run: a path, the name of a run in the results folder, the label of its newest run of that label, or
+/// `latest`.
 pub(super) fn find(run: &str, results: &Path) -> Result<PathBuf, Failure> {
     if run == "latest" {
-        return latest(results);
+        let none = || StoreError::NoRun { path: results.to_owned() }.into();
+        return newest(results, None)?.ok_or_else(none);
     }
     let named = results.join(run);
     let path = if Path::new(run).exists() { PathBuf::from(run) } else { named };
-    if path.exists() { Ok(path) } else { Err(StoreError::NoRun { path: run.into() }.into()) }
+    if path.exists() {
+        return Ok(path);
+    }
+    newest(results, Some(run))?.ok_or_else(|| StoreError::NoRun { path: run.into() }.into())
 }
 
-fn latest(results: &Path) -> Result<PathBuf, Failure> {
-    let none = || StoreError::NoRun { path: results.to_owned() };
+/// The newest run, or the newest with this label.
+fn newest(results: &Path, label: Option<&str>) -> Result<Option<PathBuf>, Failure> {
     if !results.is_dir() {
-        return Err(none().into());
+        return Ok(None);
     }
     let mut index = Index::open(results)?;
     index.refresh()?;
-    let newest = index.list(&Filter { limit: Some(1), ..Filter::default() })?;
-    let run = newest.first().ok_or_else(none)?;
-    Ok(results.join(&run.run_id))
+    let newest = index.list(&Filter { limit: Some(1), label: label.map(str::to_owned), ..Filter::default() })?;
+    Ok(newest.first().map(|run| results.join(&run.run_id)))
 }
 
 /// The page of a run with what its event log adds. A load run may have millions of requests: its log is read twice, row

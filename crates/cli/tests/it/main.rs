@@ -8,6 +8,7 @@ mod browser;
 mod crash;
 mod documents;
 mod eval;
+mod eval_compare;
 mod eval_score;
 mod floors;
 mod import;

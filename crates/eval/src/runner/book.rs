@@ -35,7 +35,7 @@ pub(crate) struct Figures {
 }
 
 impl TaskBook {
-    fn new(documents: usize) -> Self {
+    pub(crate) fn new(documents: usize) -> Self {
         Self { outcomes: vec![None; documents], columns: Vec::new() }
     }
 

@@ -35,12 +35,17 @@ pub(crate) fn metrics(plan: &Plan, book: &Book) -> Vec<Metric> {
     let mut metrics = Vec::new();
     for (planned, task) in plan.tasks.iter().zip(&book.tasks) {
         let cell = Cell::of(Phase::Evaluate).with("task", &planned.task.config.task);
-        for column in task.columns() {
-            metrics.extend(column_metrics(task, column, &cell));
-        }
-        metrics.extend(outcomes(task, &cell));
+        metrics.extend(task_metrics(task, &cell));
     }
     metrics.extend(group_metrics(plan, book));
+    metrics
+}
+
+/// The figures of one task, and what became of its documents.
+pub(crate) fn task_metrics(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
+    let mut metrics: Vec<Metric> =
+        task.columns().iter().flat_map(|column| column_metrics(task, column, cell)).collect();
+    metrics.extend(outcomes(task, cell));
     metrics
 }
 

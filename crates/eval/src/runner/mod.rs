@@ -10,10 +10,14 @@ mod export;
 mod figures;
 mod letters;
 mod plan;
+mod recount;
 mod run;
 mod settings;
 
 pub use export::{Export, preview};
+pub(crate) use figures::definition;
 pub use plan::{Mode, Plan, Planned};
+pub use recount::Recount;
+pub(crate) use run::NO_FILTER;
 pub use run::{EvalRun, Evaluated, Identity, Journal};
 pub use settings::{ChoiceMode, EvalSettings, Form};

@@ -1,6 +1,6 @@
 //! An evaluation from its plan to its record.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::metric::{Cell, Flag};
 use weighbridge_types::record::{Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally};
-use weighbridge_types::sample::{SampleOutcome, SampleRow};
+use weighbridge_types::sample::{SampleOutcome, SampleRow, SampleScore};
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 
 use super::ask::{Asked, Asker};
@@ -29,6 +29,12 @@ const WINDOW: usize = 64;
 
 /// Documents between two checkpoints of the record.
 const CHECKPOINT_EVERY: u64 = 20_000;
+
+/// Digits of a document's digest in a row.
+const DOCUMENT_DIGITS: usize = 16;
+
+/// The name of the filter that takes answers as they are.
+pub(crate) const NO_FILTER: &str = "none";
 
 /// Documents between two words of progress.
 const PROGRESS_EVERY: u64 = 50;
@@ -357,9 +363,11 @@ fn row_of(planned: &Planned, sample: &Sample, settings: &EvalSettings, repeat: u
         cell: Cell::of(Phase::Evaluate).with("task", &planned.task.config.task),
         id: planned.sample_id(sample, settings, repeat),
         doc_id: sample.doc_id as u64,
+        document: Some(sample.doc_hash()[..DOCUMENT_DIGITS].to_owned()),
         repeat,
         answers: asked.answers,
         outcome,
+        scores: BTreeMap::new(),
         problem,
         latency_ms: Some(asked.latency.as_secs_f64() * 1e3),
         input_tokens: asked.input_tokens,
@@ -376,6 +384,9 @@ fn judge(planned: &Planned, sample: &Sample, rows: &mut [SampleRow]) -> (Vec<Fil
         Ok(scores) => {
             let outcome = outcome_of(&scores, rows);
             rows.iter_mut().for_each(|row| row.outcome = outcome);
+            if let Some(last) = rows.last_mut() {
+                last.scores = scores_of(planned, &scores);
+            }
             (scores, outcome)
         }
         // A filter that needs too many steps on this answer has not understood it.
@@ -387,6 +398,18 @@ fn judge(planned: &Planned, sample: &Sample, rows: &mut [SampleRow]) -> (Vec<Fil
             (Vec::new(), SampleOutcome::Unparsable)
         }
     }
+}
+
+/// Scores under the names that a row has for them. What is no number cannot be kept, and does not count as a score.
+fn scores_of(planned: &Planned, scores: &[FilterScores]) -> BTreeMap<String, SampleScore> {
+    let mut named = BTreeMap::new();
+    for (filter, scores) in planned.task.filters.iter().zip(scores) {
+        for (metric, score) in &scores.scores {
+            let name = if filter.name == NO_FILTER { metric.clone() } else { format!("{metric},{}", filter.name) };
+            named.extend(SampleScore::try_from(*score).ok().map(|score| (name, score)));
+        }
+    }
+    named
 }
 
 /// Entering the rows of a log.

@@ -269,7 +269,7 @@ impl Columns {
     }
 }
 
-fn problem(row: &Row<'_>) -> Result<Option<Problem>, PredictionsError> {
+pub(crate) fn problem(row: &Row<'_>) -> Result<Option<Problem>, PredictionsError> {
     let Some(name) = row.text(Field::Problem)? else { return Ok(None) };
     let known = || {
         let names: Vec<&str> = Problem::ALL.iter().map(|problem| problem.name()).collect();

@@ -27,7 +27,7 @@ impl Kind {
 
 /// A growing table of labels; each has the number of its first appearance.
 #[derive(Debug, Clone)]
-pub(super) struct Labels {
+pub(crate) struct Labels {
     codes: HashMap<Box<str>, u32, FixedState>,
     names: Vec<Box<str>>,
     kind: Option<(Kind, u64)>,
@@ -36,7 +36,7 @@ pub(super) struct Labels {
 
 impl Labels {
     /// An open set, or a closed one when labels are given.
-    pub(super) fn new(given: &[String]) -> Self {
+    pub(crate) fn new(given: &[String]) -> Self {
         let codes = HashMap::with_hasher(FixedState::default());
         let mut labels = Self { codes, names: Vec::new(), kind: None, is_closed: false };
         for label in given {
@@ -47,7 +47,7 @@ impl Labels {
     }
 
     /// The labels by number.
-    pub(super) fn names(&self) -> &[Box<str>] {
+    pub(crate) fn names(&self) -> &[Box<str>] {
         &self.names
     }
 
@@ -57,7 +57,7 @@ impl Labels {
     }
 
     /// The number of the label in a column; `None` where the column holds nothing.
-    pub(super) fn code(&mut self, row: &Row<'_>, field: Field) -> Result<Option<u32>, PredictionsError> {
+    pub(crate) fn code(&mut self, row: &Row<'_>, field: Field) -> Result<Option<u32>, PredictionsError> {
         let (label, kind): (Cow<'_, str>, _) = match row.get(field) {
             Value::Absent | Value::Null => return Ok(None),
             Value::Text(text) => (Cow::Borrowed(text), Some(Kind::Text)),

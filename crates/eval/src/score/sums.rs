@@ -149,7 +149,7 @@ fn pass_at_k(attempts: u32, passed: u32, k: u32) -> f64 {
     1.0 - fail
 }
 
-fn count(row: &Row<'_>, field: Field) -> Result<Option<u32>, PredictionsError> {
+pub(crate) fn count(row: &Row<'_>, field: Field) -> Result<Option<u32>, PredictionsError> {
     let Some(number) = row.number(field)? else { return Ok(None) };
     if number.fract().abs() > 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
         return Err(row.refuse(field, "a whole number that is not negative"));

@@ -10,7 +10,7 @@ use super::figure::Scope;
 const MOST_VISITS: u64 = 400_000_000;
 
 /// How resamples of `units` visits each are bounded. `None` where even the fewest would cost too much.
-pub(super) fn bounded(resampling: Resampling, visits: u64) -> Option<Resampling> {
+pub(crate) fn bounded(resampling: Resampling, visits: u64) -> Option<Resampling> {
     let affordable = u32::try_from(MOST_VISITS / visits.max(1)).unwrap_or(u32::MAX);
     (affordable >= Resampling::MIN_COUNT).then(|| resampling.with_count(resampling.count().min(affordable)))
 }

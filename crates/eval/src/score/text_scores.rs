@@ -192,7 +192,7 @@ impl Texts {
 }
 
 /// The references of a row: a text, or a list of them.
-fn references(row: &Row<'_>) -> Result<Vec<String>, PredictionsError> {
+pub(crate) fn references(row: &Row<'_>) -> Result<Vec<String>, PredictionsError> {
     let list = match row.get(Field::References) {
         Value::Json(text) => serde_json::from_str::<Vec<String>>(text)
             .map_err(|_| row.refuse(Field::References, "a text or a list of texts"))?,

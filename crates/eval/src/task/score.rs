@@ -1,5 +1,7 @@
 //! From answers to scores of one document, as lm-eval's `process_results`, and from scores to figures.
 
+use weighbridge_types::sample::SampleScore;
+
 use super::config::{MetricConfig, OutputType};
 use super::pattern::Pattern;
 use super::prepared::{Sample, Task, choice_at};
@@ -46,6 +48,30 @@ pub enum Score {
     Weighted(f64, f64),
     /// The right and the given label.
     Labels(i64, i64),
+}
+
+impl TryFrom<Score> for SampleScore {
+    type Error = ();
+
+    /// As rows keep it; a number that is not finite has no form in them.
+    fn try_from(score: Score) -> Result<Self, ()> {
+        match score {
+            Score::Number(value) if value.is_finite() => Ok(Self::Number(value)),
+            Score::Weighted(sum, units) if sum.is_finite() && units.is_finite() => Ok(Self::Weighted { sum, units }),
+            Score::Labels(gold, given) => Ok(Self::Labels { gold, given }),
+            Score::Number(_) | Score::Weighted(..) => Err(()),
+        }
+    }
+}
+
+impl From<SampleScore> for Score {
+    fn from(score: SampleScore) -> Self {
+        match score {
+            SampleScore::Number(value) => Self::Number(value),
+            SampleScore::Weighted { sum, units } => Self::Weighted(sum, units),
+            SampleScore::Labels { gold, given } => Self::Labels(gold, given),
+        }
+    }
 }
 
 /// Scores of one document behind one filter.

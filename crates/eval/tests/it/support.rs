@@ -22,6 +22,8 @@ use weighbridge_types::time::Clock;
 #[derive(Debug, Default)]
 pub(crate) struct MockEngine {
     pub(crate) asked: AtomicU64,
+    /// Another number is another model.
+    pub(crate) salt: u64,
     /// Requests from this number on fail.
     pub(crate) dies_at: Option<u64>,
     /// Requests from this number on give the run up.
@@ -40,19 +42,24 @@ impl MockEngine {
     }
 }
 
-fn log_probability(before: &[u8], token: u8) -> f64 {
-    let hash = Sha256::new().chain_update(before).chain_update(format!("|{token}")).finalize();
+/// What another model hashes besides; nothing for the first one, whose numbers the vectors hold.
+fn salted(salt: u64) -> String {
+    if salt == 0 { String::new() } else { format!("|{salt}") }
+}
+
+fn log_probability(before: &[u8], token: u8, salt: u64) -> f64 {
+    let hash = Sha256::new().chain_update(before).chain_update(format!("|{token}{}", salted(salt))).finalize();
     let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
     -f64::from(number % 4000) / 1000.0 - 0.001
 }
 
-fn score(prompt: &str, continuation: &str) -> ScoredContinuation {
+fn score(prompt: &str, continuation: &str, salt: u64) -> ScoredContinuation {
     let text = format!("{prompt}{continuation}").into_bytes();
     let places = prompt.len().max(1)..text.len();
     let mut scored = ScoredContinuation { tokens: Vec::new(), log_probabilities: Vec::new(), is_greedy: true };
     for place in places {
         scored.tokens.push(u32::from(text[place]));
-        scored.log_probabilities.push(log_probability(&text[place.saturating_sub(8)..place], text[place]));
+        scored.log_probabilities.push(log_probability(&text[place.saturating_sub(8)..place], text[place], salt));
         scored.is_greedy &= place % 3 != 0;
     }
     scored
@@ -63,8 +70,8 @@ fn remainder(hash: &[u8], divisor: u32) -> u32 {
     hash.iter().fold(0, |rest, &byte| (rest * 256 + u32::from(byte)) % divisor)
 }
 
-fn answer(prompt: &str) -> String {
-    let hash = Sha256::digest(prompt);
+fn answer(prompt: &str, salt: u64) -> String {
+    let hash = Sha256::digest(format!("{prompt}{}", salted(salt)));
     let rest = |divisor| remainder(&hash, divisor);
     match rest(4) {
         0 => format!(" so it is #### {}", rest(20)),
@@ -93,7 +100,7 @@ impl Engine for MockEngine {
         let Prompt::Text(prompt) = request.prompt else { panic!("a conversation") };
         let frame = Frame {
             channel: Channel::Answer,
-            text: answer(&prompt),
+            text: answer(&prompt, self.salt),
             tokens: 1,
             token_ids: Vec::new(),
             log_probabilities: Vec::new(),
@@ -103,12 +110,12 @@ impl Engine for MockEngine {
     }
 
     fn score(&self, request: ScoreRequest) -> BoxFuture<'_, Result<Vec<ScoredContinuation>, EngineError>> {
-        let fails = self.fails();
+        let (fails, salt) = (self.fails(), self.salt);
         Box::pin(async move {
             if fails {
                 return Err(EngineError::Failed { problem: "gone".to_owned() });
             }
-            Ok(request.continuations.iter().map(|text| score(&request.prompt, text)).collect())
+            Ok(request.continuations.iter().map(|text| score(&request.prompt, text, salt)).collect())
         })
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! A record that passes may still be wrong; one that fails contradicts itself.
 
+mod figures;
 mod metric;
 mod relation;
 mod rows;
 mod run;
 
+pub use figures::check_figures;
 use serde::Serialize;
 use weighbridge_summary::Rows;
 use weighbridge_types::metric::{Cell, Metric};
@@ -88,7 +90,7 @@ impl CheckReport {
             None => "no event log is at hand".to_owned(),
         };
         let remedy = "`weighbridge report recover RUN` makes the figures of a load, `weighbridge bench --resume RUN` goes \
-                      on with a weigh-in";
+                      on with a weigh-in, `weighbridge eval run --resume RUN` with an evaluation";
         Some(format!("! the run did not come to its end: it is under way, or was killed; {rows}\n  {remedy}\n"))
     }
 }

@@ -8,7 +8,7 @@ use weighbridge_types::health::HealthBreach;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{LogLine, Phase, Record};
 use weighbridge_types::request::ClientFault;
-use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow};
+use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow, SampleScore};
 use weighbridge_types::time::Stamp;
 
 use crate::sample;
@@ -63,9 +63,17 @@ fn records_and_log_lines_match_their_schemas() {
             cell: Cell::of(Phase::Evaluate).with("task", "a"),
             id: "00".to_owned(),
             doc_id: 0,
+            document: Some("ff".to_owned()),
             repeat: 0,
             answers: vec![SampleAnswer::LogProbability { value: -1.5, is_greedy: true, tokens: 2 }],
             outcome: SampleOutcome::Right,
+            scores: [
+                ("acc", SampleScore::Number(1.0)),
+                ("byte_perplexity", SampleScore::Weighted { sum: -2.0, units: 3.0 }),
+                ("f1,first", SampleScore::Labels { gold: 1, given: 0 }),
+            ]
+            .map(|(name, score)| (name.to_owned(), score))
+            .into(),
             problem: None,
             latency_ms: Some(1.5),
             input_tokens: None,

@@ -2,8 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+use serde::Deserialize;
 use serde_json::json;
-use weighbridge_eval::score::Report;
+use weighbridge_eval::predictions::{Form, Mapping};
+use weighbridge_eval::score::{Report, Settings};
+use weighbridge_eval::text::bleu::Bleu;
+use weighbridge_eval::text::matching::Normalization;
+use weighbridge_eval::text::tokenize::Tokenizer;
+use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_store::{Recorder, RunFolder};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
@@ -12,7 +19,7 @@ use weighbridge_types::record::{
 };
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 
-use crate::arguments::ScoreArguments;
+use crate::arguments::{BleuTokenizer, ScoreArguments};
 use crate::build::build;
 use crate::failure::Failure;
 
@@ -104,6 +111,7 @@ fn settings(arguments: &ScoreArguments, report: &Report) -> serde_json::Value {
         "score": {
             "file": arguments.file.file_name().unwrap_or_default().to_string_lossy(),
             "bytes": report.bytes,
+            "format": arguments.format.map(|format| super::form(format).name()),
             "map": arguments.map,
             "labels": arguments.labels,
             "positive": arguments.positive,
@@ -116,6 +124,58 @@ fn settings(arguments: &ScoreArguments, report: &Report) -> serde_json::Value {
             "confidence": arguments.confidence,
             "resamples": arguments.resamples,
         }
+    })
+}
+
+/// The settings of a record, to score its file again; an error says why they cannot be read.
+pub(super) fn settings_of(record: &Record) -> Result<Settings, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        score: Stored,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Stored {
+        #[serde(rename = "file")]
+        _file: String,
+        #[serde(rename = "bytes")]
+        _bytes: u64,
+        #[serde(default)]
+        format: Option<String>,
+        map: Vec<String>,
+        labels: Vec<String>,
+        positive: Option<String>,
+        threshold: f64,
+        tokenize: String,
+        ignore_case: bool,
+        ignore_punctuation: bool,
+        ignore_numbers: bool,
+        metrics: Vec<String>,
+        confidence: f64,
+        resamples: u32,
+    }
+    let stored: Outer = serde_json::from_value(record.settings.clone()).map_err(|error| error.to_string())?;
+    let stored = stored.score;
+    let tokenizers = [Tokenizer::V13a, Tokenizer::International, Tokenizer::Char, Tokenizer::None];
+    let names = BleuTokenizer::value_variants().iter().map(|name| format!("{name:?}"));
+    let tokenizer = names.zip(tokenizers).find(|(name, _)| *name == stored.tokenize);
+    let tokenizer = tokenizer.ok_or_else(|| format!("`{}` is no tokenizer", stored.tokenize))?.1;
+    Ok(Settings {
+        form: stored.format.and_then(|name| Form::ALL.into_iter().find(|form| form.name() == name)),
+        mapping: Mapping::parse(stored.map.iter().map(String::as_str)).map_err(|error| error.to_string())?,
+        labels: stored.labels,
+        positive: stored.positive,
+        threshold: stored.threshold,
+        bleu: Bleu { tokenizer, ..Bleu::default() },
+        normalization: Normalization {
+            ignore_case: stored.ignore_case,
+            ignore_punctuation: stored.ignore_punctuation,
+            ignore_numbers: stored.ignore_numbers,
+        },
+        metrics: stored.metrics,
+        confidence: Confidence::new(stored.confidence).map_err(|error| error.to_string())?,
+        resampling: Resampling::new(record.seed).with_count(stored.resamples),
     })
 }
 

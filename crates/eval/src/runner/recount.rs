@@ -1,0 +1,80 @@
+//! The figures of a run once more, from the rows of its log alone: what a check compares a record with.
+
+use std::collections::BTreeMap;
+
+use weighbridge_types::metric::{Cell, Metric};
+use weighbridge_types::record::Phase;
+use weighbridge_types::sample::{SampleOutcome, SampleRow};
+
+use super::book::TaskBook;
+use super::figures::task_metrics;
+use super::run::NO_FILTER;
+use crate::task::score::{FilterScores, Score};
+
+/// Collects the rows of a run. Of several rows of a document the last counts. Tasks and data are not needed: rows hold
+/// their scores.
+#[derive(Debug, Default)]
+pub struct Recount {
+    tasks: BTreeMap<String, BTreeMap<u64, Document>>,
+    rows: u64,
+}
+
+#[derive(Debug)]
+struct Document {
+    outcome: SampleOutcome,
+    scores: Vec<(String, Score)>,
+}
+
+impl Recount {
+    /// Takes a row.
+    pub fn row(&mut self, row: SampleRow) {
+        self.rows += 1;
+        let scores = row.scores.into_iter().map(|(name, score)| (name, score.into())).collect();
+        let task = self.tasks.entry(row.cell.get("task").unwrap_or_default().to_owned()).or_default();
+        task.insert(row.doc_id, Document { outcome: row.outcome, scores });
+    }
+
+    /// Rows taken, repeats among them.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Documents with a last word.
+    #[must_use]
+    pub fn documents(&self) -> u64 {
+        self.tasks.values().map(|task| task.len() as u64).sum()
+    }
+
+    /// Every figure of every task. Those of groups are not among them: how a group adds up is said by its file, not by
+    /// rows.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        let of_task = |(task, documents): (&String, &BTreeMap<u64, Document>)| {
+            let cell = Cell::of(Phase::Evaluate).with("task", task);
+            let mut book = TaskBook::new(documents.len());
+            for (place, document) in documents.values().enumerate() {
+                let (filters, scores) = by_filter(&document.scores);
+                book.enter(place, document.outcome, &scores, &filters);
+            }
+            task_metrics(&book, &cell)
+        };
+        self.tasks.iter().flat_map(of_task).collect()
+    }
+}
+
+/// Sorts names of the form `metric,filter` by filter.
+fn by_filter(named: &[(String, Score)]) -> (Vec<&str>, Vec<FilterScores>) {
+    let mut filters: Vec<&str> = Vec::new();
+    let mut scores: Vec<FilterScores> = Vec::new();
+    for (name, score) in named {
+        let (metric, filter) = name.split_once(',').unwrap_or((name, NO_FILTER));
+        let place = filters.iter().position(|known| *known == filter).unwrap_or_else(|| {
+            filters.push(filter);
+            scores.push(FilterScores { filtered: Vec::new(), fell_back: false, scores: Vec::new() });
+            filters.len() - 1
+        });
+        scores[place].scores.push((metric.to_owned(), *score));
+    }
+    (filters, scores)
+}
