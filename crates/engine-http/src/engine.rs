@@ -114,7 +114,7 @@ impl Engine for HttpEngine {
             token_prompts: self.traits.token_prompts,
             ignore_eos: self.traits.ignore_eos != IgnoreEos::No,
             exact_tokens: self.writer.reports_counts() || self.delivery == Delivery::Whole,
-            in_process: false,
+            ..Capabilities::default()
         }
     }
 

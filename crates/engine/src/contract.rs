@@ -8,7 +8,7 @@ use weighbridge_types::record::EngineDescription;
 
 use crate::error::EngineError;
 use crate::event::EngineEvent;
-use crate::request::{GenerateRequest, ScoreRequest, ScoredContinuation};
+use crate::request::{Classified, ClassifyRequest, GenerateRequest, ScoreRequest, ScoredContinuation};
 use crate::tokenizer::Tokenizer;
 
 /// The events of one generation. Dropping it cancels the generation.
@@ -17,7 +17,7 @@ pub type EventStream = BoxStream<'static, EngineEvent>;
 /// A boxed future.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
 
-/// Something that generates text: a model in process, a server, a script.
+/// Something that answers: a model in process, a server, a script.
 ///
 /// Meters call [`generate`](Engine::generate) once per request, from many tasks at once. The quality phase calls
 /// [`score`](Engine::score). Everything else is asked before a run or after it. Nothing stops an engine but being
@@ -48,6 +48,23 @@ pub trait Engine: Send + Sync + Debug {
         Box::pin(async move { Err(EngineError::Unsupported { operation: "score texts", engine }) })
     }
 
+    /// Names of the classes that [`classify`](Engine::classify) tells apart, in the order of its figures; empty for an
+    /// engine that does not classify.
+    fn classes(&self) -> Arc<[String]> {
+        Arc::from([])
+    }
+
+    /// Classes of texts, one answer for each text. Called from many tasks at once; requests that wait at the same time
+    /// may be computed together.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] unless the capabilities announce it.
+    fn classify(&self, request: ClassifyRequest) -> BoxFuture<'_, Result<Vec<Classified>, EngineError>> {
+        drop(request);
+        let engine = self.describe().engine;
+        Box::pin(async move { Err(EngineError::Unsupported { operation: "classify texts", engine }) })
+    }
+
     /// Memory that the engine accounts for itself; `None` for an engine elsewhere.
     fn memory(&self) -> Option<MemoryReport> {
         None
@@ -59,6 +76,8 @@ pub trait Engine: Send + Sync + Debug {
 pub struct Capabilities {
     /// [`Engine::score`] works.
     pub score: bool,
+    /// [`Engine::classify`] works, and nothing else: the engine answers with classes and writes no text.
+    pub classify: bool,
     /// Token ids are accepted as a prompt.
     pub token_prompts: bool,
     /// Generation goes on after an end-of-sequence token when asked.

@@ -24,5 +24,8 @@ pub use error::EngineError;
 pub use event::{EngineEvent, EventKind, Frame, RequestFailure};
 pub use factory::{EngineFactory, SubjectError};
 pub use follow::{Behavior, CancelAfter, Follow};
-pub use request::{GenerateRequest, Message, Prompt, Role, Sampling, SamplingError, ScoreRequest, ScoredContinuation};
+pub use request::{
+    Classified, ClassifyRequest, GenerateRequest, Message, Prompt, Role, Sampling, SamplingError, ScoreRequest,
+    ScoredContinuation,
+};
 pub use tokenizer::{Tokenizer, TokenizerError};

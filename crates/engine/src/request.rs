@@ -169,6 +169,20 @@ impl ScoredContinuation {
     }
 }
 
+/// Texts to be classified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassifyRequest {
+    /// The texts.
+    pub inputs: Vec<String>,
+}
+
+/// What a classifier makes of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classified {
+    /// Natural log-probability of each class, in the order of the engine's classes; finite.
+    pub log_probabilities: Vec<f64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

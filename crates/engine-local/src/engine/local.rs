@@ -128,7 +128,14 @@ impl Engine for LocalEngine {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { score: true, token_prompts: true, ignore_eos: true, exact_tokens: true, in_process: true }
+        Capabilities {
+            score: true,
+            token_prompts: true,
+            ignore_eos: true,
+            exact_tokens: true,
+            in_process: true,
+            ..Capabilities::default()
+        }
     }
 
     fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
