@@ -82,11 +82,13 @@ pub enum Method {
     ClusterT,
     /// The normal distribution around the logit of an area under a ROC curve (DeLong 1988).
     DeLong,
+    /// Adjusted counts and the delta method around a rate corrected for a judge's errors (Lang and Reiczigel 2014).
+    LangReiczigel,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::StudentT,
         Self::BatchMeans,
         Self::EffectiveT,
@@ -107,6 +109,7 @@ impl Method {
         Self::ClusterBootstrap,
         Self::ClusterT,
         Self::DeLong,
+        Self::LangReiczigel,
     ];
 
     /// The name in records. Names are stored and never change.
@@ -132,6 +135,7 @@ impl Method {
             Self::ClusterBootstrap => "cluster_bootstrap",
             Self::ClusterT => "cluster_t",
             Self::DeLong => "delong",
+            Self::LangReiczigel => "lang_reiczigel",
         }
     }
 

@@ -45,6 +45,7 @@ pub mod stream;
 pub mod tail;
 pub mod trend;
 
+mod agreement;
 mod binomial;
 mod bootstrap;
 mod error;
@@ -57,6 +58,7 @@ mod random;
 mod sample;
 mod summary;
 
+pub use agreement::{CorrectedRate, Count, Distance, JudgeCounts, cohen_kappa, corrected_rate, krippendorff_alpha};
 pub use bootstrap::{BlockScheme, Resampling};
 pub use dependence::Dependence;
 pub use error::StatsError;
