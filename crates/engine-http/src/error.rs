@@ -106,6 +106,9 @@ impl HttpError {
                     "look into the server's log"
                 }
             },
+            Self::ModelNotNamed { available, .. } | Self::ModelNotFound { available, .. } if available.is_empty() => {
+                "check the path: most servers want a base URL that ends in `/v1`; one without a list of models needs `URL#MODEL`"
+            }
             Self::ModelNotFound { .. } | Self::ModelNotNamed { .. } => "name one of them after the URL: `URL#MODEL`",
         }
     }

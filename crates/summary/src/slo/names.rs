@@ -191,5 +191,6 @@ pub(super) fn find(name: &str) -> Option<&'static Named> {
 /// The name that is nearest to an unknown one; `None` when none is near.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let scored = spellings().map(|(spelling, _)| (strsim::jaro_winkler(name, spelling), spelling));
-    scored.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, spelling)| spelling)
+    // Of equals the first: the usual spelling stands before its aliases.
+    scored.filter(|(score, _)| *score > 0.7).min_by(|a, b| b.0.total_cmp(&a.0)).map(|(_, spelling)| spelling)
 }

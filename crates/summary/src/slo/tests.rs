@@ -43,6 +43,7 @@ fn what_cannot_be_read_says_why() {
     refuse("", "read an objective from an empty text");
     refuse(" , ;", "read an objective from an empty text");
     refuse("tttf<200ms", "find a metric `tttf`; the nearest is `ttft`");
+    refuse("ttf<200ms", "find a metric `ttf`; the nearest is `ttft`");
     refuse("p99.e2el_latency<2s", "find a metric `e2el_latency`; the nearest is `e2e_latency`");
     refuse("zzz<1", "find a metric `zzz`");
     refuse("ttft<200", "read `200` as a limit of `ttft`: expected a time such as `200ms` or `2s`");
