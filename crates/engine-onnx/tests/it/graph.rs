@@ -74,10 +74,10 @@ fn tensor(name: &str, dimensions: &[i64], values: &[f32]) -> Vec<u8> {
 fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value > 127 {
-        bytes.push((value % 128) as u8 | 128);
+        bytes.push(value.to_le_bytes()[0] | 128);
         value /= 128;
     }
-    bytes.push(value as u8);
+    bytes.push(value.to_le_bytes()[0]);
     bytes
 }
 
