@@ -236,7 +236,7 @@ pub(crate) enum ModelVerb {
     },
     /// Show what a model file holds
     Inspect {
-        /// GGUF file, safetensors folder, or `tiny`
+        /// GGUF or ONNX file, safetensors folder, `tiny`, or `onnx:network`, `onnx:malware`, `onnx:email`
         #[arg(value_name = "FILE")]
         path: PathBuf,
         /// List every tensor

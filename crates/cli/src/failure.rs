@@ -76,6 +76,7 @@ failures! {
     weighbridge_engine::scripted::ScriptError => Usage;
     weighbridge_engine::EngineError => Invalid;
     weighbridge_engine_local::error::ModelError => Usage;
+    weighbridge_engine_onnx::OnnxError => Usage;
     weighbridge_store::StoreError => Usage;
     weighbridge_bench::SettingsError => Usage;
     weighbridge_report::import::ImportError => Usage;
@@ -137,6 +138,8 @@ impl From<EvalError> for Failure {
             EvalError::Setting { .. }
             | EvalError::Task(_)
             | EvalError::NeedsScores { .. }
+            | EvalError::NeedsText { .. }
+            | EvalError::NoClass { .. }
             | EvalError::Sink(_)
             | EvalError::Write { .. }
             | EvalError::Changed { .. } => Exit::Usage,

@@ -13,6 +13,7 @@ use weighbridge_engine_local::graph::Model;
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
 use weighbridge_engine_local::weights::ModelFile;
+use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxOptions};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 
 use crate::arguments::Device;
@@ -88,6 +89,17 @@ impl Registry {
                 let (path, options) = (path.clone(), self.local_options(model));
                 blocking(move || Ok(Arc::new(LocalEngine::load(path, options)?) as Arc<dyn Engine>)).await
             }
+            ModelRef::Onnx(path) => {
+                let (path, options) = (path.clone(), self.onnx_options(model));
+                blocking(move || {
+                    let engine = match path.to_str().and_then(embedded::classifier) {
+                        Some((name, bytes)) => OnnxEngine::from_bytes(name, bytes, options)?,
+                        None => OnnxEngine::load(&path, options)?,
+                    };
+                    Ok(Arc::new(engine) as Arc<dyn Engine>)
+                })
+                .await
+            }
             ModelRef::Endpoint(endpoint) => {
                 Ok(Arc::new(HttpEngine::connect(endpoint.clone(), self.http_options(endpoint)).await?))
             }
@@ -101,10 +113,14 @@ impl Registry {
         Ok(Some(Pages::new(endpoint.clone(), self.http_options(endpoint))?))
     }
 
-    /// Finds out whether there is such a model, without loading one: loading is measured later.
+    /// Finds out whether there is such a model that writes text, without loading one: loading is measured later.
     pub(crate) async fn check(&self, model: &ModelRef) -> Result<(), Failure> {
         match model {
             ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_) => Ok(()),
+            ModelRef::Onnx(_) => {
+                let what = format!("weigh `{model}` in this way: a classifier answers with classes and writes no text");
+                Err(Failure::usage(what, format!("run a task of choices: `weighbridge eval run TASK --model {model}`")))
+            }
             ModelRef::Endpoint(_) | ModelRef::Scripted(_) => self.load(model).await.map(drop),
         }
     }
@@ -124,7 +140,7 @@ impl Registry {
                 self.variants(model, &file, variants, scratch).await?
             }
             ModelRef::Gguf(path) | ModelRef::Safetensors(path) => self.variants(model, path, variants, scratch).await?,
-            ModelRef::Endpoint(_) | ModelRef::Scripted(_) => Vec::new(),
+            ModelRef::Onnx(_) | ModelRef::Endpoint(_) | ModelRef::Scripted(_) => Vec::new(),
         };
         Ok(Subject { model_ref: model.to_string(), load, variants })
     }
@@ -190,6 +206,11 @@ impl Registry {
         LocalOptions { threads: self.threads, model_ref: Some(model.to_string()) }
     }
 
+    /// Small graphs gain nothing from several threads; features are computed by whoever asks.
+    fn onnx_options(&self, model: &ModelRef) -> OnnxOptions {
+        OnnxOptions { threads: self.threads.map_or(1, NonZeroUsize::get), model_ref: Some(model.to_string()) }
+    }
+
     fn http_options(&self, endpoint: &EndpointRef) -> HttpOptions {
         let dialect_key = match endpoint.preset {
             Preset::OpenAi => &self.keys.openai_key,
@@ -209,6 +230,19 @@ pub(crate) fn model_path(name: &Path, scratch: &Path) -> Result<PathBuf, Failure
     let path = scratch.join("tiny-f16.gguf");
     std::fs::write(&path, embedded::tiny())?;
     Ok(path)
+}
+
+/// The classifier that a user names as `onnx:NAME`, `onnx:FILE` or as a file ending in `.onnx`; `None` for another model.
+pub(crate) fn classifier(name: &Path) -> Result<Option<Classifier>, Failure> {
+    let reference = name.to_str().and_then(|name| name.strip_prefix("onnx:"));
+    if let Some((name, bytes)) = reference.and_then(embedded::classifier) {
+        return Ok(Some(Classifier::from_bytes(name, bytes.to_vec(), 1)?));
+    }
+    let is_file = name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+    match reference.map(Path::new).or(is_file.then_some(name)) {
+        Some(path) => Ok(Some(Classifier::open(path, 1)?)),
+        None => Ok(None),
+    }
 }
 
 /// A block type as users write it.

@@ -31,6 +31,26 @@ pub enum EvalError {
         /// The engine.
         engine: String,
     },
+    /// A classifier is asked for a text.
+    #[error(
+        "run the task `{task}`: it needs a text or several questions, and `{engine}` answers one text with a class"
+    )]
+    NeedsText {
+        /// The task.
+        task: String,
+        /// The engine.
+        engine: String,
+    },
+    /// A choice of a task is no class of the classifier.
+    #[error("run the task `{task}`: its choice `{choice}` is no class of the classifier, which knows {classes}")]
+    NoClass {
+        /// The task.
+        task: String,
+        /// The choice.
+        choice: String,
+        /// The classes.
+        classes: String,
+    },
     /// The model could not be loaded.
     #[error("load the model: {0}")]
     Subject(#[from] SubjectError),
@@ -71,6 +91,10 @@ impl EvalError {
                 "choose a model in this process or a server with the completions API and `echo`; multiple choice also \
                  runs with `--choices letters`"
                     .to_owned()
+            }
+            Self::NeedsText { .. } => "ask a model that writes, or name a task of choices".to_owned(),
+            Self::NoClass { .. } => {
+                "`doc_to_choice` must name classes of the classifier; `weighbridge model inspect` lists them".to_owned()
             }
             Self::Subject(error) => error.hint.clone(),
             Self::Engine(error) => error.hint().to_string(),

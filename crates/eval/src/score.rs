@@ -7,6 +7,7 @@
 mod class_scores;
 mod collect;
 mod corpus;
+pub(crate) mod detection;
 mod error;
 mod figure;
 mod label_scores;
@@ -20,6 +21,7 @@ mod tables;
 mod text_scores;
 
 pub(crate) use collect::problem;
+pub use detection::Detected;
 pub use error::ScoreError;
 pub(crate) use labels::Labels;
 pub use ranking_scores::Curves;

@@ -13,6 +13,8 @@ pub enum ModelRef {
     Gguf(PathBuf),
     /// A folder with `config.json`, `tokenizer.json` and safetensors files.
     Safetensors(PathBuf),
+    /// An ONNX file of a classifier, or the name of a shipped one.
+    Onnx(PathBuf),
     /// A server, spoken to over HTTP.
     Endpoint(EndpointRef),
     /// The scripted engine, with its script as written after `scripted:`.
@@ -85,7 +87,7 @@ impl ModelRefError {
     /// What to write instead.
     #[must_use]
     pub fn hint(&self) -> String {
-        "write `tiny`, `gguf:FILE`, `safetensors:FOLDER`, `scripted:ttft=20ms,itl=5ms`, or `KIND:URL#MODEL` with a KIND of \
+        "write `tiny`, `gguf:FILE`, `safetensors:FOLDER`, `onnx:FILE`, `scripted:ttft=20ms,itl=5ms`, or `KIND:URL#MODEL` with a KIND of \
          openai, anthropic, ollama, vllm, tgi, sglang, llama-server or mlx"
             .to_owned()
     }
@@ -101,7 +103,7 @@ impl FromStr for ModelRef {
         }
         let Some((kind, rest)) = text.split_once(':') else {
             return Err(wrong(match text.rsplit_once('.') {
-                Some((_, "gguf")) => format!("a file needs its kind, `gguf:{text}`"),
+                Some((_, kind @ ("gguf" | "onnx"))) => format!("a file needs its kind, `{kind}:{text}`"),
                 _ => "no such kind of model".to_owned(),
             }));
         };
@@ -111,6 +113,7 @@ impl FromStr for ModelRef {
         match kind {
             "gguf" => Ok(Self::Gguf(rest.into())),
             "safetensors" => Ok(Self::Safetensors(rest.into())),
+            "onnx" => Ok(Self::Onnx(rest.into())),
             "scripted" => Ok(Self::Scripted(rest.to_owned())),
             _ => match Preset::ALL.into_iter().find(|preset| preset.name() == kind) {
                 Some(preset) => Ok(Self::Endpoint(EndpointRef::parse(preset, rest))),
@@ -138,6 +141,7 @@ impl fmt::Display for ModelRef {
             Self::Tiny => write!(f, "tiny"),
             Self::Gguf(path) => write!(f, "gguf:{}", path.display()),
             Self::Safetensors(path) => write!(f, "safetensors:{}", path.display()),
+            Self::Onnx(path) => write!(f, "onnx:{}", path.display()),
             Self::Scripted(script) => write!(f, "scripted:{script}"),
             Self::Endpoint(endpoint) => {
                 let model = endpoint.model.as_deref().unwrap_or_default();
@@ -161,6 +165,8 @@ mod tests {
             "tiny",
             "gguf:a/b.gguf",
             "safetensors:folder",
+            "onnx:network",
+            "onnx:a/b.onnx",
             "scripted:ttft=20ms,itl=5ms",
             "openai:http://127.0.0.1:8000/v1#name",
             "vllm:http://127.0.0.1:8000",
@@ -179,6 +185,7 @@ mod tests {
         };
         check("gpt4", "no such kind");
         check("model.gguf", "`gguf:model.gguf`");
+        check("model.onnx", "`onnx:model.onnx`");
         check("onxx:model", "`onxx`");
         check("gguf:", "nothing follows");
     }

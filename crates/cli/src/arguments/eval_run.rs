@@ -46,7 +46,7 @@ pub(crate) struct EvalRunArguments {
     /// Tasks, groups, tags, or task files
     #[arg(value_name = "TASK", required_unless_present = "resume")]
     pub(crate) tasks: Vec<String>,
-    /// Who is asked: tiny, gguf:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
+    /// Who is asked: tiny, gguf:FILE, onnx:network, onnx:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
     #[arg(short, long, value_name = "REF", default_value = "tiny")]
     pub(crate) model: String,
     /// Folder of task files; may be given more than once

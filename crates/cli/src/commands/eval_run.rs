@@ -52,6 +52,7 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
     let engine = runtime.block_on(registry.load(&model))?;
     let plan = Plan::prepare(&settings, engine.capabilities(), &settings.model)?;
+    plan.check_classes(&engine.classes())?;
     if arguments.dry_run {
         show(&plan, arguments.output.output_format)?;
         return Ok(Exit::Pass);

@@ -1,5 +1,6 @@
 //! `model`: look into model files, make them, convert them, time how they load.
 
+mod classifier;
 mod list;
 mod load;
 mod quantize;
@@ -42,6 +43,9 @@ fn synth(shape: Shape, quant: &str, seed: u64, path: &Path) -> Result<Exit, Fail
 }
 
 fn show(path: &Path, tensors: bool, format: OutputFormat) -> Result<Exit, Failure> {
+    if let Some(classifier) = registry::classifier(path)? {
+        return classifier::show(&classifier, format);
+    }
     let scratch = tempfile::tempdir()?;
     let inspection = inspect(&registry::model_path(path, scratch.path())?)?;
     match format {
@@ -101,7 +105,7 @@ fn describe(model: &Inspection, tensors: bool) -> String {
 }
 
 /// `124439808` as `124,439,808`.
-fn group_digits(number: u64) -> String {
+pub(super) fn group_digits(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -6,14 +6,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{
-    Collector, Engine, EngineError, EventKind, Follow, GenerateRequest, Prompt, Sampling, ScoreRequest,
+    ClassifyRequest, Collector, Engine, EngineError, EventKind, Follow, GenerateRequest, Prompt, Sampling, ScoreRequest,
 };
 use weighbridge_types::request::{Channel, FailureClass, FinishReason, Outcome};
 use weighbridge_types::sample::{SampleAnswer, SampleOutcome};
 use weighbridge_types::time::Clock;
 
 use super::letters;
-use super::plan::{Mode, Planned};
+use super::plan::{Mode, Planned, classes_of};
 use super::settings::EvalSettings;
 use crate::task::{PromptText, Sample};
 
@@ -92,6 +92,7 @@ impl Asker {
     async fn once(&self, planned: &Planned, sample: &Sample, repeat: u32) -> Result<Asked, Problem> {
         match planned.mode {
             Mode::Score => self.score(sample).await,
+            Mode::Classify => self.classify(sample).await,
             Mode::Generate => {
                 let prompt = sample.asks.first().and_then(|ask| ask.prompt.clone());
                 self.generate(planned, prompt, repeat).await
@@ -133,6 +134,28 @@ impl Asker {
             }));
         }
         Ok(asked)
+    }
+
+    /// The log-probability of each choice's class, as a continuation would have it.
+    async fn classify(&self, sample: &Sample) -> Result<Asked, Problem> {
+        let classes = self.engine.classes();
+        let places = classes_of(sample, &classes)
+            .map_err(|choice| failed(format!("the choice `{choice}` is no class: {}", classes.join(", "))))?;
+        let request = ClassifyRequest { inputs: vec![sample.input.clone()] };
+        let classified = tokio::time::timeout(self.settings.timeout(), self.engine.classify(request)).await;
+        let classified = classified.map_err(|_| self.late())?.map_err(|error| refused(&error))?;
+        let [classified] = &classified[..] else {
+            return Err(failed(format!("{} answers came for one text", classified.len())));
+        };
+        let values = &classified.log_probabilities;
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let answer = |place: usize| {
+            let value = *values.get(place)?;
+            Some(SampleAnswer::LogProbability { value, is_greedy: value >= most, tokens: 0 })
+        };
+        let answers: Option<Vec<_>> = places.into_iter().map(answer).collect();
+        let answers = answers.ok_or_else(|| failed("it gave no figure for one of its classes".to_owned()))?;
+        Ok(Asked { answers, ..Asked::default() })
     }
 
     async fn generate(&self, planned: &Planned, prompt: Option<PromptText>, repeat: u32) -> Result<Asked, Problem> {

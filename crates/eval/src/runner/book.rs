@@ -4,6 +4,7 @@
 use weighbridge_types::sample::SampleOutcome;
 
 use super::plan::Plan;
+use crate::score::Detected;
 use crate::task::score::{Figure, FilterScores, Score, aggregate};
 
 /// Scores of one task.
@@ -21,6 +22,14 @@ pub(crate) struct Column {
     pub(crate) filter: String,
     pub(crate) metric: String,
     scores: Vec<Option<Score>>,
+}
+
+impl Column {
+    /// Whether attacks were found, in the order of documents; empty for a column of another metric.
+    pub(crate) fn detected(&self) -> Vec<Detected> {
+        let of = |score: &Score| if let Score::Detection(detected) = score { Some(*detected) } else { None };
+        self.scores.iter().flatten().filter_map(of).collect()
+    }
 }
 
 /// A figure in both forms.

@@ -12,7 +12,7 @@ use super::figures::{self, group_figures};
 use super::plan::{Plan, Planned, outcome_of};
 use super::run::Journal;
 use crate::error::EvalError;
-use crate::task::score::{FilterScores, Score, higher_is_better};
+use crate::task::score::{DETECTION, FilterScores, Score, higher_is_better};
 use crate::task::{Sample, Value};
 
 /// Folder of the export within a run's folder.
@@ -227,6 +227,11 @@ fn score_value(score: Score) -> Value {
     match score {
         Score::Number(value) => Value::Float(value),
         Score::Weighted(sum, units) => Value::List(vec![Value::Float(sum), Value::Float(units)]),
+        Score::Detection(detected) => dict(vec![
+            ("attack", Value::Bool(detected.is_attack)),
+            ("flagged", Value::Bool(detected.is_flagged)),
+            ("suspicion", detected.suspicion.map_or(Value::None, Value::Float)),
+        ]),
         Score::Labels(gold, given) => Value::List(vec![Value::Int(gold), Value::Int(given)]),
     }
 }
@@ -249,7 +254,7 @@ fn results(plan: &Plan, book: &Book, record: &Record) -> Value {
         let mut entry =
             dict(vec![("name", text(config.task.clone())), ("alias", text(alias)), ("sample_len", asked.clone())]);
         let mut own_better = empty();
-        for column in task.columns() {
+        for column in task.columns().iter().filter(|column| column.metric != DETECTION) {
             let figure = task.figures(column).all;
             entry.set(&format!("{},{}", column.metric, column.filter), number(figure.value));
             entry.set(&format!("{}_stderr,{}", column.metric, column.filter), number(figure.error));

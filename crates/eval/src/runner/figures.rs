@@ -9,7 +9,7 @@ use weighbridge_types::sample::SampleOutcome;
 
 use super::book::{Book, Column, Figures, TaskBook};
 use super::plan::{Mode, Plan};
-use crate::task::score::{Figure, METRICS, pool};
+use crate::task::score::{DETECTION, Figure, METRICS, pool};
 
 /// The definition of a metric by its lm-eval name.
 pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
@@ -50,6 +50,9 @@ pub(crate) fn task_metrics(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
 }
 
 fn column_metrics(task: &TaskBook, column: &Column, cell: &Cell) -> Vec<Metric> {
+    if column.metric == DETECTION {
+        return crate::score::detection::figures(&column.detected(), cell);
+    }
     let Some(definition) = definition(&column.metric) else {
         return Vec::new();
     };
@@ -197,6 +200,9 @@ pub(crate) fn notes(plan: &Plan) -> Vec<String> {
                     "{name}: `{metric}` is not computed while running; score the exported samples with `eval score`"
                 ));
             }
+        }
+        if planned.mode == Mode::Classify {
+            notes.push(format!("{name}: a classifier was given each document's input and answered with a class"));
         }
         if planned.mode == Mode::Letters {
             notes.push(format!(

@@ -22,6 +22,8 @@ pub enum Mode {
     Generate,
     /// By a generated letter.
     Letters,
+    /// By the classes of a classifier.
+    Classify,
 }
 
 impl Mode {
@@ -30,6 +32,7 @@ impl Mode {
             Self::Score => "score",
             Self::Generate => "generate",
             Self::Letters => "letters",
+            Self::Classify => "classify",
         }
     }
 }
@@ -87,6 +90,22 @@ impl Plan {
         Ok(Self { tasks, groups: selection.groups })
     }
 
+    /// Checks that a classifier knows every choice of the first document of each task.
+    ///
+    /// # Errors
+    /// Names the first choice that is no class, or the document that cannot be read.
+    pub fn check_classes(&self, classes: &[String]) -> Result<(), EvalError> {
+        for planned in self.tasks.iter().filter(|planned| planned.mode == Mode::Classify && !planned.task.is_empty()) {
+            let sample = planned.task.sample(0)?;
+            classes_of(&sample, classes).map_err(|choice| EvalError::NoClass {
+                task: planned.task.config.task.clone(),
+                choice,
+                classes: classes.join(", "),
+            })?;
+        }
+        Ok(())
+    }
+
     /// Documents of all tasks.
     #[must_use]
     pub fn documents(&self) -> usize {
@@ -107,6 +126,11 @@ impl Plan {
 }
 
 fn mode_of(task: &Task, settings: &EvalSettings, capabilities: Capabilities, engine: &str) -> Result<Mode, EvalError> {
+    if capabilities.classify {
+        let is_choice = task.config.output_type == OutputType::MultipleChoice && !task.multiple_inputs;
+        let needs_text = || EvalError::NeedsText { task: task.config.task.clone(), engine: engine.to_owned() };
+        return if is_choice { Ok(Mode::Classify) } else { Err(needs_text()) };
+    }
     let needs_scores = || EvalError::NeedsScores { task: task.config.task.clone(), engine: engine.to_owned() };
     match task.config.output_type {
         OutputType::Generate => Ok(Mode::Generate),
@@ -123,6 +147,13 @@ fn mode_of(task: &Task, settings: &EvalSettings, capabilities: Capabilities, eng
         OutputType::LogLikelihood | OutputType::Rolling if capabilities.score => Ok(Mode::Score),
         OutputType::LogLikelihood | OutputType::Rolling => Err(needs_scores()),
     }
+}
+
+/// For each choice of a document the place of its class; `Err` holds a choice that is no class.
+pub(crate) fn classes_of(sample: &Sample, classes: &[String]) -> Result<Vec<usize>, String> {
+    let choices = sample.choices.as_deref().unwrap_or_default();
+    let place = |choice: &String| classes.iter().position(|class| class == choice.trim()).ok_or_else(|| choice.clone());
+    choices.iter().map(place).collect()
 }
 
 impl Planned {
@@ -145,6 +176,9 @@ impl Planned {
             add(ask.continuation.as_deref().unwrap_or("\0"));
         }
         add(self.mode.name());
+        if self.mode == Mode::Classify {
+            add(&sample.input);
+        }
         add(&self.task.config.generation.written.dumps());
         add(&format!("{} {}", self.max_tokens(settings), settings.seed));
         add(&repeat.to_string());
@@ -174,7 +208,7 @@ impl Planned {
                 let choice = texts().first().and_then(|text| letters::choice_of(text, choices));
                 vec![Answer::Choice(choice)]
             }
-            Mode::Score => {
+            Mode::Score | Mode::Classify => {
                 let answers = rows.first().map_or(&[][..], |row| &row.answers);
                 let answer = |answer: &SampleAnswer| match answer {
                     SampleAnswer::LogProbability { value, is_greedy, .. } => {

@@ -128,6 +128,7 @@ impl EvalRun {
     /// # Errors
     /// When a document does not fit its task, or rows cannot be kept. What was kept stays valid.
     pub async fn run(self, journal: &mut dyn Journal) -> Result<Evaluated, EvalError> {
+        self.plan.check_classes(&self.engine.classes())?;
         let record = self.first_record()?;
         let before_s = self.previous.as_ref().map_or(0.0, |record| record.duration_s);
         let plan = Arc::new(self.plan);

@@ -194,6 +194,10 @@ pub struct TaskConfig {
     pub gen_prefix: Option<String>,
     /// `metadata.version`.
     pub version: Value,
+    /// What a classifier is given, `metadata.classifier_input`; `None` gives it the question.
+    pub classifier_input: Option<Source>,
+    /// The choice that is no attack, `metadata.benign_choice`: then the task is also scored as detection of attacks.
+    pub benign_choice: Option<String>,
     /// What a reader must know: keys that were left aside.
     pub warnings: Vec<String>,
 }
@@ -255,6 +259,9 @@ impl TaskConfig {
         let fewshot_delimiter = keys.text("fewshot_delimiter")?.unwrap_or_else(|| "\n\n".to_owned());
         let target_delimiter = keys.text("target_delimiter")?.unwrap_or_else(|| " ".to_owned());
         let output_type = output_type(&keys)?;
+        let none = Value::Dict(Vec::new());
+        let own = value.get("metadata").filter(|own| matches!(own, Value::Dict(_))).unwrap_or(&none);
+        let metadata = Keys { task: &name, value: own, path: "metadata." };
         let mut config = Self {
             alias: keys.text("task_alias")?,
             dataset_path: keys.text("dataset_path")?,
@@ -276,6 +283,8 @@ impl TaskConfig {
             filters: filters(&keys)?,
             gen_prefix: keys.text("gen_prefix")?,
             version: value.get("metadata").and_then(|data| data.get("version")).cloned().unwrap_or(Value::None),
+            classifier_input: metadata.text("classifier_input")?.map(Source::Text),
+            benign_choice: metadata.text("benign_choice")?,
             warnings: Vec::new(),
             task: name.clone(),
             output_type,

@@ -16,6 +16,7 @@ mod prepared;
 mod prompt;
 pub mod random;
 pub mod score;
+mod security;
 pub mod template;
 pub mod transform;
 pub mod value;

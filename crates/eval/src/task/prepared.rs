@@ -100,6 +100,8 @@ pub struct Sample {
     pub choices: Option<Vec<String>>,
     /// The number of the right choice where questions stand for choices (several prompts, one continuation).
     pub question: Value,
+    /// What a classifier is given: the task's own input, else the question.
+    pub input: String,
     /// What is asked, in lm-eval's order.
     pub asks: Vec<Ask>,
 }
@@ -143,6 +145,7 @@ pub struct Task {
     choice: Option<Field>,
     description: Option<Field>,
     prefix: Option<Field>,
+    input: Option<Field>,
 }
 
 impl Task {
@@ -197,6 +200,7 @@ impl Task {
             choice: field("doc_to_choice", config.doc_to_choice.as_ref())?,
             description: plain("description", &config.description)?,
             prefix: plain("gen_prefix", config.gen_prefix.as_deref().unwrap_or_default())?,
+            input: field("metadata.classifier_input", config.classifier_input.as_ref())?,
             rows,
             kept,
             config: config.clone(),
@@ -263,7 +267,9 @@ impl Task {
             None => None,
         };
         let asks = self.asks(doc_id, document, &question, &target, choices.as_deref())?;
-        Ok(Sample { doc_id, target, choices, question, asks, doc })
+        let own = self.read(doc_id, self.input.as_ref(), None, |field| field.plain(document).map(Some))?;
+        let input = own.unwrap_or_else(|| question.text());
+        Ok(Sample { doc_id, target, choices, question, input, asks, doc })
     }
 
     fn asks(

@@ -4,13 +4,14 @@
 //! folder, and `hellaswag/utils.process_docs` is looked up here. Anything else is refused: a task runs no code.
 
 use super::pattern::{Pattern, strip};
+use super::security;
 use super::value::Value;
 
 /// What a built-in function makes of a document.
 type Function = fn(&Value, &str) -> Option<Value>;
 
 /// Folder, function, implementation, and a word for it. A function that ends in `*` stands for every ending.
-const FUNCTIONS: [(&str, &str, Function); 9] = [
+const FUNCTIONS: [(&str, &str, Function); 14] = [
     ("hellaswag", "utils.process_docs", hellaswag),
     ("winogrande", "preprocess_winogrande.doc_to_text", winogrande_label),
     ("winogrande", "preprocess_winogrande.doc_to_target", winogrande_rest),
@@ -20,6 +21,11 @@ const FUNCTIONS: [(&str, &str, Function); 9] = [
     ("mmlu_pro", "utils.fewshot_to_text", mmlu_pro_question),
     ("mmlu_pro", "utils.fewshot_to_target", mmlu_pro_thought),
     ("truthfulqa", "utils.process_docs_gen", truthfulqa_answers),
+    ("security", "held_out.http_params", security::http_params),
+    ("security", "held_out.malbehavd", security::malbehavd),
+    ("security", "held_out.spamassassin", security::spamassassin),
+    ("security", "ctibench.mcq", security::cti_mcq),
+    ("security", "loghub.bgl", security::bgl),
 ];
 
 /// Whether a function is built in; `name` ends in `folder/module.function`.
