@@ -63,6 +63,15 @@ pub enum SampleScore {
         /// The given one.
         given: i64,
     },
+    /// Whether an attack was there and was found.
+    Detection {
+        /// Whether the right choice is an attack.
+        is_attack: bool,
+        /// Whether the given choice is one.
+        is_flagged: bool,
+        /// Log-odds of an attack; null where the model gives no probabilities.
+        suspicion: Option<f64>,
+    },
 }
 
 /// The answer to one request of a document.

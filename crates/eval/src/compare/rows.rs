@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use weighbridge_types::definition as define;
 use weighbridge_types::sample::{SampleRow, SampleScore};
 
 use super::column::{Column, SumScore, Values};
@@ -10,6 +11,7 @@ use super::error::CompareError;
 use super::labels::LabelScore;
 use super::side::{Samples, Side};
 use crate::runner::{NO_FILTER, definition};
+use crate::task::score::DETECTION;
 
 /// Collects the rows of one run. Of several rows of a document the last counts.
 #[derive(Debug)]
@@ -108,7 +110,8 @@ fn column(name: &str, place: usize, documents: &[&Document]) -> Option<Column> {
         Some((metric, _)) => (metric, None),
         None => (name, None),
     };
-    let definition = definition(metric)?;
+    // Of the figures of detection the one that weighs both kinds of error is compared.
+    let definition = if metric == DETECTION { &define::MCC } else { definition(metric)? };
     let scores =
         documents.iter().map(|document| document.scores.iter().find(|score| score.0 == place).map(|score| score.1));
     let values = match metric {
@@ -121,6 +124,17 @@ fn column(name: &str, place: usize, documents: &[&Document]) -> Option<Column> {
             };
             Values::Labels { values: scores.map(labels).collect(), score }
         }
+        DETECTION => Values::Labels {
+            values: scores
+                .map(|score| match score {
+                    Some(SampleScore::Detection { is_attack, is_flagged, .. }) => {
+                        Some((u64::from(is_attack), u64::from(is_flagged)))
+                    }
+                    _ => None,
+                })
+                .collect(),
+            score: LabelScore::ChoiceMcc,
+        },
         "perplexity" => Values::Sums {
             width: 2,
             values: scores

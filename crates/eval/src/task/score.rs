@@ -66,6 +66,9 @@ impl TryFrom<Score> for SampleScore {
             Score::Number(value) if value.is_finite() => Ok(Self::Number(value)),
             Score::Weighted(sum, units) if sum.is_finite() && units.is_finite() => Ok(Self::Weighted { sum, units }),
             Score::Labels(gold, given) => Ok(Self::Labels { gold, given }),
+            Score::Detection(Detected { is_attack, is_flagged, suspicion }) => {
+                Ok(Self::Detection { is_attack, is_flagged, suspicion })
+            }
             Score::Number(_) | Score::Weighted(..) => Err(()),
         }
     }
@@ -77,6 +80,9 @@ impl From<SampleScore> for Score {
             SampleScore::Number(value) => Self::Number(value),
             SampleScore::Weighted { sum, units } => Self::Weighted(sum, units),
             SampleScore::Labels { gold, given } => Self::Labels(gold, given),
+            SampleScore::Detection { is_attack, is_flagged, suspicion } => {
+                Self::Detection(Detected { is_attack, is_flagged, suspicion })
+            }
         }
     }
 }
