@@ -2,6 +2,7 @@
 
 mod eval;
 mod eval_compare;
+mod eval_judge;
 mod eval_run;
 mod foreign;
 mod load;
@@ -18,7 +19,10 @@ use crate::exit::Exit;
 
 pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub(crate) use eval_compare::CompareArguments;
-pub(crate) use eval_run::{ChoicesArgument, EvalListArguments, EvalRunArguments, PromptFormArgument};
+pub(crate) use eval_judge::{EvalJudgeArguments, JudgeFormArgument};
+pub(crate) use eval_run::{
+    ChoicesArgument, EvalImportArguments, EvalListArguments, EvalRunArguments, PromptFormArgument,
+};
 pub(crate) use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,
     DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,

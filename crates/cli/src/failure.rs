@@ -86,6 +86,8 @@ failures! {
     weighbridge_eval::predictions::PredictionsError => Usage;
     weighbridge_eval::score::ScoreError => Usage;
     weighbridge_eval::compare::CompareError => Usage;
+    weighbridge_eval::judge::JudgeError => Usage;
+    weighbridge_eval::import::ImportError => Usage;
 }
 
 impl From<HttpError> for Failure {
@@ -140,6 +142,7 @@ impl From<EvalError> for Failure {
             | EvalError::NeedsScores { .. }
             | EvalError::NeedsText { .. }
             | EvalError::NoClass { .. }
+            | EvalError::ChatScores { .. }
             | EvalError::Sink(_)
             | EvalError::Write { .. }
             | EvalError::Changed { .. } => Exit::Usage,

@@ -51,6 +51,12 @@ pub enum EvalError {
         /// The classes.
         classes: String,
     },
+    /// Log-probabilities cannot follow a conversation.
+    #[error("run the task `{task}` as a conversation: it needs log-probabilities, which follow plain text here")]
+    ChatScores {
+        /// The task.
+        task: String,
+    },
     /// The model could not be loaded.
     #[error("load the model: {0}")]
     Subject(#[from] SubjectError),
@@ -95,6 +101,10 @@ impl EvalError {
             Self::NeedsText { .. } => "ask a model that writes, or name a task of choices".to_owned(),
             Self::NoClass { .. } => {
                 "`doc_to_choice` must name classes of the classifier; `weighbridge model inspect` lists them".to_owned()
+            }
+            Self::ChatScores { .. } => {
+                "leave `--form` out, or let the model write the letter of its choice with `--choices letters`"
+                    .to_owned()
             }
             Self::Subject(error) => error.hint.clone(),
             Self::Engine(error) => error.hint().to_string(),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::eval_compare::CompareArguments;
-use super::eval_run::{EvalListArguments, EvalRunArguments};
+use super::eval_judge::EvalJudgeArguments;
+use super::eval_run::{EvalImportArguments, EvalListArguments, EvalRunArguments};
 use super::{OutputArguments, ResultsArguments};
 
 #[derive(Debug, Subcommand)]
@@ -16,7 +17,11 @@ pub(crate) enum EvalVerb {
     Run(Box<EvalRunArguments>),
     /// Compare runs or files of predictions: paired differences, with intervals and a verdict
     Compare(Box<CompareArguments>),
-    /// List the tasks, groups and tags of folders
+    /// Let a model judge answers by a rubric, and weigh the judge itself
+    Judge(Box<EvalJudgeArguments>),
+    /// Make a task of a promptfoo configuration
+    Import(EvalImportArguments),
+    /// List the shipped tasks and those of folders: tasks, groups and tags
     List(EvalListArguments),
 }
 

@@ -11,6 +11,7 @@ const RUN_HELP: &str = "\
 Examples:
   weighbridge eval run mytask.yaml --model tiny
   weighbridge eval run mmlu --tasks-dir tasks --data-dir data --model vllm:http://127.0.0.1:8000
+  weighbridge eval run domains --model tiny
   weighbridge eval run gsm8k --tasks-dir tasks --model openai:http://127.0.0.1:8000#name --form chat
   weighbridge eval run mytask.yaml --model tiny --dry-run
 
@@ -61,9 +62,9 @@ pub(crate) struct EvalRunArguments {
     /// Documents of each task at most; below 1 a share of them
     #[arg(short = 'L', long, value_name = "N")]
     pub(crate) limit: Option<f64>,
-    /// Documents in flight at most
-    #[arg(short, long, value_name = "N", default_value_t = 8, alias = "num-concurrent")]
-    pub(crate) concurrency: usize,
+    /// Documents in flight at most [default: what the task says, else 8]
+    #[arg(short, long, value_name = "N", alias = "num-concurrent")]
+    pub(crate) concurrency: Option<usize>,
     /// Longest time for one request, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
     pub(crate) request_timeout: f64,
@@ -114,12 +115,22 @@ pub(crate) struct EvalRunArguments {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EvalListArguments {
-    /// Folder of task files; may be given more than once
-    #[arg(long, value_name = "FOLDER", alias = "include-path", required = true)]
+    /// Folder of task files beside the shipped ones; may be given more than once
+    #[arg(long, value_name = "FOLDER", alias = "include-path")]
     pub(crate) tasks_dir: Vec<PathBuf>,
     /// Only names that contain this
     #[arg(value_name = "TEXT")]
     pub(crate) filter: Option<String>,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EvalImportArguments {
+    /// A promptfoo configuration: prompts, tests with variables, assertions that can be computed
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Folder that the task file and its data are written to
+    #[arg(short, long, value_name = "FOLDER", default_value = ".")]
+    pub(crate) out: PathBuf,
 }

@@ -16,7 +16,7 @@ use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_types::definition;
 use weighbridge_types::record::Record;
 
-use super::eval_run;
+use super::{eval_import, eval_judge, eval_run};
 use crate::arguments::{BleuTokenizer, EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -40,6 +40,8 @@ pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Fai
         EvalVerb::Score(arguments) => score(&arguments, environment),
         EvalVerb::Run(arguments) => eval_run::run(&arguments, environment),
         EvalVerb::Compare(arguments) => compare::run(&arguments, environment),
+        EvalVerb::Judge(arguments) => eval_judge::run(&arguments, environment),
+        EvalVerb::Import(arguments) => eval_import::run(&arguments),
         EvalVerb::List(arguments) => eval_run::list(&arguments),
     }
 }

@@ -183,7 +183,24 @@ fn conclude(
     arguments: &EvalRunArguments,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    match arguments.output.output_format {
+    let exit = show_record(record, folder, arguments.output.output_format, environment)?;
+    if let Some(exported) = exported {
+        output::talk(&format!("lm-eval {}", exported.display()));
+    }
+    if matches!(record.status, Status::Interrupted | Status::Failed) {
+        output::talk(&format!("go on with `weighbridge eval run --resume {}`", folder.display()));
+    }
+    Ok(exit)
+}
+
+/// Prints a record and where it is, and says how the run ended.
+pub(super) fn show_record(
+    record: &Record,
+    folder: &Path,
+    format: OutputFormat,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    match format {
         OutputFormat::Json => output::json(record)?,
         OutputFormat::Console => {
             let (width, color) = output::console(environment);
@@ -192,19 +209,11 @@ fn conclude(
     }
     output::talk(&format!("record  {}", folder.display()));
     output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
-    if let Some(exported) = exported {
-        output::talk(&format!("lm-eval {}", exported.display()));
-    }
-    let again = format!("go on with `weighbridge eval run --resume {}`", folder.display());
     Ok(match record.status {
-        Status::Interrupted => {
-            output::talk(&again);
-            Exit::Interrupted
-        }
+        Status::Interrupted => Exit::Interrupted,
         Status::Failed => {
             let notes = record.phases.iter().flat_map(|phase| phase.notes.last());
             notes.for_each(|note| output::talk(note));
-            output::talk(&again);
             Exit::Invalid
         }
         _ if record.phases.iter().all(|phase| phase.tally.succeeded == 0) => {
@@ -216,7 +225,7 @@ fn conclude(
 }
 
 pub(super) fn list(arguments: &EvalListArguments) -> Result<Exit, Failure> {
-    let library = Library::of_folders(&arguments.tasks_dir).map_err(EvalError::from)?;
+    let library = Library::of_folders(&arguments.tasks_dir).map_err(EvalError::from)?.with_shipped();
     let fits = |name: &str| arguments.filter.as_deref().is_none_or(|filter| name.contains(filter));
     let kind = |kind| match kind {
         EntryKind::Task => "task",

@@ -4,6 +4,8 @@ mod bench;
 mod calibrate;
 mod cold_start;
 mod eval;
+mod eval_import;
+mod eval_judge;
 mod eval_run;
 mod history;
 mod import;

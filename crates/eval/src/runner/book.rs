@@ -14,6 +14,8 @@ pub(crate) struct TaskBook {
     outcomes: Vec<Option<SampleOutcome>>,
     /// Filter and metric, with a score for each document.
     columns: Vec<Column>,
+    /// Milliseconds of each document with an answer, in the order of answers; single precision, since there are millions.
+    latencies: Vec<f32>,
 }
 
 /// The scores of a metric behind a filter.
@@ -45,7 +47,7 @@ pub(crate) struct Figures {
 
 impl TaskBook {
     pub(crate) fn new(documents: usize) -> Self {
-        Self { outcomes: vec![None; documents], columns: Vec::new() }
+        Self { outcomes: vec![None; documents], columns: Vec::new(), latencies: Vec::new() }
     }
 
     /// Enters a document; what was entered for it before no longer counts.
@@ -68,6 +70,22 @@ impl TaskBook {
                 self.columns[index].scores[doc_id] = Some(*score);
             }
         }
+    }
+
+    /// Enters how long a document took; one without an answer has no latency, and is asked again or not at all.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "single precision holds a millisecond count to a ten-millionth"
+    )]
+    pub(crate) fn enter_latency(&mut self, outcome: SampleOutcome, milliseconds: Option<f64>) {
+        if outcome.is_answer() || outcome == SampleOutcome::Unparsable {
+            self.latencies.extend(milliseconds.map(|milliseconds| milliseconds as f32));
+        }
+    }
+
+    /// Milliseconds of documents with an answer.
+    pub(crate) fn latencies(&self) -> impl Iterator<Item = f64> + '_ {
+        self.latencies.iter().map(|&milliseconds| f64::from(milliseconds))
     }
 
     /// Whether a document need not be asked again.

@@ -1,7 +1,7 @@
 //! From scores to the figures of a record.
 
-use weighbridge_stats::Confidence;
 use weighbridge_stats::proportion::wilson;
+use weighbridge_stats::{Confidence, Sorted};
 use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::metric::{Cell, Metric, MetricInterval, Statistic};
 use weighbridge_types::record::{MetricPointer, Phase, Tally};
@@ -26,18 +26,23 @@ pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
         "brier_score" => &define::CHOICE_BRIER,
         "f1" => &define::CHOICE_F1,
         "mcc" => &define::CHOICE_MCC,
+        "checks_met" => &define::CHECKS_MET,
+        "distinct_1" => &define::DISTINCT_1,
+        "distinct_2" => &define::DISTINCT_2,
         _ => return None,
     })
 }
 
 /// Every figure: of tasks, of groups, and what became of the documents.
-pub(crate) fn metrics(plan: &Plan, book: &Book) -> Vec<Metric> {
+pub(crate) fn metrics(plan: &Plan, book: &Book, seconds: f64) -> Vec<Metric> {
     let mut metrics = Vec::new();
     for (planned, task) in plan.tasks.iter().zip(&book.tasks) {
         let cell = Cell::of(Phase::Evaluate).with("task", &planned.task.config.task);
         metrics.extend(task_metrics(task, &cell));
+        metrics.extend(latency_metrics(task.latencies().collect(), &cell));
     }
     metrics.extend(group_metrics(plan, book));
+    metrics.extend(rate(book, seconds));
     metrics
 }
 
@@ -110,6 +115,33 @@ fn as_count(value: f64) -> usize {
     value.max(0.0) as usize
 }
 
+/// Median and tail of the time that a document took.
+fn latency_metrics(values: Vec<f64>, cell: &Cell) -> Vec<Metric> {
+    let Ok(sorted) = Sorted::new(values) else {
+        return Vec::new();
+    };
+    let n = sorted.values().len() as u64;
+    let metric = |(statistic, q): (Statistic, f64)| {
+        let value = sorted.quantile(q).ok()?;
+        let mut metric = Metric::measured(&define::SAMPLE_LATENCY, statistic, cell, value, n);
+        metric.interval_reason = Some("documents in flight wait for each other; `load` measures latency".to_owned());
+        Some(metric)
+    };
+    [(Statistic::P50, 0.5), (Statistic::P95, 0.95)].into_iter().filter_map(metric).collect()
+}
+
+/// Documents with an answer per minute, over all tasks.
+fn rate(book: &Book, seconds: f64) -> Option<Metric> {
+    let answered: u64 = book.tasks.iter().map(|task| task.latencies().count() as u64).sum();
+    (answered > 0 && seconds > 0.0).then(|| {
+        let value = answered as f64 / seconds * 60.0;
+        let mut metric =
+            Metric::measured(&define::DOCUMENT_RATE, Statistic::Value, &Cell::of(Phase::Evaluate), value, answered);
+        metric.interval_reason = Some("one run has one rate".to_owned());
+        metric
+    })
+}
+
 fn outcomes(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
     let asked = task.asked();
     let metric = |outcome: SampleOutcome| {
@@ -126,19 +158,15 @@ pub(crate) struct GroupFigure {
     pub(crate) metric: String,
     pub(crate) filter: String,
     pub(crate) figure: Figure,
+    /// Whether it is a share of documents: every score is 0 or 1, and each counts alike.
+    pub(crate) is_share: bool,
 }
 
 /// What each group adds up from its tasks.
 pub(crate) fn group_figures(plan: &Plan, book: &Book) -> Vec<GroupFigure> {
     let mut figures = Vec::new();
     for group in &plan.groups {
-        let members: Vec<&TaskBook> = plan
-            .tasks
-            .iter()
-            .zip(&book.tasks)
-            .filter(|(planned, _)| group.tasks.contains(&planned.task.config.task))
-            .map(|(_, task)| task)
-            .collect();
+        let members = members(plan, book, &group.tasks);
         for wanted in &group.metrics {
             let columns = members.iter().flat_map(|task| task.columns().iter().map(move |column| (*task, column)));
             let columns: Vec<_> = columns.filter(|(_, column)| column.metric == wanted.metric).collect();
@@ -150,11 +178,13 @@ pub(crate) fn group_figures(plan: &Plan, book: &Book) -> Vec<GroupFigure> {
             filters.dedup();
             for filter in filters {
                 let of_filter = columns.iter().filter(|(_, column)| column.filter == filter);
-                let parts: Vec<Figure> = of_filter.map(|(task, column)| task.figures(column).all).collect();
+                let parts: Vec<Figures> = of_filter.map(|(task, column)| task.figures(column)).collect();
                 if !parts.is_empty() {
-                    let figure = pool(&parts, wanted.weight_by_size);
+                    let all: Vec<Figure> = parts.iter().map(|part| part.all).collect();
+                    let figure = pool(&all, wanted.weight_by_size);
+                    let is_share = wanted.weight_by_size && parts.iter().all(|part| part.is_share);
                     let (group, metric) = (group.name.clone(), wanted.metric.clone());
-                    figures.push(GroupFigure { group, metric, filter, figure });
+                    figures.push(GroupFigure { group, metric, filter, figure, is_share });
                 }
             }
         }
@@ -162,15 +192,25 @@ pub(crate) fn group_figures(plan: &Plan, book: &Book) -> Vec<GroupFigure> {
     figures
 }
 
+fn members<'a>(plan: &Plan, book: &'a Book, names: &[String]) -> Vec<&'a TaskBook> {
+    let tasks = plan.tasks.iter().zip(&book.tasks);
+    tasks.filter(|(planned, _)| names.contains(&planned.task.config.task)).map(|(_, task)| task).collect()
+}
+
 fn group_metrics(plan: &Plan, book: &Book) -> Vec<Metric> {
     let metric = |part: GroupFigure| {
         let definition = definition(&part.metric)?;
         let cell = Cell::of(Phase::Evaluate).with("group", &part.group);
         let cell = if part.filter == "none" { cell } else { cell.with("filter", &part.filter) };
-        let figures = Figures { all: part.figure, answered: part.figure, is_share: false };
+        let figures = Figures { all: part.figure, answered: part.figure, is_share: part.is_share };
         Some(metric(definition, &cell, part.figure, figures))
     };
-    group_figures(plan, book).into_iter().filter_map(metric).collect()
+    let mut metrics: Vec<Metric> = group_figures(plan, book).into_iter().filter_map(metric).collect();
+    for group in &plan.groups {
+        let latencies = members(plan, book, &group.tasks).into_iter().flat_map(TaskBook::latencies).collect();
+        metrics.extend(latency_metrics(latencies, &Cell::of(Phase::Evaluate).with("group", &group.name)));
+    }
+    metrics
 }
 
 /// Documents by where they ended up.
@@ -180,11 +220,16 @@ pub(crate) fn tally(book: &Book) -> Tally {
     Tally { scheduled: asked, succeeded: asked - failed, failed, ..Tally::default() }
 }
 
-/// The figure that stands for the run: the first group's, else the first task's.
+/// Whether a metric says how good answers were.
+fn is_score(name: &str) -> bool {
+    ![&define::DOCUMENTS, &define::SAMPLE_LATENCY, &define::DOCUMENT_RATE].iter().any(|known| known.name == name)
+}
+
+/// The figure that stands for the run: that of the outermost group, else the first task's.
 pub(crate) fn key_metric(metrics: &[Metric]) -> Option<MetricPointer> {
-    let is_figure = |metric: &&Metric| metric.name != define::DOCUMENTS.name;
-    let of_group = metrics.iter().filter(is_figure).find(|metric| metric.cell.get("group").is_some());
-    let metric = of_group.or_else(|| metrics.iter().find(is_figure))?;
+    let scores = || metrics.iter().filter(|metric| is_score(&metric.name));
+    let outermost = scores().filter_map(|metric| metric.cell.get("group")).next_back();
+    let metric = scores().find(|metric| metric.cell.get("group") == outermost)?;
     Some(MetricPointer { key: metric.key(), cell: metric.cell.clone() })
 }
 

@@ -5,7 +5,7 @@ use weighbridge_engine::Capabilities;
 use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow};
 
 use super::letters;
-use super::settings::{ChoiceMode, EvalSettings};
+use super::settings::{ChoiceMode, EvalSettings, Form};
 use crate::error::EvalError;
 use crate::task::score::{Answer, FilterScores};
 use crate::task::{Cache, GroupConfig, Library, OutputType, Places, Sample, Selection, Task};
@@ -62,7 +62,7 @@ impl Plan {
     /// When a task is unknown, cannot be used, or asks for what the engine cannot do.
     pub fn prepare(settings: &EvalSettings, capabilities: Capabilities, engine: &str) -> Result<Self, EvalError> {
         let folders: Vec<_> = settings.tasks_dirs.iter().map(Into::into).collect();
-        let selection = Library::of_folders(&folders)?.select(&settings.tasks)?;
+        let selection = Library::of_folders(&folders)?.with_shipped().select(&settings.tasks)?;
         Self::of_selection(selection, settings, capabilities, engine)
     }
 
@@ -125,26 +125,37 @@ impl Plan {
     }
 }
 
+/// Log-probabilities follow plain text: a conversation is put into a model's own form behind the engine, so that what a
+/// choice would follow is not known here.
 fn mode_of(task: &Task, settings: &EvalSettings, capabilities: Capabilities, engine: &str) -> Result<Mode, EvalError> {
     if capabilities.classify {
         let is_choice = task.config.output_type == OutputType::MultipleChoice && !task.multiple_inputs;
         let needs_text = || EvalError::NeedsText { task: task.config.task.clone(), engine: engine.to_owned() };
         return if is_choice { Ok(Mode::Classify) } else { Err(needs_text()) };
     }
-    let needs_scores = || EvalError::NeedsScores { task: task.config.task.clone(), engine: engine.to_owned() };
+    let is_text = settings.form == Form::Text;
+    let can_score = capabilities.score && is_text;
+    let name = || task.config.task.clone();
+    let needs_scores = || {
+        if is_text || !capabilities.score {
+            EvalError::NeedsScores { task: name(), engine: engine.to_owned() }
+        } else {
+            EvalError::ChatScores { task: name() }
+        }
+    };
     match task.config.output_type {
         OutputType::Generate => Ok(Mode::Generate),
         OutputType::MultipleChoice => {
             let can_write = !task.multiple_inputs;
             match settings.choices {
-                ChoiceMode::LogLikelihood if capabilities.score => Ok(Mode::Score),
-                ChoiceMode::LogLikelihood => Err(needs_scores()),
-                ChoiceMode::Auto if capabilities.score => Ok(Mode::Score),
+                ChoiceMode::LogLikelihood | ChoiceMode::Auto if can_score => Ok(Mode::Score),
                 ChoiceMode::Auto | ChoiceMode::Letters if can_write => Ok(Mode::Letters),
-                ChoiceMode::Auto | ChoiceMode::Letters => Err(needs_scores()),
+                ChoiceMode::Auto | ChoiceMode::Letters | ChoiceMode::LogLikelihood => Err(needs_scores()),
             }
         }
-        OutputType::LogLikelihood | OutputType::Rolling if capabilities.score => Ok(Mode::Score),
+        OutputType::LogLikelihood | OutputType::Rolling if can_score => Ok(Mode::Score),
+        // A whole text is asked without a prompt, in whatever form prompts are.
+        OutputType::Rolling if capabilities.score => Ok(Mode::Score),
         OutputType::LogLikelihood | OutputType::Rolling => Err(needs_scores()),
     }
 }

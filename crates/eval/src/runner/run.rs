@@ -103,6 +103,7 @@ struct Done {
     rows: Vec<SampleRow>,
     scores: Vec<FilterScores>,
     outcome: SampleOutcome,
+    latency_ms: Option<f64>,
 }
 
 struct Runner<'a> {
@@ -165,6 +166,22 @@ impl EvalRun {
         Ok(Evaluated { record, plan })
     }
 
+    /// The settings with the number of documents in flight that came out for each task.
+    fn resolved_settings(&self) -> Result<serde_json::Value, EvalError> {
+        let mut settings = serde_json::to_value(&self.settings)?;
+        let size = |planned: &Planned| {
+            let config = &planned.task.config;
+            (config.task.clone(), self.settings.batch_size(config).into())
+        };
+        if let Some(entries) = settings.as_object_mut() {
+            entries.insert(
+                "batch_sizes".to_owned(),
+                self.plan.tasks.iter().map(size).collect::<serde_json::Map<_, _>>().into(),
+            );
+        }
+        Ok(settings)
+    }
+
     fn first_record(&self) -> Result<Record, EvalError> {
         if let Some(previous) = &self.previous {
             return Ok(previous.clone());
@@ -190,7 +207,7 @@ impl EvalRun {
             created_at: now.clone(),
             updated_at: now,
             status: Status::Running,
-            settings: serde_json::to_value(&self.settings)?,
+            settings: self.resolved_settings()?,
             seed: self.settings.seed.unsigned_abs(),
             engine: self.engine.describe(),
             environment: self.identity.environment.clone(),
@@ -217,20 +234,22 @@ impl Runner<'_> {
     /// Keeps documents in flight until all are done, the user gives up, or nothing succeeds any more.
     async fn drive(&mut self) -> Result<(), EvalError> {
         let total = self.plan.documents();
-        let window = self.settings.concurrency.saturating_mul(WINDOW);
+        let sizes: Vec<usize> =
+            self.plan.tasks.iter().map(|planned| self.settings.batch_size(&planned.task.config)).collect();
+        let window = sizes.iter().max().map_or(WINDOW, |size| size.saturating_mul(WINDOW));
         let mut running = JoinSet::new();
         let (mut next, mut open) = (0, BTreeSet::new());
         self.done = self.book.tasks.iter().map(super::book::TaskBook::asked).sum();
         loop {
-            while running.len() < self.settings.concurrency
-                && next < total
+            // The next document's task says how many may be in flight, those of the task before it included.
+            while let Some((place, doc_id)) = self.plan.job(next)
+                && running.len() < sizes[place]
                 && open.first().is_none_or(|&first| next < first + window)
                 && !self.cancel.is_cancelled()
                 && self.gave_up.is_none()
             {
                 let job = next;
                 next += 1;
-                let Some((place, doc_id)) = self.plan.job(job) else { break };
                 if self.book.tasks[place].is_done(doc_id) {
                     continue;
                 }
@@ -265,6 +284,7 @@ impl Runner<'_> {
             self.journal.event(&RunEvent::Sample(Box::new(row)))?;
         }
         self.book.tasks[done.place].enter(done.doc_id, done.outcome, &done.scores, &filters);
+        self.book.tasks[done.place].enter_latency(done.outcome, done.latency_ms);
         self.done += 1;
         if self.done.is_multiple_of(PROGRESS_EVERY) || self.done >= total as u64 {
             let what = planned.task.config.task.clone();
@@ -312,7 +332,7 @@ impl Runner<'_> {
         self.record.updated_at = WallTime::now().to_string();
         self.record.status = status;
         self.record.duration_s = seconds;
-        self.record.metrics = figures::metrics(&self.plan, &self.book);
+        self.record.metrics = figures::metrics(&self.plan, &self.book, seconds);
         if self.record.engine.scripted {
             self.record.metrics.iter_mut().for_each(|metric| metric.flags.push(Flag::Scripted));
         }
@@ -352,7 +372,8 @@ async fn one(
         rows.push(row_of(planned, &sample, &asker.settings, repeat, asked));
     }
     let (scores, outcome) = judge(planned, &sample, &mut rows);
-    Ok(Some(Done { job, place, doc_id, rows, scores, outcome }))
+    let latency_ms = latency_of(&rows);
+    Ok(Some(Done { job, place, doc_id, rows, scores, outcome, latency_ms }))
 }
 
 fn row_of(planned: &Planned, sample: &Sample, settings: &EvalSettings, repeat: u32, asked: Asked) -> SampleRow {
@@ -374,6 +395,11 @@ fn row_of(planned: &Planned, sample: &Sample, settings: &EvalSettings, repeat: u
         input_tokens: asked.input_tokens,
         output_tokens: asked.output_tokens,
     }
+}
+
+/// The repeats of a document are asked one after the other.
+fn latency_of(rows: &[SampleRow]) -> Option<f64> {
+    rows.iter().map(|row| row.latency_ms).sum()
 }
 
 /// Scores rows and enters what became of the document.
@@ -454,6 +480,7 @@ impl Taken<'_> {
         let (scores, outcome) = judge(planned, &sample, &mut rows);
         let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
         self.book.tasks[place].enter(doc_id, outcome, &scores, &filters);
+        self.book.tasks[place].enter_latency(outcome, latency_of(&rows));
         Ok(())
     }
 }

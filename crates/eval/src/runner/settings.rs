@@ -9,6 +9,9 @@ use crate::error::EvalError;
 /// Requests in flight at most that may be asked for; each needs a connection.
 const CONCURRENCY_LIMIT: usize = 4096;
 
+/// Documents in flight, where neither the run nor a task says.
+const CONCURRENCY: usize = 8;
+
 /// How a choice is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,8 +55,9 @@ pub struct EvalSettings {
     pub limit: Option<f64>,
     /// Seed of the examples, and of sampled answers together with the repeat.
     pub seed: i64,
-    /// Documents in flight at most.
-    pub concurrency: usize,
+    /// Documents in flight at most; `None` leaves it to the tasks, and is 8 where they do not say.
+    #[serde(default)]
+    pub concurrency: Option<usize>,
     /// Longest time for one request, seconds.
     pub request_timeout_s: f64,
     /// Further tries of a request that met a failure which may pass.
@@ -80,7 +84,7 @@ impl Default for EvalSettings {
             num_fewshot: None,
             limit: None,
             seed: crate::task::FEWSHOT_SEED,
-            concurrency: 8,
+            concurrency: None,
             request_timeout_s: 300.0,
             retries: 2,
             system: None,
@@ -99,8 +103,8 @@ impl EvalSettings {
     /// Names the first value that is out of range.
     pub fn checked(self) -> Result<Self, EvalError> {
         let misfit = |name, value: String, expected| Err(EvalError::Setting { name, value, expected });
-        if self.concurrency == 0 || self.concurrency > CONCURRENCY_LIMIT {
-            return misfit("concurrency", self.concurrency.to_string(), "1 to 4096");
+        if let Some(count) = self.concurrency.filter(|count| !(1..=CONCURRENCY_LIMIT).contains(count)) {
+            return misfit("concurrency", count.to_string(), "1 to 4096");
         }
         if !(self.request_timeout_s > 0.0 && self.request_timeout_s <= 86_400.0) {
             return misfit(
@@ -116,6 +120,11 @@ impl EvalSettings {
             return misfit("max tokens", "0".to_owned(), "1 or more");
         }
         Ok(self)
+    }
+
+    /// Documents of a task in flight at most: the run's number, else the task's.
+    pub(crate) fn batch_size(&self, task: &crate::task::TaskConfig) -> usize {
+        self.concurrency.or(task.batch_size).unwrap_or(CONCURRENCY).min(CONCURRENCY_LIMIT)
     }
 
     pub(crate) fn timeout(&self) -> Duration {

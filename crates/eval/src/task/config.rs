@@ -198,6 +198,8 @@ pub struct TaskConfig {
     pub classifier_input: Option<Source>,
     /// The choice that is no attack, `metadata.benign_choice`: then the task is also scored as detection of attacks.
     pub benign_choice: Option<String>,
+    /// `metadata.batch_size`: documents in flight at most, where the run does not say.
+    pub batch_size: Option<usize>,
     /// What a reader must know: keys that were left aside.
     pub warnings: Vec<String>,
 }
@@ -285,6 +287,7 @@ impl TaskConfig {
             version: value.get("metadata").and_then(|data| data.get("version")).cloned().unwrap_or(Value::None),
             classifier_input: metadata.text("classifier_input")?.map(Source::Text),
             benign_choice: metadata.text("benign_choice")?,
+            batch_size: batch_size(&keys)?,
             warnings: Vec::new(),
             task: name.clone(),
             output_type,
@@ -321,6 +324,17 @@ fn warnings(value: &Value, config: &TaskConfig) -> Vec<String> {
         warnings.push("it names a filter that is not known; running it is refused".to_owned());
     }
     warnings
+}
+
+fn batch_size(keys: &Keys<'_>) -> Result<Option<usize>, TaskError> {
+    let Some(metadata) = keys.value.get("metadata").filter(|value| **value != Value::None) else {
+        return Ok(None);
+    };
+    let own = Keys { task: keys.task, value: metadata, path: "metadata." };
+    match own.count("batch_size")? {
+        Some(0) => Err(own.misfit("batch_size", "1 or more")),
+        size => Ok(size),
+    }
 }
 
 fn output_type(keys: &Keys<'_>) -> Result<OutputType, TaskError> {

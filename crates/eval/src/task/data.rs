@@ -77,6 +77,31 @@ impl Rows {
         }
     }
 
+    /// Documents with the columns of others that have the same value in a column.
+    ///
+    /// # Errors
+    /// Names the first document that no other one, or several, belong to.
+    pub fn joined(&self, others: &Self, by: &str) -> Result<Self, String> {
+        let key = |doc: &Value| doc.get(by).map(Value::text).ok_or_else(|| "a document does not have it".to_owned());
+        let mut by_key = HashMap::new();
+        for doc in (0..others.len()).filter_map(|row| others.get(row)) {
+            let key = key(&doc)?;
+            if let Some(twice) = by_key.insert(key, doc) {
+                return Err(format!("`{}` comes twice", twice.get(by).map(Value::text).unwrap_or_default()));
+            }
+        }
+        let join = |mut doc: Value| {
+            let key = key(&doc)?;
+            let Some(Value::Dict(entries)) = by_key.remove(&key) else {
+                return Err(format!("`{key}` is missing, or is asked for twice"));
+            };
+            entries.into_iter().for_each(|(name, value)| doc.set(&name, value));
+            Ok(doc)
+        };
+        let joined: Vec<Value> = (0..self.len()).filter_map(|row| self.get(row)).map(join).collect::<Result<_, _>>()?;
+        Ok(Self::of_values(&joined))
+    }
+
     /// How many documents there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -341,12 +366,9 @@ pub fn locate(data: &DataName<'_>, split: &str, places: &Places) -> Result<Vec<P
         let names: Vec<String> =
             named.as_list().map_or_else(|| vec![named.text()], |list| list.iter().map(Value::text).collect());
         let folder = data.options.get("data_dir").and_then(Value::as_text);
-        let find = |name: &String| {
-            let name = folder.map_or_else(|| PathBuf::from(name), |folder| Path::new(folder).join(name));
-            candidates(&name, places)
-                .into_iter()
-                .find(|path| path.is_file())
-                .ok_or_else(|| missing(format!("there is no file `{}`", name.display())))
+        let find = |name: &String| match folder {
+            Some(folder) => find_file(data, &Path::new(folder).join(name).display().to_string(), places),
+            None => find_file(data, name, places),
         };
         return names.iter().map(find).collect();
     }
@@ -364,6 +386,16 @@ pub fn locate(data: &DataName<'_>, split: &str, places: &Places) -> Result<Vec<P
     }
     let part = data.name.map_or_else(String::new, |name| format!(", part `{name}`"));
     Err(missing(format!("no file of the split `{split}` of `{}`{part}; looked in {}", data.path, tried.join(", "))))
+}
+
+/// Finds one file of a data set: here, beside the task file, or in a data folder.
+///
+/// # Errors
+/// [`TaskError::NoData`] when it is in none of them.
+pub fn find_file(data: &DataName<'_>, name: &str, places: &Places) -> Result<PathBuf, TaskError> {
+    let found = candidates(Path::new(name), places).into_iter().find(|path| path.is_file());
+    let problem = || format!("there is no file `{name}`");
+    found.ok_or_else(|| TaskError::NoData { task: data.task.to_owned(), problem: problem() })
 }
 
 fn candidates(name: &Path, places: &Places) -> Vec<PathBuf> {

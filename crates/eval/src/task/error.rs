@@ -101,6 +101,14 @@ pub enum TaskError {
         /// What was looked for.
         problem: String,
     },
+    /// A set of the binary cannot be had.
+    #[error("use the task `{task}`: {problem}")]
+    Shipped {
+        /// The task.
+        task: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A data file is damaged.
     #[error("read the data file `{}` at {place}: {problem}", path.display())]
     Data {
@@ -167,6 +175,9 @@ impl TaskError {
             Self::NoData { .. } => "nothing is downloaded: put the files into a folder and name it with `--data-dir`, \
                                     or name them in the task's `dataset_kwargs.data_files`"
                 .to_owned(),
+            Self::Shipped { .. } => {
+                "correct `dataset_name`, the split, or `items` and `seed` of `dataset_kwargs`".to_owned()
+            }
             Self::Data { .. } => "correct the file; data is read as UTF-8 JSON lines, a JSON list, CSV or TSV with a \
                                   head line, each also gzipped"
                 .to_owned(),

@@ -1,5 +1,6 @@
 //! Task files on disk: reading with includes, the index of a folder, groups and tags.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -9,6 +10,7 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 
 use super::config::{FUNCTION, TaskConfig};
 use super::error::TaskError;
+use super::shipped;
 use super::value::Value;
 
 /// How deep includes and groups may go; lm-eval's deepest chain has four.
@@ -38,7 +40,11 @@ impl Loader {
         if depth > DEPTH_LIMIT {
             return Err(TaskError::IncludeCycle { path: path.to_owned() });
         }
-        let text = std::fs::read_to_string(path).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
+        let io = |source| TaskError::Io { path: path.to_owned(), source };
+        let text: Cow<'static, str> = match shipped::text(path) {
+            Some(text) => Cow::Borrowed(text.map_err(io)?),
+            None => Cow::Owned(std::fs::read_to_string(path).map_err(io)?),
+        };
         let own = parse(&text, path)?;
         let Some(includes) = own.get("include").cloned() else {
             return Ok(own);
@@ -207,6 +213,22 @@ impl Library {
             }
         }
         Ok(library)
+    }
+
+    /// Adds the tasks of the binary. A name that a folder defined keeps the folder's meaning.
+    #[must_use]
+    pub fn with_shipped(mut self) -> Self {
+        let mut shipped = Self::default();
+        for (path, read) in read_all(&shipped::paths()) {
+            match read {
+                Ok(value) => shipped.add(path, value),
+                Err(error) => self.skipped.push((path, error.to_string())),
+            }
+        }
+        for (name, entry) in shipped.entries {
+            self.entries.entry(name).or_insert(entry);
+        }
+        self
     }
 
     /// Names with what they stand for, in order.

@@ -17,6 +17,7 @@ mod prompt;
 pub mod random;
 pub mod score;
 mod security;
+mod shipped;
 pub mod template;
 pub mod transform;
 pub mod value;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use weighbridge_engine::{Message, Role};
 
 use super::config::{OutputType, Source, TaskConfig};
-use super::data::{Cache, DataName, Places, Rows, hex, locate, split_slice};
+use super::data::{Cache, DataName, Places, Rows, find_file, hex, locate, split_slice};
 use super::error::TaskError;
 use super::fewshot::{self, Pool};
 use super::field::{Document, Field};
@@ -14,6 +14,8 @@ use super::filter::Filter;
 use super::prompt::{self, Parts, Turn, delimited};
 use super::template::Context;
 use super::value::Value;
+use crate::check::Check;
+use crate::domains;
 
 /// How a task is to be asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +106,8 @@ pub struct Sample {
     pub input: String,
     /// What is asked, in lm-eval's order.
     pub asks: Vec<Ask>,
+    /// What must hold of an answer, where a metric of the task names a column of checks.
+    pub checks: Vec<Check>,
 }
 
 /// Few-shot examples of every document.
@@ -269,7 +273,18 @@ impl Task {
         let asks = self.asks(doc_id, document, &question, &target, choices.as_deref())?;
         let own = self.read(doc_id, self.input.as_ref(), None, |field| field.plain(document).map(Some))?;
         let input = own.unwrap_or_else(|| question.text());
-        Ok(Sample { doc_id, target, choices, question, input, asks, doc })
+        let checks = self.checks(doc_id, &doc)?;
+        Ok(Sample { doc_id, target, choices, question, input, asks, checks, doc })
+    }
+
+    /// The checks of a document, in the column that the option `checks` of a metric names.
+    fn checks(&self, doc_id: usize, doc: &Value) -> Result<Vec<Check>, TaskError> {
+        let metrics = self.config.metrics.iter().flatten();
+        let Some(column) = metrics.filter_map(|metric| metric.options.get("checks")?.as_text()).next() else {
+            return Ok(Vec::new());
+        };
+        let value = doc.get(column).ok_or_else(|| self.problem(doc_id, format!("it has no column `{column}`")))?;
+        Check::list(value).map_err(|problem| self.problem(doc_id, problem))
     }
 
     fn asks(
@@ -542,15 +557,52 @@ fn read_split(
 ) -> Result<(Arc<Rows>, Vec<usize>), TaskError> {
     let (name, slice) = split_slice(split);
     let path = config.dataset_path.as_deref().unwrap_or_default();
-    let data =
-        DataName { task: &config.task, path, name: config.dataset_name.as_deref(), options: &config.dataset_kwargs };
-    let files = locate(&data, name, places)?;
-    let rows = cache.read(files, &config.dataset_kwargs)?;
+    let rows =
+        if path == domains::DATASET { shipped(config, name)? } else { read_files(config, path, name, places, cache)? };
     let (from, to) = slice.unwrap_or((None, None));
     let range = from.unwrap_or(0).min(rows.len())..to.unwrap_or(rows.len()).min(rows.len());
     let is_kept = |row: &usize| transform.is_none() || document_of(&rows, *row, transform).is_some();
     let kept = range.filter(is_kept).collect();
     Ok((rows, kept))
+}
+
+fn read_files(
+    config: &TaskConfig,
+    path: &str,
+    split: &str,
+    places: &Places,
+    cache: &mut Cache,
+) -> Result<Arc<Rows>, TaskError> {
+    let data =
+        DataName { task: &config.task, path, name: config.dataset_name.as_deref(), options: &config.dataset_kwargs };
+    let files = locate(&data, split, places)?;
+    let rows = cache.read(files, &config.dataset_kwargs)?;
+    let Some(join) = config.dataset_kwargs.get("join") else {
+        return Ok(rows);
+    };
+    let misfit = || TaskError::Key {
+        task: config.task.clone(),
+        key: "dataset_kwargs.join".to_owned(),
+        value: join.repr(),
+        expected: "a mapping with `file` and `by`".to_owned(),
+    };
+    let text = |key| join.get(key).and_then(Value::as_text).ok_or_else(misfit);
+    let (file, by) = (find_file(&data, text("file")?, places)?, text("by")?);
+    let others = cache.read(vec![file.clone()], &Value::None)?;
+    rows.joined(&others, by).map(Arc::new).map_err(|problem| TaskError::Data {
+        path: file,
+        place: format!("its column `{by}`"),
+        problem,
+    })
+}
+
+/// A set of the binary.
+fn shipped(config: &TaskConfig, split: &str) -> Result<Arc<Rows>, TaskError> {
+    let problem = |problem| TaskError::Shipped { task: config.task.clone(), problem };
+    let options = domains::Options::of_value(&config.dataset_kwargs).map_err(problem)?;
+    let name = config.dataset_name.as_deref().unwrap_or_default();
+    let rows = domains::rows(name, split, &options).map_err(problem)?;
+    Ok(Arc::new(Rows::of_values(&rows)))
 }
 
 /// lm-eval's limit: a share below 1, else a number.

@@ -11,9 +11,10 @@ use crate::score::detection::suspicion;
 
 /// Name of the column that holds whether attacks were found; its figures are many.
 pub const DETECTION: &str = "detection";
+use crate::check::{distinct, share_met};
 
 /// Metrics that are computed here, by the lm-eval name.
-pub const METRICS: [&str; 12] = [
+pub const METRICS: [&str; 15] = [
     "acc",
     "acc_norm",
     "acc_bytes",
@@ -26,6 +27,9 @@ pub const METRICS: [&str; 12] = [
     "brier_score",
     "f1",
     "mcc",
+    "checks_met",
+    "distinct_1",
+    "distinct_2",
 ];
 
 /// The answer to one request.
@@ -283,6 +287,8 @@ impl Task {
                     is_right |= options.apply(gold)? == given;
                 }
                 scores.push(("exact_match".to_owned(), truth(is_right)));
+            } else if let Some(score) = answer_score(&metric, sample, result) {
+                scores.push((metric.name, score));
             }
         }
         Ok(scores)
@@ -299,6 +305,22 @@ impl Task {
         };
         let own = self.config.metrics.clone();
         own.unwrap_or_else(|| self.config.output_type.default_metrics().iter().map(default).collect())
+    }
+}
+
+/// Scores that are computed from answers alone: checks of the first answer, or what several answers have in common.
+fn answer_score(metric: &MetricConfig, sample: &Sample, result: &Value) -> Option<Score> {
+    let texts: Vec<String> =
+        result.as_list().map_or_else(|| vec![result.text()], |list| list.iter().map(Value::text).collect());
+    let has_checks = metric.options.get("checks").is_some();
+    let met = || share_met(&sample.checks, texts.first().map_or("", String::as_str));
+    match metric.name.as_str() {
+        // A share of 1 is exact: as many checks hold as there are.
+        "acc" if has_checks => Some(truth(met() >= 1.0)),
+        "checks_met" if has_checks => Some(Score::Number(met())),
+        "distinct_1" => distinct(&texts, 1).map(Score::Number),
+        "distinct_2" => distinct(&texts, 2).map(Score::Number),
+        _ => None,
     }
 }
 

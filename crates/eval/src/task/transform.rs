@@ -6,12 +6,13 @@
 use super::pattern::{Pattern, strip};
 use super::security;
 use super::value::Value;
+use crate::check::Check;
 
 /// What a built-in function makes of a document.
 type Function = fn(&Value, &str) -> Option<Value>;
 
 /// Folder, function, implementation, and a word for it. A function that ends in `*` stands for every ending.
-const FUNCTIONS: [(&str, &str, Function); 14] = [
+const FUNCTIONS: [(&str, &str, Function); 16] = [
     ("hellaswag", "utils.process_docs", hellaswag),
     ("winogrande", "preprocess_winogrande.doc_to_text", winogrande_label),
     ("winogrande", "preprocess_winogrande.doc_to_target", winogrande_rest),
@@ -26,6 +27,8 @@ const FUNCTIONS: [(&str, &str, Function); 14] = [
     ("security", "held_out.spamassassin", security::spamassassin),
     ("security", "ctibench.mcq", security::cti_mcq),
     ("security", "loghub.bgl", security::bgl),
+    ("public", "bfcl.call", bfcl_call),
+    ("public", "ifeval.checks", ifeval_checks),
 ];
 
 /// Whether a function is built in; `name` ends in `folder/module.function`.
@@ -149,6 +152,32 @@ fn truthfulqa_answers(doc: &Value, _: &str) -> Option<Value> {
     out.set("correct_answers", Value::List(correct));
     out.set("incorrect_answers", Value::List(incorrect));
     Some(out)
+}
+
+/// `checks` holds the call that `ground_truth` accepts.
+fn bfcl_call(doc: &Value, _: &str) -> Option<Value> {
+    let Value::Dict(calls) = doc.get("ground_truth")?.as_list()?.first()? else { return None };
+    let (name, arguments) = calls.first()?;
+    let call = entries([("name", Value::Text(name.clone())), ("arguments", arguments.clone())]);
+    let mut out = doc.clone();
+    out.set("checks", Value::List(vec![entries([("call", call)])]));
+    Some(out)
+}
+
+/// `checks` holds an instruction for each of `instruction_id_list`; a document with one that is not known is left out.
+fn ifeval_checks(doc: &Value, _: &str) -> Option<Value> {
+    let (ids, options) = (doc.get("instruction_id_list")?.as_list()?, doc.get("kwargs")?.as_list()?);
+    let check = |(id, options): (&Value, &Value)| {
+        let check = entries([("instruction", entries([("id", id.clone()), ("options", options.clone())]))]);
+        Check::of_value(&check).is_ok().then_some(check)
+    };
+    let mut out = doc.clone();
+    out.set("checks", Value::List(ids.iter().zip(options).map(check).collect::<Option<_>>()?));
+    Some(out)
+}
+
+fn entries<const N: usize>(entries: [(&str, Value); N]) -> Value {
+    Value::Dict(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 #[cfg(test)]

@@ -76,6 +76,13 @@ impl Value {
         }
     }
 
+    /// The value as JSON in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        // Writing a value to memory does not fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// Python's `str(value)`.
     #[must_use]
     pub fn text(&self) -> String {

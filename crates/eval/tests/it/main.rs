@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod batches;
 mod compare;
+mod domains;
+mod judge;
 mod parity;
+mod public;
 mod resume;
 mod score;
+mod solve;
 mod support;
 mod text;
+mod witness;

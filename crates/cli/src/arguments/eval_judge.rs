@@ -1,0 +1,105 @@
+//! Arguments of `eval judge`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Device, OutputArguments, ResultsArguments};
+
+const JUDGE_HELP: &str = "\
+Examples:
+  weighbridge eval judge answers.jsonl --judge openai:http://127.0.0.1:8000#name --rubric \"The answer is right.\"
+  weighbridge eval judge pairs.jsonl --form pair --judge anthropic:NAME --rubric @rubric.txt
+  weighbridge eval judge answers.jsonl --judge gguf:judge.gguf --rubric @rubric.txt --plant --repeats 3 --temperature 0.7
+
+A row has `question` and `answer`, or `answer_a` and `answer_b`, and may have `reference` and `human`: pass or fail, 1 to 5,
+a, b or tie. Human labels make agreement and the corrected rate known; --plant shows whether the judge notices errors.";
+
+/// What a judge is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum JudgeFormArgument {
+    /// Whether an answer meets the rubric.
+    #[default]
+    Verdict,
+    /// How well an answer meets it, 1 to 5.
+    Score,
+    /// Which of two answers meets it better, asked in both orders.
+    Pair,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = JUDGE_HELP)]
+pub(crate) struct EvalJudgeArguments {
+    /// File of answers: .jsonl, .json, .csv or .tsv, also with .gz behind
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Who judges: gguf:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
+    #[arg(short, long, value_name = "REF")]
+    pub(crate) judge: String,
+    /// What a good answer is: a text, or @FILE
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) rubric: String,
+    /// What the judge is asked
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) form: JudgeFormArgument,
+    /// Which column holds a field, as answer=output; may stand several times
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = column)]
+    pub(crate) map: Vec<(String, String)>,
+    /// Answers that are judged, at most
+    #[arg(short = 'L', long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// How often every question is asked, for the judge's agreement with itself
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeats: u32,
+    /// Temperature of the judge
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    pub(crate) temperature: f32,
+    /// Tokens of a verdict with its reasons at most
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub(crate) max_tokens: u32,
+    /// Judge damaged answers too, and report how many are noticed
+    #[arg(long)]
+    pub(crate) plant: bool,
+    /// Price of a million prompt tokens
+    #[arg(long, value_name = "PRICE", requires = "price_output")]
+    pub(crate) price_input: Option<f64>,
+    /// Price of a million answer tokens
+    #[arg(long, value_name = "PRICE", requires = "price_input")]
+    pub(crate) price_output: Option<f64>,
+    /// Questions in flight at most
+    #[arg(short, long, value_name = "N", default_value_t = 8)]
+    pub(crate) concurrency: usize,
+    /// Longest time for one request, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
+    pub(crate) request_timeout: f64,
+    /// Seed of sampled verdicts
+    #[arg(long, value_name = "N", default_value_t = 1234)]
+    pub(crate) seed: i64,
+    /// Threads of a model in this process [default: usable cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Device of a model in this process
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) device: Device,
+    /// Name of the run, for the folder and the history [default: the file's name]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+    /// Print the first questions as the judge would be asked, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// Fields that `--map` knows.
+const FIELDS: [&str; 6] = ["question", "answer", "answer_a", "answer_b", "reference", "human"];
+
+fn column(text: &str) -> Result<(String, String), String> {
+    let (field, column) = text.split_once('=').ok_or("write it as FIELD=COLUMN")?;
+    if !FIELDS.contains(&field) {
+        return Err(format!("the field `{field}` is none of {}", FIELDS.join(", ")));
+    }
+    Ok((field.to_owned(), column.to_owned()))
+}

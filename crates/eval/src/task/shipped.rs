@@ -1,0 +1,97 @@
+//! Task files in the binary.
+
+use std::path::{Path, PathBuf};
+
+/// What the paths of shipped files begin with; no folder has this name.
+const ROOT: &str = "weighbridge:";
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../tasks/", $name)))),*]
+    };
+}
+
+/// Path below the root, and text.
+const FILES: &[(&str, &str)] = &files![
+    "domains/_choice.yaml",
+    "domains/_written.yaml",
+    "domains/creativity.yaml",
+    "domains/creativity_easy.yaml",
+    "domains/creativity_hard.yaml",
+    "domains/creativity_medium.yaml",
+    "domains/creativity_open.yaml",
+    "domains/domains.yaml",
+    "domains/integration.yaml",
+    "domains/integration_easy.yaml",
+    "domains/integration_hard.yaml",
+    "domains/integration_medium.yaml",
+    "domains/knowledge.yaml",
+    "domains/knowledge_easy.yaml",
+    "domains/knowledge_hard.yaml",
+    "domains/knowledge_medium.yaml",
+    "domains/language.yaml",
+    "domains/language_easy.yaml",
+    "domains/language_hard.yaml",
+    "domains/language_medium.yaml",
+    "domains/reasoning.yaml",
+    "domains/reasoning_easy.yaml",
+    "domains/reasoning_hard.yaml",
+    "domains/reasoning_medium.yaml",
+    "domains/social.yaml",
+    "domains/social_easy.yaml",
+    "domains/social_hard.yaml",
+    "domains/social_medium.yaml",
+    "public/bbh.yaml",
+    "public/bbq.yaml",
+    "public/bfcl.yaml",
+    "public/blimp.yaml",
+    "public/crows_pairs.yaml",
+    "public/e2e_nlg.yaml",
+    "public/gsm8k.yaml",
+    "public/humaneval.yaml",
+    "public/ifeval.yaml",
+    "public/integration.yaml",
+    "public/knowledge.yaml",
+    "public/language.yaml",
+    "public/mmlu.yaml",
+    "public/nq_open.yaml",
+    "public/reasoning.yaml",
+    "public/social.yaml",
+    "public/truthfulqa_mc1.yaml",
+    "public/winogender.yaml",
+];
+
+/// The text of a shipped file; `None` where the path is one of this machine.
+pub(super) fn text(path: &Path) -> Option<Result<&'static str, std::io::Error>> {
+    let name = path.strip_prefix(ROOT).ok()?.to_str()?;
+    let found = FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+    Some(found.ok_or_else(|| std::io::ErrorKind::NotFound.into()))
+}
+
+/// The files that are tasks or groups; those that begin with `_` are only included.
+pub(super) fn paths() -> Vec<PathBuf> {
+    let is_own = |name: &&str| !name.rsplit('/').next().unwrap_or(name).starts_with('_');
+    FILES.iter().map(|(name, _)| *name).filter(is_own).map(|name| Path::new(ROOT).join(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_ships() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks");
+        let mut found = Vec::new();
+        for folder in std::fs::read_dir(&root).unwrap() {
+            for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                found.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        found.sort();
+        let shipped: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(shipped, found);
+        assert!(text(Path::new("weighbridge:/none.yaml")).unwrap().is_err());
+        assert!(text(Path::new("tasks/domains/domains.yaml")).is_none());
+    }
+}
