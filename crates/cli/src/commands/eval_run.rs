@@ -95,6 +95,10 @@ fn previous(run: &str, results: &Path) -> Result<Previous, Failure> {
         let what = format!("resume `{run}`: it is a run of the kind `{}`", record.kind);
         return Err(Failure::usage(what, "name a run of `eval run`"));
     }
+    if record.settings["tasks"] == json!([weighbridge_eval::judge::TASK]) {
+        let what = format!("resume `{run}`: it is a judge's run, which is not resumed");
+        return Err(Failure::usage(what, "ask the judge again with `weighbridge eval judge`"));
+    }
     Ok(Previous { folder, record })
 }
 

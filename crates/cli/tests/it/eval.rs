@@ -111,8 +111,10 @@ fn a_judge_is_asked_and_weighed() {
     assert_eq!(of("judge_pass_rate"), None);
     assert!(of("judge_cost").unwrap()["value"].is_null());
     assert_eq!(record["settings"]["judge"]["answers"], 2);
+    let resumed = run(folder, &["eval", "run", "--resume", "latest"]);
+    assert!(resumed.code == Some(2) && resumed.stderr.contains("a judge's run"), "{}", resumed.stderr);
     let check = |arguments: &[&str], expected: &str| {
-        let failed = crate::support::run(folder, &[&judge[..5], arguments].concat());
+        let failed = run(folder, &[&judge[..5], arguments].concat());
         assert_eq!(failed.code, Some(2), "{}", failed.stderr);
         assert!(failed.stderr.contains(expected), "{}", failed.stderr);
     };

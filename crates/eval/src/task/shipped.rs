@@ -14,6 +14,7 @@ macro_rules! files {
 /// Path below the root, and text.
 const FILES: &[(&str, &str)] = &files![
     "domains/_choice.yaml",
+    "domains/_form.yaml",
     "domains/_written.yaml",
     "domains/creativity.yaml",
     "domains/creativity_easy.yaml",
