@@ -68,5 +68,5 @@ pub use quantile::{PERCENTS, Percentile, PercentileGrid, Sorted, quantile_sorted
 pub use quantile_interval::{
     block_bootstrap_quantile, order_statistic_quantile, order_statistic_ranks, quantile_interval,
 };
-pub use radix::sort_u64;
+pub use radix::{repeated_u64, sort_u64};
 pub use summary::Summary;

@@ -77,6 +77,28 @@ impl Marginals {
         self.total = self.truth.iter().sum();
     }
 
+    /// Sums the cells of a table that hold something, each with its true class and its answer below `classes + 1`: the
+    /// cost does not grow with the square of the classes. Pairs beyond the table are not counted.
+    pub fn fill_cells(&mut self, classes: usize, places: &[(u32, u32)], weights: &[f64]) {
+        for sums in [&mut self.truth, &mut self.predicted, &mut self.correct] {
+            sums.clear();
+            sums.resize(classes, 0.0);
+        }
+        (self.strays, self.total) = (0.0, 0.0);
+        for (&(truth, answer), &weight) in places.iter().zip(weights) {
+            let Some(sum) = self.truth.get_mut(truth as usize) else { continue };
+            *sum += weight;
+            self.total += weight;
+            match self.predicted.get_mut(answer as usize) {
+                Some(sum) => *sum += weight,
+                None => self.strays += weight,
+            }
+            if truth == answer {
+                self.correct[truth as usize] += weight;
+            }
+        }
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.truth.len()
