@@ -92,6 +92,11 @@ fn reading(criterion: &mut Criterion) {
     group.bench_function("1000_rows_to_report", |bench| {
         bench.iter(|| score_file(&path, &settings).map(|of| of.samples))
     });
+    let five = ["accuracy", "precision", "recall", "f1", "mcc"].map(str::to_owned);
+    let settings = Settings { metrics: five.to_vec(), ..Settings::default() };
+    group.bench_function("1000_rows_to_5_metrics", |bench| {
+        bench.iter(|| score_file(&path, &settings).map(|of| of.samples))
+    });
     group.finish();
 }
 

@@ -9,6 +9,7 @@
 pub mod check;
 pub mod compare;
 pub mod cvss;
+pub mod cwe;
 pub mod domains;
 mod error;
 pub mod import;

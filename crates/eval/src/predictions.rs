@@ -9,6 +9,7 @@ mod field;
 mod json;
 mod problem;
 mod reader;
+mod scanner;
 mod source;
 
 pub use error::PredictionsError;

@@ -7,7 +7,9 @@
 mod class_scores;
 mod collect;
 mod corpus;
+mod costs;
 pub(crate) mod detection;
+mod distances;
 mod error;
 mod figure;
 mod label_scores;
@@ -21,11 +23,11 @@ mod tables;
 mod text_scores;
 
 pub(crate) use collect::problem;
+pub use costs::Costs;
 pub use detection::Detected;
 pub use error::ScoreError;
 pub(crate) use labels::Labels;
-pub use ranking_scores::Curves;
-pub use report::{Confusions, Report, score_file};
+pub use report::{Report, score_file};
 pub use settings::Settings;
 pub(crate) use sums::count;
 pub(crate) use tables::bounded;

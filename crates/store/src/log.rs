@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use weighbridge_types::breach::Marks;
+use weighbridge_types::exhibit::Exhibit;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{ItemRow, LogLine, Phase};
 use weighbridge_types::request::RequestRow;
@@ -41,6 +42,18 @@ pub struct PhaseLog {
     pub starts: Vec<StartRow>,
     /// What was seen of the server.
     pub telemetry: Vec<Telemetry>,
+    /// What a report shows of an evaluation, one for each task.
+    pub exhibits: Vec<Exhibit>,
+}
+
+impl PhaseLog {
+    /// Takes what is shown of a task, in place of what was shown of it before.
+    fn show(&mut self, exhibit: Exhibit) {
+        match self.exhibits.iter_mut().find(|known| known.cell == exhibit.cell) {
+            Some(known) => *known = exhibit,
+            None => self.exhibits.push(exhibit),
+        }
+    }
 }
 
 impl RunLog {
@@ -70,6 +83,7 @@ impl RunLog {
             LogLine::Item(row) => self.phase_of(&row.cell)?.items.push(row),
             // An evaluation has millions of them; they are read by `replay`, one frame at a time.
             LogLine::Sample(row) => drop(self.phase_of(&row.cell)?),
+            LogLine::Exhibit(exhibit) => self.phase_of(&exhibit.cell)?.show(*exhibit),
             LogLine::Resource { phase, sample } => self.started(phase)?.samples.push(sample),
             LogLine::Breach { phase, .. } => self.started(phase).map(drop)?,
             LogLine::Telemetry { phase, seen } => self.started(phase)?.telemetry.push(seen),

@@ -165,6 +165,7 @@ fn line_of(event: &RunEvent) -> Option<LogLine> {
         RunEvent::Breach { phase, breach } => Some(LogLine::Breach { phase: *phase, breach: *breach }),
         RunEvent::Telemetry { phase, seen } => Some(LogLine::Telemetry { phase: *phase, seen: seen.clone() }),
         RunEvent::Sample(row) => Some(LogLine::Sample(row.clone())),
+        RunEvent::Exhibit(exhibit) => Some(LogLine::Exhibit(exhibit.clone())),
         RunEvent::Progress { .. } | RunEvent::Pulse(_) | RunEvent::PhaseFinished { .. } => None,
     }
 }

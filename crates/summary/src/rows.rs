@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use weighbridge_types::exhibit::Exhibit;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{ItemRow, Phase};
 use weighbridge_types::request::RequestRow;
@@ -22,6 +23,8 @@ pub struct Rows {
     pub starts: Vec<StartRow>,
     /// What was seen of a load's server.
     pub telemetry: Vec<Telemetry>,
+    /// What a report shows of an evaluation, one for each task.
+    pub exhibits: Vec<Exhibit>,
 }
 
 /// The cell of a figure: that of its rows without the repetition, `run`.

@@ -113,18 +113,13 @@ definitions! {
     ACC_NORM "acc_norm" "accuracy by length" "share" Higher "documents whose likeliest choice, log-probability divided by characters, is right / documents (lm-eval)";
     ACC_BYTES "acc_bytes" "accuracy by bytes" "share" Higher "documents whose likeliest choice, log-probability divided by UTF-8 bytes, is right / documents (lm-eval)";
     ACC_MUTUAL_INFO "acc_mutual_info" "accuracy by mutual information" "share" Higher "documents whose choice with the largest log P(choice | prompt) − log P(choice) is right / documents (lm-eval)";
-    TASK_EXACT_MATCH "task_exact_match" "exact match" "share" Higher "documents whose filtered answer equals a right answer after the task's normalization / documents (lm-eval)";
-    TASK_PERPLEXITY "task_perplexity" "perplexity of targets" "ratio" Lower "exp(−mean log-probability of the targets) (lm-eval)";
+    TARGET_PERPLEXITY "target_perplexity" "perplexity of targets" "ratio" Lower "exp(−mean log-probability of the targets) (lm-eval)";
     WORD_PERPLEXITY "word_perplexity" "perplexity per word" "ratio" Lower "exp(−sum of log-probabilities / words), words split at white space (lm-eval)";
     BYTE_PERPLEXITY "byte_perplexity" "perplexity per byte" "ratio" Lower "exp(−sum of log-probabilities / UTF-8 bytes) (lm-eval)";
-    TASK_BITS_PER_BYTE "task_bits_per_byte" "bits per byte" "bits" Lower "−sum of log-probabilities / UTF-8 bytes / ln 2 (lm-eval)";
     CHOICE_BRIER "choice_brier" "Brier score of choices" "ratio" Lower "mean over documents of the summed squared differences between the softmax of the choices' log-probabilities and the right choice (lm-eval)";
-    CHOICE_F1 "choice_f1" "F1 of choices" "share" Higher "F1 of choice 1 over documents with two choices (lm-eval)";
-    CHOICE_MCC "choice_mcc" "Matthews correlation of choices" "ratio" Higher "Matthews correlation of right and likeliest choice (lm-eval)";
     CHECKS_MET "checks_met" "checks met" "share" Higher "mean over documents of the share of a document's checks that hold of the answer";
     DISTINCT_1 "distinct_1" "different words" "share" Higher "mean over prompts of different words / words, over the answers to one prompt";
     DISTINCT_2 "distinct_2" "different word pairs" "share" Higher "mean over prompts of different pairs of neighboring words / pairs, over the answers to one prompt";
-    DOCUMENTS "documents" "documents" "documents" Neutral "documents asked, by what became of them in the cell's setting `outcome`";
     SAMPLE_LATENCY "sample_latency" "latency of a document" "ms" Lower "release of a document's first request to the end of its last, documents with an answer";
     JUDGE_PASS_RATE "judge_pass_rate" "passed by the judge" "share" Higher "answers that the judge passed / answers with a verdict";
     JUDGE_SCORE "judge_score" "score by the judge" "points" Higher "mean score over answers with a score, 1 to 5";
@@ -298,9 +293,9 @@ definitions! {
     CALIBRATION_ERROR "calibration_error" "expected calibration error" "share" Lower "sum over bins of equal width of |samples that came true − sum of stated probabilities| / samples";
     ALERTS_PER_DAY "alerts_per_day" "alerts per day" "alerts/day" Lower "samples predicted positive / days between first and last time stamp";
     FALSE_ALERTS_PER_DAY "false_alerts_per_day" "false alerts per day" "alerts/day" Lower "negative samples predicted positive / days between first and last time stamp";
-    SAMPLES "samples" "samples" "samples" Neutral "samples scored; by problem in the cell's setting `problem`";
+    SAMPLES "samples" "samples" "samples" Neutral "samples asked or scored, each once; by what became of them in the cell's setting `outcome`";
     ANSWERED "answered" "answered" "share" Higher "samples with an answer / samples";
-    EXACT_MATCH "exact_match" "exact match" "share" Higher "texts equal to one of their references, after the stated normalization / texts";
+    EXACT_MATCH "exact_match" "exact match" "share" Higher "answers equal to one of their references, after the stated or the task's normalization / samples";
     TOKEN_F1 "token_f1" "token F1" "share" Higher "mean over texts of the best F1 of shared words over the references, normalized as SQuAD does";
     EDIT_SIMILARITY "edit_similarity" "edit similarity" "share" Higher "mean over texts of 1 − edit distance / longer length, in characters, best over the references";
     BLEU "bleu" "BLEU" "points" Higher "corpus BLEU, 4-grams, as sacrebleu computes it with the cell's signature";
@@ -313,6 +308,8 @@ definitions! {
     SET_F1 "set_f1" "set F1" "share" Higher "F1 over the members of predicted and true sets, as the cell says: over all members, or mean over samples";
     TECHNIQUE_F1 "technique_f1" "ATT&CK technique F1" "share" Higher "F1 over ATT&CK techniques named and true, as the cell says: whole ids, or parents of sub-techniques";
     CVSS_DISTANCE "cvss_distance" "CVSS distance" "points" Lower "mean absolute difference of CVSS 3.1 base scores, predicted and true, where both vectors can be read; the cell counts the others";
+    CWE_DISTANCE "cwe_distance" "CWE distance" "edges" Lower "mean number of edges between predicted and true weakness over their nearest common ancestor in the view of research concepts (CWE-1000), the view above its pillars, where the answer names a known weakness; the cell counts the others";
+    EXPECTED_COST "expected_cost" "expected cost" "cost" Lower "mean over samples of the cost that the given costs state for its truth and answer";
     CALIBRATION_RATE "calibration_rate" "calibration kernel" "GB/s" Higher "bytes read per second by all cores summing a buffer beyond the last-level cache";
 }
 

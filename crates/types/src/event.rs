@@ -1,6 +1,7 @@
 //! What a long job says while it runs. Recorder, progress bar and dashboard are readers of these events and share
 //! nothing else.
 
+use crate::exhibit::Exhibit;
 use crate::health::HealthBreach;
 use crate::metric::Metric;
 use crate::record::{ItemRow, Phase, PhaseResult, Record};
@@ -63,6 +64,8 @@ pub enum RunEvent {
     },
     /// A document of a task was answered.
     Sample(Box<SampleRow>),
+    /// What a report shows of a task beside its figures.
+    Exhibit(Box<Exhibit>),
     /// A phase ended, with its figures.
     PhaseFinished {
         /// How it went.

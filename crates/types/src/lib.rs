@@ -14,6 +14,7 @@ pub mod calibration;
 pub mod definition;
 pub mod environment;
 pub mod event;
+pub mod exhibit;
 mod frame_code;
 pub mod health;
 pub mod metric;

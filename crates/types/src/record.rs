@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::CalibrationNote;
 use crate::environment::Environment;
+use crate::exhibit::Exhibit;
 use crate::health::HealthBreach;
 use crate::metric::{Cell, Metric};
 use crate::request::{Outcome, RequestRow};
@@ -449,6 +450,8 @@ pub enum LogLine {
     },
     /// A document of a task was answered. Of several lines with one id the last counts.
     Sample(Box<SampleRow>),
+    /// What a report shows of a task beside its figures. Of several of one cell the last counts.
+    Exhibit(Box<Exhibit>),
 }
 
 #[cfg(test)]

@@ -71,6 +71,15 @@ pub(crate) struct ScoreArguments {
     /// Scores of at least this are positive, where the file has scores and no predictions
     #[arg(long, value_name = "SCORE", default_value_t = 0.5)]
     pub(crate) threshold: f64,
+    /// What it costs to miss a label, as malware=20; may stand several times, other labels cost 1
+    #[arg(long, value_name = "LABEL=COST", conflicts_with = "cost_matrix")]
+    pub(crate) cost: Vec<String>,
+    /// CSV table of what each answer costs: true labels by row, answers by column
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cost_matrix: Option<PathBuf>,
+    /// Hierarchy of weaknesses, for the distance of CWE ids: the CSV export of view 1000, or a table child,parent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cwe: Option<PathBuf>,
     /// How BLEU cuts a text into tokens
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     pub(crate) tokenize: BleuTokenizer,

@@ -7,8 +7,9 @@ mod table;
 
 use std::path::Path;
 
+use weighbridge_eval::cwe::Hierarchy;
 use weighbridge_eval::predictions::{Form, Mapping};
-use weighbridge_eval::score::{Report, Settings, score_file};
+use weighbridge_eval::score::{Costs, Report, Settings, score_file};
 use weighbridge_eval::text::bleu::Bleu;
 use weighbridge_eval::text::matching::Normalization;
 use weighbridge_eval::text::tokenize::Tokenizer;
@@ -16,6 +17,7 @@ use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_types::definition;
 use weighbridge_types::record::Record;
 
+use super::bench::REPORT_FILE;
 use super::{eval_import, eval_judge, eval_run};
 use crate::arguments::{BleuTokenizer, EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
 use crate::environment::Environment;
@@ -56,7 +58,8 @@ fn score(arguments: &ScoreArguments, environment: &Environment) -> Result<Exit, 
         OutputFormat::Console => output::data(&table::render(&report, output::columns(environment)))?,
     }
     if let Some(folder) = kept {
-        output::talk(&format!("record {}", folder.display()));
+        output::talk(&format!("record  {}", folder.display()));
+        output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
     }
     Ok(Exit::Pass)
 }
@@ -74,6 +77,8 @@ fn settings(arguments: &ScoreArguments) -> Result<Settings, Failure> {
         labels: arguments.labels.clone(),
         positive: arguments.positive.clone(),
         threshold: arguments.threshold,
+        costs: costs(&arguments.cost, arguments.cost_matrix.as_deref())?,
+        weaknesses: weaknesses(arguments.cwe.as_deref())?,
         metrics: arguments.metric.clone(),
         confidence,
         bleu: Bleu { tokenizer: tokenizer(arguments.tokenize), ..Bleu::default() },
@@ -83,6 +88,34 @@ fn settings(arguments: &ScoreArguments) -> Result<Settings, Failure> {
             ignore_numbers: arguments.ignore_numbers,
         },
         resampling: Resampling::new(arguments.seed).with_count(arguments.resamples),
+    })
+}
+
+fn costs(of_misses: &[String], matrix: Option<&Path>) -> Result<Option<Costs>, Failure> {
+    if let Some(path) = matrix {
+        return Ok(Some(Costs::parse(&text_of(path)?)?));
+    }
+    let pair = |text: &String| {
+        let (label, cost) = text.rsplit_once('=')?;
+        Some((label.to_owned(), cost.trim().parse::<f64>().ok().filter(|cost| cost.is_finite())?))
+    };
+    let mut misses = Vec::new();
+    for text in of_misses {
+        let bad = || Failure::usage(format!("read the cost `{text}`"), "write LABEL=COST, for example `malware=20`");
+        misses.push(pair(text).ok_or_else(bad)?);
+    }
+    Ok((!misses.is_empty()).then(|| Costs::of_misses(misses)))
+}
+
+fn weaknesses(path: Option<&Path>) -> Result<Option<Hierarchy>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let hierarchy = Hierarchy::parse(&text_of(path)?);
+    hierarchy.map(Some).map_err(|error| Failure::usage(error.to_string(), error.hint()))
+}
+
+fn text_of(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!("read `{}`: {error}", path.display()), "name a text file that can be read")
     })
 }
 

@@ -77,7 +77,11 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
         Ok(Evaluated { record, plan }) if !arguments.no_export => {
             Some(Export { plan, record }.write(&path, &mut journal)?)
         }
-        _ => None,
+        Ok(Evaluated { record, plan }) => {
+            Export { plan, record }.show(&mut journal)?;
+            None
+        }
+        Err(_) => None,
     };
     let closed = journal.close();
     journal.view.clear();

@@ -73,6 +73,7 @@ pub(super) fn rows(run: &Path) -> Result<Rows, Failure> {
         rows.items.extend(log.items);
         rows.starts.extend(log.starts);
         rows.telemetry.extend(log.telemetry);
+        rows.exhibits.extend(log.exhibits);
         rows.samples.extend(log.samples.into_iter().map(|sample| (phase, sample)));
     }
     Ok(rows)

@@ -162,6 +162,7 @@ impl LiveModel {
             | RunEvent::Item(_)
             | RunEvent::Start(_)
             | RunEvent::Sample(_)
+            | RunEvent::Exhibit(_)
             | RunEvent::PhaseFinished { .. } => {}
         }
     }

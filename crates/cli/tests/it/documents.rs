@@ -1,7 +1,7 @@
 //! Runs every command that the README and the guides show, in the order that they show it.
 //!
 //! A command stands in a `sh` block and begins with `weighbridge` or `cargo run --release --`. A comment
-//! `# exits with N` at its end states another exit code than 0. A block `yaml NAME` or `jsonl NAME` is a file that lies
+//! `# exits with N` at its end states another exit code than 0. A block `yaml NAME`, `jsonl NAME` or `csv NAME` is a file that lies
 //! there. The
 //! endpoint of the guides is the scripted server.
 
@@ -57,7 +57,7 @@ fn files(text: &str) -> Vec<(String, String)> {
         };
         blocks.into_iter().filter_map(part).collect::<Vec<_>>()
     };
-    [of_kind("```yaml "), of_kind("```jsonl ")].concat()
+    [of_kind("```yaml "), of_kind("```jsonl "), of_kind("```csv ")].concat()
 }
 
 fn documents() -> Vec<PathBuf> {

@@ -27,9 +27,13 @@ fn a_file_of_predictions_becomes_figures_and_a_record() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .find(|path| path.join("record.json").is_file());
-    let record: Value = serde_json::from_slice(&fs::read(run.unwrap().join("record.json")).unwrap()).unwrap();
+    let run = run.unwrap();
+    let record: Value = serde_json::from_slice(&fs::read(run.join("record.json")).unwrap()).unwrap();
     assert_eq!((record["kind"].as_str(), record["status"].as_str()), (Some("eval"), Some("complete")));
     assert_eq!(record["metrics"], report["figures"]);
+    assert_eq!(record["phases"][0]["tally"]["failed"], Value::from(1));
+    let page = fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("id=\"confusion-0-title\"") && page.contains("refused: 1"), "the page of a scoring");
     let check = weighbridge().args(["report", "check", "latest", "--output-dir"]).arg(&results).output().unwrap();
     assert_eq!(check.status.code(), Some(0), "{}", String::from_utf8_lossy(&check.stdout));
 }

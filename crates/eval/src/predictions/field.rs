@@ -45,7 +45,9 @@ fields! {
     Text "text" ["output", "hypothesis", "response"] "The text that was given.";
     References "references" ["reference", "ref"] "The right texts: one, or a list.";
     Cluster "cluster" ["group"] "What the sample was drawn together with: document, question, subject.";
-    Problem "problem" ["error_class", "error class", "failure"] "Why there is no answer.";
+    Prompt "prompt" ["input", "question"] "What was asked, for the report.";
+    Problem "problem" ["error_class", "error class", "failure"] "Why there is no answer, as one of the known classes.";
+    Why "why" ["reason", "explanation"] "What is to be said about the problem, for the report.";
     Weight "weight" ["sample_weight"] "How much the sample counts.";
     Timestamp "timestamp" ["time", "ts"] "When the event happened: seconds since 1970.";
     LogProbability "logprob" ["loglikelihood", "log_probability"] "Log-probability of the sample's text, natural.";
@@ -102,13 +104,25 @@ pub struct Row<'a> {
     pub line: u64,
     /// Values by [`Field`].
     values: [Value<'a>; Field::COUNT],
+    /// The fields that are there, a bit for each.
+    there: u32,
 }
 
 impl<'a> Row<'a> {
     /// A row without values.
     #[must_use]
     pub fn new(line: u64) -> Self {
-        Self { line, values: [const { Value::Absent }; Field::COUNT] }
+        const { assert!(Field::COUNT <= u32::BITS as usize, "each field has a bit") };
+        Self { line, values: [const { Value::Absent }; Field::COUNT], there: 0 }
+    }
+
+    /// Makes it another row, without values: cheaper than a new one, as most fields are absent.
+    pub(super) fn clear(&mut self, line: u64) {
+        self.line = line;
+        while self.there != 0 {
+            self.values[self.there.trailing_zeros() as usize] = Value::Absent;
+            self.there &= self.there - 1;
+        }
     }
 
     /// The value of a column.
@@ -119,8 +133,10 @@ impl<'a> Row<'a> {
 
     /// Sets the value of a column; tells whether it was absent before.
     pub(super) fn set(&mut self, field: Field, value: Value<'a>) -> bool {
-        let was_absent = matches!(self.values[field as usize], Value::Absent);
+        let bit = 1 << field as u32;
+        let was_absent = self.there & bit == 0;
         self.values[field as usize] = value;
+        self.there |= bit;
         was_absent
     }
 
@@ -198,6 +214,13 @@ impl Mapping {
             mapping.columns.push((column.to_owned(), field));
         }
         Ok(mapping)
+    }
+
+    /// Whether a column holds an object of which something is mapped: `answer.text` is the `text` of `answer`.
+    #[must_use]
+    pub fn is_entered(&self, column: &str) -> bool {
+        let inside = |known: &str| known.strip_prefix(column).is_some_and(|rest| rest.starts_with('.'));
+        self.columns.iter().any(|(known, _)| inside(known))
     }
 
     /// The meaning of a column. A field that is mapped is taken from no other column.

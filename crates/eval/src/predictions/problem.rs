@@ -1,5 +1,7 @@
 //! What went wrong with a sample.
 
+use weighbridge_types::sample::SampleOutcome;
+
 /// The class of a sample that has no usable answer, or whose answer is known to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Problem {
@@ -57,6 +59,19 @@ impl Problem {
         matches!(self, Self::Wrong)
     }
 
+    /// What became of a sample with this problem.
+    #[must_use]
+    pub const fn outcome(self) -> SampleOutcome {
+        match self {
+            Self::Wrong => SampleOutcome::Wrong,
+            Self::Unparsable => SampleOutcome::Unparsable,
+            Self::Refused => SampleOutcome::Refused,
+            Self::Truncated => SampleOutcome::Truncated,
+            Self::TimedOut => SampleOutcome::TimedOut,
+            Self::ServerError => SampleOutcome::ServerError,
+        }
+    }
+
     /// Position in [`Problem::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
@@ -73,6 +88,7 @@ mod tests {
         for (index, problem) in Problem::ALL.into_iter().enumerate() {
             assert_eq!(Problem::from_name(problem.name()), Some(problem));
             assert_eq!(problem.index(), index);
+            assert_eq!(problem.outcome().name(), problem.name());
         }
         assert_eq!(Problem::from_name("Timed Out"), Some(Problem::TimedOut));
         assert_eq!(Problem::from_name("ok"), None);

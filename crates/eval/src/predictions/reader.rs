@@ -88,24 +88,31 @@ pub fn read_from(
     match form {
         Form::JsonLines => {
             let mut keys = Keys::default();
-            lines(&mut blocks, |number, line| {
-                rows += 1;
-                visit(&json::row(number, line, &mut keys, mapping)?)
-            })?;
+            while let Some((first, block)) = blocks.next()? {
+                let mut row = Row::new(first);
+                for (number, line) in lines(first, block) {
+                    json::read(&mut row, number, line, &mut keys, mapping)?;
+                    visit(&row)?;
+                    rows += 1;
+                }
+            }
         }
         Form::Csv | Form::Tsv => {
             let separator = if form == Form::Csv { b',' } else { b'\t' };
             let mut header = None;
             let mut records = Records::default();
-            lines(&mut blocks, |number, line| {
-                let Some((first, record)) = records.push(number, line)? else { return Ok(()) };
-                let Some(header) = &header else {
-                    header = Some(Header::read(first, record, separator, mapping)?);
-                    return Ok(());
-                };
-                rows += 1;
-                visit(&header.row(first, record, separator)?)
-            })?;
+            while let Some((first, block)) = blocks.next()? {
+                for (number, line) in lines(first, block) {
+                    let Some((first, record)) = records.push(number, line)? else { continue };
+                    match &header {
+                        None => header = Some(Header::read(first, record, separator, mapping)?),
+                        Some(header) => {
+                            rows += 1;
+                            visit(&header.row(first, record, separator)?)?;
+                        }
+                    }
+                }
+            }
             records.finish()?;
         }
     }
@@ -115,23 +122,15 @@ pub fn read_from(
     Ok(Totals { rows, bytes: blocks.bytes() })
 }
 
-/// Calls `visit` with each line that is not blank, and its number.
-fn lines(
-    blocks: &mut Blocks<impl Read>,
-    mut visit: impl FnMut(u64, &str) -> Result<(), PredictionsError>,
-) -> Result<(), PredictionsError> {
-    while let Some((first, block)) = blocks.next()? {
-        let mut start = 0;
-        let ends = memchr::memchr_iter(b'\n', block.as_bytes()).chain([block.len()]);
-        for (number, end) in (first..).zip(ends) {
-            // The last block may lack its end; the others leave an empty rest.
-            let line = block.get(start..end).unwrap_or_default();
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            if !line.trim_start_matches([' ', '\t']).is_empty() {
-                visit(number, line)?;
-            }
-            start = end + 1;
-        }
-    }
-    Ok(())
+/// The lines of a block that are not blank, with their numbers.
+fn lines(first: u64, block: &str) -> impl Iterator<Item = (u64, &str)> {
+    let mut start = 0;
+    // The last block may lack its end; the others leave an empty rest.
+    let ends = memchr::memchr_iter(b'\n', block.as_bytes()).chain([block.len()]);
+    (first..).zip(ends).filter_map(move |(number, end)| {
+        let line = block.get(start..end).unwrap_or_default();
+        start = end + 1;
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        (!line.trim_start_matches([' ', '\t']).is_empty()).then_some((number, line))
+    })
 }

@@ -93,6 +93,11 @@ impl TaskBook {
         self.outcomes.get(doc_id).is_some_and(|outcome| outcome.is_some_and(|outcome| !outcome.may_be_asked_again()))
     }
 
+    /// What became of a document; `None` where it was not asked yet.
+    pub(crate) fn outcome(&self, doc_id: usize) -> Option<SampleOutcome> {
+        self.outcomes.get(doc_id).copied().flatten()
+    }
+
     pub(crate) fn asked(&self) -> u64 {
         self.outcomes.iter().flatten().count() as u64
     }

@@ -4,13 +4,15 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use weighbridge_types::event::RunEvent;
 use weighbridge_types::record::Record;
-use weighbridge_types::sample::{SampleAnswer, SampleRow};
+use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow};
 
 use super::book::Book;
 use super::figures::{self, group_figures};
 use super::plan::{Plan, Planned, outcome_of};
 use super::run::Journal;
+use super::shown::Shown;
 use crate::error::EvalError;
 use crate::task::score::{DETECTION, FilterScores, Score, higher_is_better};
 use crate::task::{Sample, Value};
@@ -34,11 +36,11 @@ struct Unsorted {
     end: u64,
     /// For each filter the beginning and length of each document's line.
     lines: Vec<Vec<(u64, u32)>>,
-    pending: Vec<SampleRow>,
 }
 
 impl Export<'_> {
-    /// Reads the log once and writes `lm-eval/results.json` and `lm-eval/samples_TASK.jsonl`.
+    /// Reads the log once and writes `lm-eval/results.json` and `lm-eval/samples_TASK.jsonl`; hands the journal what a
+    /// report shows of each task.
     ///
     /// # Errors
     /// When the log cannot be read or a file cannot be written.
@@ -47,19 +49,7 @@ impl Export<'_> {
         std::fs::create_dir_all(&folder).map_err(at(&folder))?;
         let mut tasks: Vec<Unsorted> =
             self.plan.tasks.iter().map(|planned| Unsorted::new(&folder, planned)).collect::<Result<_, _>>()?;
-        let mut book = Book::new(self.plan);
-        let mut problem = None;
-        journal.rows(&mut |row| {
-            let task = row.cell.get("task").unwrap_or_default();
-            let place = self.plan.tasks.iter().position(|planned| planned.task.config.task == task);
-            if let (Some(place), None) = (place, &problem) {
-                let taken = tasks[place].row(&self.plan.tasks[place], row, &mut book.tasks[place]);
-                problem = taken.err();
-            }
-        })?;
-        if let Some(problem) = problem {
-            return Err(problem);
-        }
+        let book = self.each(journal, |place, document| tasks[place].write(&self.plan.tasks[place], document))?;
         for (planned, unsorted) in self.plan.tasks.iter().zip(tasks) {
             unsorted.sort(&folder.join(format!("samples_{}.jsonl", file_name(&planned.task.config.task))))?;
         }
@@ -67,6 +57,95 @@ impl Export<'_> {
         let text = results(self.plan, &book, self.record).dumps();
         std::fs::write(&path, text + "\n").map_err(at(&path))?;
         Ok(folder)
+    }
+
+    /// Reads the log once and hands the journal what a report shows of each task, without writing an export.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn show(&self, journal: &mut dyn Journal) -> Result<(), EvalError> {
+        self.each(journal, |_, _| Ok(())).map(drop)
+    }
+
+    /// Calls `take` with each answered document and the place of its task; tells the journal what is to be shown.
+    fn each(
+        &self,
+        journal: &mut dyn Journal,
+        mut take: impl FnMut(usize, &Document<'_>) -> Result<(), EvalError>,
+    ) -> Result<Book, EvalError> {
+        let tasks = &self.plan.tasks;
+        let mut book = Book::new(self.plan);
+        let mut shown: Vec<Shown> = tasks.iter().map(|_| Shown::of_tasks(tasks.len())).collect();
+        let mut pending: Vec<Vec<SampleRow>> = tasks.iter().map(|_| Vec::new()).collect();
+        let mut problem = None;
+        journal.rows(&mut |row| {
+            let task = row.cell.get("task").unwrap_or_default();
+            let Some(place) = tasks.iter().position(|planned| planned.task.config.task == task) else { return };
+            let Some(rows) = whole(&tasks[place], &mut pending[place], row) else { return };
+            if problem.is_none() {
+                let taken = Document::of(&tasks[place], &rows).and_then(|document| {
+                    let Some(document) = document else { return Ok(()) };
+                    document.enter(&tasks[place], &mut book.tasks[place]);
+                    let Document { sample, rows, scores, outcome } = &document;
+                    shown[place].take(&tasks[place], sample, rows, scores, *outcome);
+                    take(place, &document)
+                });
+                problem = taken.err();
+            }
+        })?;
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        for ((planned, shown), book) in tasks.iter().zip(shown).zip(&book.tasks) {
+            let exhibit = shown.finish(&planned.task.config.task, book);
+            journal.event(&RunEvent::Exhibit(Box::new(exhibit)))?;
+        }
+        Ok(book)
+    }
+}
+
+/// The rows of a document when this one completes them; those of its repeats come one after the other.
+fn whole(planned: &Planned, pending: &mut Vec<SampleRow>, row: SampleRow) -> Option<Vec<SampleRow>> {
+    if pending.first().is_some_and(|first| first.doc_id != row.doc_id || row.repeat == 0) {
+        pending.clear();
+    }
+    pending.push(row);
+    let repeats = if planned.mode == super::plan::Mode::Generate { planned.task.config.repeats } else { 1 };
+    (pending.len() >= repeats as usize).then(|| std::mem::take(pending))
+}
+
+/// A document with its answers and scores.
+struct Document<'a> {
+    sample: Sample,
+    rows: &'a [SampleRow],
+    scores: Vec<FilterScores>,
+    outcome: SampleOutcome,
+}
+
+impl<'a> Document<'a> {
+    /// `None` for a document that the task does not have.
+    fn of(planned: &Planned, rows: &'a [SampleRow]) -> Result<Option<Self>, EvalError> {
+        let doc_id = rows.first().and_then(|row| usize::try_from(row.doc_id).ok()).unwrap_or(usize::MAX);
+        if doc_id >= planned.task.len() {
+            return Ok(None);
+        }
+        let sample = planned.task.sample(doc_id)?;
+        let failed = rows.iter().find(|row| row.answers.is_empty());
+        let (scores, outcome) = match (failed, planned.score(&sample, rows)) {
+            (Some(failed), _) => (Vec::new(), failed.outcome),
+            (None, Ok(scores)) => {
+                let outcome = outcome_of(&scores, rows);
+                (scores, outcome)
+            }
+            // A filter that needs too many steps on this answer has not understood it.
+            (None, Err(_)) => (Vec::new(), SampleOutcome::Unparsable),
+        };
+        Ok(Some(Self { sample, rows, scores, outcome }))
+    }
+
+    fn enter(&self, planned: &Planned, book: &mut super::book::TaskBook) {
+        let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
+        book.enter(self.sample.doc_id, self.outcome, &self.scores, &filters);
     }
 }
 
@@ -99,35 +178,17 @@ impl Unsorted {
         let options = File::options().read(true).write(true).create(true).truncate(true).open(&path);
         let file = BufWriter::new(options.map_err(at(&path))?);
         let lines = vec![vec![(0, 0); planned.task.len()]; planned.task.filters.len()];
-        Ok(Self { file, path, end: 0, lines, pending: Vec::new() })
+        Ok(Self { file, path, end: 0, lines })
     }
 
-    /// Takes a row; the rows of a document's repeats come one after the other.
-    fn row(&mut self, planned: &Planned, row: SampleRow, book: &mut super::book::TaskBook) -> Result<(), EvalError> {
-        if self.pending.first().is_some_and(|first| first.doc_id != row.doc_id || row.repeat == 0) {
-            self.pending.clear();
-        }
-        self.pending.push(row);
-        let repeats = if planned.mode == super::plan::Mode::Generate { planned.task.config.repeats } else { 1 };
-        if self.pending.len() < repeats as usize {
-            return Ok(());
-        }
-        let rows = std::mem::take(&mut self.pending);
-        let doc_id = rows.first().and_then(|row| usize::try_from(row.doc_id).ok()).unwrap_or(usize::MAX);
-        if doc_id >= planned.task.len() {
-            return Ok(());
-        }
-        let sample = planned.task.sample(doc_id)?;
-        let scores = planned.score(&sample, &rows).unwrap_or_default();
-        let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
-        let failed = rows.iter().find(|row| row.answers.is_empty());
-        let outcome = failed.map_or_else(|| outcome_of(&scores, &rows), |row| row.outcome);
-        book.enter(doc_id, outcome, &scores, &filters);
+    /// Writes the lines of a document, one for each filter.
+    fn write(&mut self, planned: &Planned, document: &Document<'_>) -> Result<(), EvalError> {
+        let Document { sample, rows, scores, outcome } = document;
         for (place, filter) in planned.task.filters.iter().enumerate() {
-            let line = line(planned, &sample, &rows, &filter.name, scores.get(place), outcome.name());
+            let line = line(planned, sample, rows, &filter.name, scores.get(place), outcome.name());
             let text = line.dumps_line() + "\n";
             self.file.write_all(text.as_bytes()).map_err(at(&self.path))?;
-            self.lines[place][doc_id] = (self.end, u32::try_from(text.len()).unwrap_or(u32::MAX));
+            self.lines[place][sample.doc_id] = (self.end, u32::try_from(text.len()).unwrap_or(u32::MAX));
             self.end += text.len() as u64;
         }
         Ok(())

@@ -18,14 +18,14 @@ pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
         "acc_norm" => &define::ACC_NORM,
         "acc_bytes" => &define::ACC_BYTES,
         "acc_mutual_info" => &define::ACC_MUTUAL_INFO,
-        "exact_match" => &define::TASK_EXACT_MATCH,
-        "perplexity" => &define::TASK_PERPLEXITY,
+        "exact_match" => &define::EXACT_MATCH,
+        "perplexity" => &define::TARGET_PERPLEXITY,
         "word_perplexity" => &define::WORD_PERPLEXITY,
         "byte_perplexity" => &define::BYTE_PERPLEXITY,
-        "bits_per_byte" => &define::TASK_BITS_PER_BYTE,
+        "bits_per_byte" => &define::BITS_PER_BYTE,
         "brier_score" => &define::CHOICE_BRIER,
-        "f1" => &define::CHOICE_F1,
-        "mcc" => &define::CHOICE_MCC,
+        "f1" => &define::F1,
+        "mcc" => &define::MCC,
         "checks_met" => &define::CHECKS_MET,
         "distinct_1" => &define::DISTINCT_1,
         "distinct_2" => &define::DISTINCT_2,
@@ -62,12 +62,18 @@ fn column_metrics(task: &TaskBook, column: &Column, cell: &Cell) -> Vec<Metric> 
         return Vec::new();
     };
     let figures = task.figures(column);
-    let cell = if column.filter == "none" { cell.clone() } else { cell.clone().with("filter", &column.filter) };
+    let cell = cell_of(&column.metric, &column.filter, cell.clone());
     let mut metrics = vec![metric(definition, &cell, figures.all, figures)];
     if figures.all.n != figures.answered.n {
         metrics.push(metric(definition, &cell.with("over", "answered"), figures.answered, figures));
     }
     metrics
+}
+
+/// The cell of a metric behind a filter. lm-eval's F1 is that of the second choice, number 1.
+fn cell_of(metric: &str, filter: &str, cell: Cell) -> Cell {
+    let cell = if filter == "none" { cell } else { cell.with("filter", filter) };
+    if metric == "f1" { cell.with("label", 1) } else { cell }
 }
 
 fn metric(definition: &Definition, cell: &Cell, figure: Figure, figures: Figures) -> Metric {
@@ -147,7 +153,7 @@ fn outcomes(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
     let metric = |outcome: SampleOutcome| {
         let count = task.count(outcome);
         let cell = cell.clone().with("outcome", outcome.name());
-        (count > 0).then(|| Metric::measured(&define::DOCUMENTS, Statistic::Value, &cell, count as f64, asked))
+        (count > 0).then(|| Metric::measured(&define::SAMPLES, Statistic::Value, &cell, count as f64, asked))
     };
     SampleOutcome::ALL.into_iter().filter_map(metric).collect()
 }
@@ -200,8 +206,7 @@ fn members<'a>(plan: &Plan, book: &'a Book, names: &[String]) -> Vec<&'a TaskBoo
 fn group_metrics(plan: &Plan, book: &Book) -> Vec<Metric> {
     let metric = |part: GroupFigure| {
         let definition = definition(&part.metric)?;
-        let cell = Cell::of(Phase::Evaluate).with("group", &part.group);
-        let cell = if part.filter == "none" { cell } else { cell.with("filter", &part.filter) };
+        let cell = cell_of(&part.metric, &part.filter, Cell::of(Phase::Evaluate).with("group", &part.group));
         let figures = Figures { all: part.figure, answered: part.figure, is_share: part.is_share };
         Some(metric(definition, &cell, part.figure, figures))
     };
@@ -222,7 +227,7 @@ pub(crate) fn tally(book: &Book) -> Tally {
 
 /// Whether a metric says how good answers were.
 fn is_score(name: &str) -> bool {
-    ![&define::DOCUMENTS, &define::SAMPLE_LATENCY, &define::DOCUMENT_RATE].iter().any(|known| known.name == name)
+    ![&define::SAMPLES, &define::SAMPLE_LATENCY, &define::DOCUMENT_RATE].iter().any(|known| known.name == name)
 }
 
 /// The figure that stands for the run: that of the outermost group, else the first task's.

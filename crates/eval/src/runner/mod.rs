@@ -13,6 +13,7 @@ mod plan;
 mod recount;
 mod run;
 mod settings;
+mod shown;
 
 pub use export::{Export, preview};
 pub(crate) use figures::definition;

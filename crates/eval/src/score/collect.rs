@@ -4,11 +4,14 @@ use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
+use weighbridge_types::exhibit::{Chosen, Failure, excerpt};
+
 use crate::predictions::{Field, PredictionsError, Problem, Row, Value};
 
 use super::class_scores::ClassProbabilities;
 use super::labels::Labels;
 use super::settings::Settings;
+use super::sums::is_right;
 
 /// What a sample was answered: a label's number, or above all of them the problem.
 pub(super) mod answer {
@@ -54,6 +57,8 @@ pub(super) struct Columns {
     /// Samples without an answer and without a stated problem; counted as unparsable.
     pub(super) silent: u64,
     pub(super) rows: u64,
+    /// Some of the failures, for the report.
+    pub(super) chosen: Chosen,
     /// Hashes of the ids.
     ids: Vec<u64>,
     cluster_codes: HashMap<Box<str>, u32, FixedState>,
@@ -77,6 +82,7 @@ impl Columns {
             problems: [0; Problem::ALL.len()],
             silent: 0,
             rows: 0,
+            chosen: Chosen::default(),
             ids: Vec::new(),
             cluster_codes: HashMap::with_hasher(FixedState::default()),
             hasher: FixedState::default(),
@@ -85,18 +91,29 @@ impl Columns {
 
     /// Takes a row whose truth and answer are labels.
     pub(super) fn take(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
-        self.identify(row)?;
-        let problem = problem(row)?;
+        let key = self.identify(row)?;
+        let stated = problem(row)?;
         // A list as target is a set, and no label.
         let is_set = matches!(row.get(Field::Target), Value::Json(_));
+        let mut problem = stated;
         if let Some(truth) = if is_set { None } else { self.labels.code(row, Field::Target)? } {
-            self.score(row, problem)?;
+            self.score(row, stated)?;
             let likeliest = self.probabilities.take(row, &mut self.labels, (truth, self.rows))?;
-            let answer = self.answer(row, problem, truth, likeliest)?;
+            let given = self.given(row, stated, truth, likeliest)?;
+            self.silent += u64::from(given.is_none() && stated.is_none());
+            problem = match given {
+                Some(label) => (label != truth).then_some(Problem::Wrong),
+                None => stated.or(Some(Problem::Unparsable)),
+            };
             self.truth.push(truth);
-            self.answers.push(answer);
-        } else if let Some(problem) = problem {
+            self.answers.push(given.unwrap_or_else(|| answer::of(problem.unwrap_or(Problem::Unparsable))));
+        }
+        if is_right(row) == Some(false) {
+            problem = problem.or(Some(Problem::Wrong));
+        }
+        if let Some(problem) = problem {
             self.problems[problem.index()] += 1;
+            self.show(row, problem, key);
         }
         self.time(row)?;
         self.group(row)?;
@@ -105,34 +122,34 @@ impl Columns {
         self.all_or_none(row)
     }
 
-    fn answer(
+    /// The label that was given.
+    fn given(
         &mut self,
         row: &Row<'_>,
         problem: Option<Problem>,
         truth: u32,
         likeliest: Option<u32>,
-    ) -> Result<u32, PredictionsError> {
-        let given = match problem {
-            None | Some(Problem::Wrong) => self.labels.code(row, Field::Prediction)?.or(likeliest),
-            Some(_) => None,
-        };
+    ) -> Result<Option<u32>, PredictionsError> {
+        if problem.is_some_and(|problem| !problem.is_answered()) {
+            return Ok(None);
+        }
+        let given = self.labels.code(row, Field::Prediction)?.or(likeliest);
         if problem == Some(Problem::Wrong) && given == Some(truth) {
             let what = "its problem is `wrong`, and its prediction is its target".to_owned();
             return Err(PredictionsError::Contradiction { line: row.line, what });
         }
-        let problem = match (given, problem) {
-            (Some(label), _) => {
-                self.problems[Problem::Wrong.index()] += u64::from(label != truth);
-                return Ok(label);
-            }
-            (None, Some(problem)) => problem,
-            (None, None) => {
-                self.silent += 1;
-                Problem::Unparsable
-            }
-        };
-        self.problems[problem.index()] += 1;
-        Ok(answer::of(problem))
+        Ok(given)
+    }
+
+    /// Keeps a failure for the report, if it is one of those chosen.
+    fn show(&mut self, row: &Row<'_>, problem: Problem, key: Option<u64>) {
+        let is_undecided = row.get(Field::Score).is_given() && !row.get(Field::Prediction).is_given();
+        if is_undecided {
+            // The threshold decides only when the whole file has been read.
+            return;
+        }
+        let key = key.unwrap_or_else(|| self.hasher.hash_one(self.rows));
+        self.chosen.push(problem.outcome(), (key, self.rows), || failure(row, problem));
     }
 
     fn score(&mut self, row: &Row<'_>, problem: Option<Problem>) -> Result<(), PredictionsError> {
@@ -173,11 +190,12 @@ impl Columns {
         Ok(())
     }
 
-    fn identify(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
-        if let Some(id) = row.text(Field::Id)? {
-            self.ids.push(self.hash(id));
-        }
-        Ok(())
+    /// Keeps the hash of the id, and gives it.
+    fn identify(&mut self, row: &Row<'_>) -> Result<Option<u64>, PredictionsError> {
+        let Some(id) = row.text(Field::Id)? else { return Ok(None) };
+        let hash = self.hash(id);
+        self.ids.push(hash);
+        Ok(Some(hash))
     }
 
     fn group(&mut self, row: &Row<'_>) -> Result<(), PredictionsError> {
@@ -244,6 +262,20 @@ impl Columns {
         self.scored > 0 && self.answers.iter().all(|&answer| answer::problem(answer).is_some())
     }
 
+    /// Which labels are the truth of a sample, by number.
+    pub(super) fn true_labels(&self) -> Vec<bool> {
+        let mut is_true = vec![false; self.labels.names().len()];
+        for &code in &self.truth {
+            is_true[code as usize] = true;
+        }
+        is_true
+    }
+
+    /// Samples whose label was given right.
+    pub(super) fn right(&self) -> u64 {
+        self.answers.iter().zip(&self.truth).filter(|(answer, truth)| answer == truth).count() as u64
+    }
+
     /// Samples without an answer.
     pub(super) fn failures(&self) -> u64 {
         Problem::ALL.iter().filter(|problem| !problem.is_answered()).map(|problem| self.problems[problem.index()]).sum()
@@ -255,17 +287,29 @@ impl Columns {
     }
 
     /// Hashes that ids of two rows share, ascending: a suspicion, no proof.
-    pub(super) fn repeated(&self) -> Vec<u64> {
-        let mut sorted = self.ids.clone();
-        weighbridge_stats::sort_u64(&mut sorted);
-        let mut repeated: Vec<u64> = sorted.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-        repeated.dedup();
-        repeated
+    pub(super) fn repeated(&mut self) -> Vec<u64> {
+        weighbridge_stats::repeated_u64(&mut self.ids)
     }
 
     /// The hash of an id.
     pub(super) fn hash(&self, id: &str) -> u64 {
         self.hasher.hash_one(id)
+    }
+}
+
+/// A sample as the report shows it.
+fn failure(row: &Row<'_>, problem: Problem) -> Failure {
+    let shown = |field: Field| match row.get(field) {
+        Value::Json(text) => Some(excerpt(text)),
+        _ => row.text(field).ok().flatten().map(excerpt),
+    };
+    Failure {
+        id: shown(Field::Id).unwrap_or_else(|| format!("line {}", row.line)),
+        outcome: problem.outcome(),
+        prompt: shown(Field::Prompt),
+        target: shown(Field::Target).or_else(|| shown(Field::References)),
+        answer: shown(Field::Prediction).or_else(|| shown(Field::Text)),
+        why: shown(Field::Why),
     }
 }
 

@@ -6,10 +6,44 @@ use weighbridge_stats::{Estimate, Interval, Method};
 use weighbridge_types::definition::Definition;
 use weighbridge_types::metric::{Cell, Metric};
 
-use super::figure::{estimated, figure};
+use super::figure::{Scope, estimated, figure};
 use super::label_scores::of_replicates;
 use super::settings::Settings;
 use super::tables::bounded;
+
+/// Which samples have counts of a kind, in the order of the counts, and which of them have an answer.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// Position among all samples.
+    samples: Vec<u32>,
+    answered: Vec<bool>,
+}
+
+impl Counted {
+    pub(super) fn push(&mut self, sample: u64, is_answered: bool) {
+        self.samples.push(u32::try_from(sample).unwrap_or(u32::MAX));
+        self.answered.push(is_answered);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Whether a sample has no answer.
+    pub(super) fn has_failures(&self) -> bool {
+        self.answered.contains(&false)
+    }
+
+    /// The samples of one form: position among the counts, and independent unit.
+    pub(super) fn of(&self, scope: Scope, unit: &dyn Fn(u32) -> u32) -> Vec<(usize, u32)> {
+        let is_kept = |at: &usize| scope == Scope::FailuresAsWrong || self.answered[*at];
+        (0..self.len()).filter(is_kept).map(|at| (at, unit(self.samples[at]))).collect()
+    }
+}
 
 /// The samples of one form that have counts: position among the counts, and independent unit.
 pub(super) struct Corpus<'a> {

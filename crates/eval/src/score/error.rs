@@ -14,6 +14,14 @@ pub enum ScoreError {
         /// The columns that hold something.
         columns: String,
     },
+    /// A table of costs cannot be read.
+    #[error("read the costs in line {line}: {what}")]
+    Costs {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// A setting does not fit the file.
     #[error("use `{value}` as {setting}: {what}")]
     Setting {
@@ -35,6 +43,9 @@ impl ScoreError {
             Self::NothingToScore { .. } => {
                 "give `target` and `prediction`, `target` and `score`, or `text` and `references`; `--map FIELD=COLUMN` \
                  names columns that are called otherwise"
+            }
+            Self::Costs { .. } => {
+                "write a CSV table: the head `truth,LABEL,LABEL,…`, then a line with a cost for each answer per true label"
             }
             Self::Setting { .. } => "choose one that occurs in the file",
         }

@@ -18,17 +18,12 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    pub(super) const ALL: [Self; 2] = [Self::FailuresAsWrong, Self::AnsweredOnly];
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::FailuresAsWrong => "failures_as_wrong",
-            Self::AnsweredOnly => "answered_only",
-        }
-    }
-
+    /// The place of a figure: that of all samples has no setting, as in a run.
     pub(super) fn cell(self) -> Cell {
-        Cell::of(Phase::Quality).with("form", self.name())
+        match self {
+            Self::FailuresAsWrong => Cell::of(Phase::Evaluate),
+            Self::AnsweredOnly => Cell::of(Phase::Evaluate).with("over", "answered"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use weighbridge_stats::classify::{CurvePoint, Ranking, Reliability, ReliabilityB
 use weighbridge_stats::cluster::ClusterSums;
 use weighbridge_stats::{Interval, Method, StatsError};
 use weighbridge_types::definition::{self as define, Definition};
+use weighbridge_types::exhibit::Curves;
 use weighbridge_types::metric::{Cell, Metric};
 
 use super::figure::{Scope, absent, estimated, figure};
@@ -28,18 +29,6 @@ pub(super) struct Scored {
     pub(super) weight: f64,
     /// Independent unit that the sample belongs to.
     pub(super) unit: u32,
-}
-
-/// Curves of a binary score.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Curves {
-    /// The positive label.
-    pub positive: String,
-    /// ROC and precision-recall points, by descending threshold: threshold (null at the start), TPR (recall), FPR,
-    /// precision.
-    pub points: Vec<(Option<f64>, f64, f64, f64)>,
-    /// Reliability bins: samples, mean stated probability, share that came true. Empty where scores are no probabilities.
-    pub reliability: Vec<(f64, Option<f64>, Option<f64>)>,
 }
 
 /// The figures of one form.
@@ -166,7 +155,8 @@ pub(super) fn calibration_figures(samples: &[Scored], units: usize, settings: &S
         return Vec::new();
     }
     let mut figures = Vec::new();
-    for scope in Scope::ALL {
+    let has_failures = samples.iter().any(|sample| sample.score.is_none());
+    for scope in [Scope::FailuresAsWrong, Scope::AnsweredOnly].into_iter().take(1 + usize::from(has_failures)) {
         let brier = |sample: &Scored| match (sample.score, scope) {
             (Some(score), _) => Some(probability::brier(score, sample.is_positive)),
             (None, Scope::FailuresAsWrong) => Some(1.0),

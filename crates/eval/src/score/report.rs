@@ -5,30 +5,23 @@ use std::path::Path;
 
 use serde::Serialize;
 use weighbridge_types::definition as define;
+use weighbridge_types::exhibit::{self, Confusion, Curves, Exhibit, Failure};
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::Phase;
 
 use crate::predictions::{Field, PredictionsError, Problem, Row, Totals, read};
 
 use super::collect::Columns;
+use super::distances::Distances;
 use super::error::ScoreError;
 use super::figure::{Scope, absent, counted, estimated, figure};
 use super::label_scores::{MOST_LABELS, label_figures};
-use super::ranking_scores::{Curves, Scored, calibration_figures, curves, ranking_figures};
+use super::ranking_scores::{Scored, calibration_figures, curves, ranking_figures};
 use super::sets::Sets;
 use super::settings::Settings;
 use super::sums::Sums;
 use super::tables::Table;
 use super::text_scores::Texts;
-
-/// Truth against answer, over all samples.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Confusions {
-    /// The labels, in the order of rows and columns.
-    pub labels: Vec<String>,
-    /// `[truth][answer]`: samples, or their weight. The last column holds answers that are no label.
-    pub counts: Vec<Vec<f64>>,
-}
 
 /// What a file of predictions says.
 #[derive(Debug, Clone, Serialize)]
@@ -37,18 +30,36 @@ pub struct Report {
     pub samples: u64,
     /// Samples without an answer.
     pub failures: u64,
+    /// Samples that were not answered right, those without an answer among them.
+    pub wrong: u64,
     /// Bytes read, decompressed.
     pub bytes: u64,
     /// Every figure.
     pub figures: Vec<Metric>,
     /// Truth against answer; only with labels, and not too many of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub confusion: Option<Confusions>,
+    pub confusion: Option<Confusion>,
     /// Curves of the score; only with scores and a positive label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curves: Option<Curves>,
+    /// Some of the samples that were not answered right.
+    pub failed: Vec<Failure>,
     /// What a reader must know.
     pub notes: Vec<String>,
+}
+
+impl Report {
+    /// What a page shows beside the figures.
+    #[must_use]
+    pub fn exhibit(&self) -> Exhibit {
+        Exhibit {
+            cell: Cell::of(Phase::Evaluate),
+            confusion: self.confusion.clone().filter(|of| of.labels.len() <= exhibit::MOST_LABELS),
+            curves: self.curves.clone(),
+            failures: self.failed.clone(),
+            failed: self.wrong,
+        }
+    }
 }
 
 /// Scores a file.
@@ -60,6 +71,7 @@ pub fn score_file(path: &Path, settings: &Settings) -> Result<Report, ScoreError
     let mut texts = Texts::new(settings);
     let mut sets = Sets::default();
     let mut sums = Sums::default();
+    let mut distances = Distances::default();
     let mut seen = String::new();
     let totals = read(path, settings.form, &settings.mapping, |row| {
         if seen.is_empty() {
@@ -68,20 +80,21 @@ pub fn score_file(path: &Path, settings: &Settings) -> Result<Report, ScoreError
         texts.take(row, columns.rows)?;
         sets.take(row, columns.rows)?;
         sums.take(row, columns.rows)?;
+        distances.take(row, columns.rows, settings)?;
         columns.take(row)
     })?;
-    refuse_repeated(path, settings, &columns)?;
-    if columns.truth.is_empty() && texts.is_empty() && sets.is_empty() && sums.is_empty() {
+    refuse_repeated(path, settings, &mut columns)?;
+    if columns.truth.is_empty() && texts.counted.is_empty() && sets.counted.is_empty() && sums.is_empty() {
         return Err(ScoreError::NothingToScore { columns: seen });
     }
     columns.finish()?;
     let positive = positive(&columns, settings)?;
-    let others = Others { texts, sets, sums };
-    Ok(report(columns, &others, totals, positive, settings))
+    let others = Others { texts, sets, sums, distances };
+    report(columns, &others, totals, positive, settings)
 }
 
 /// Equal hashes are a suspicion; the ids themselves decide.
-fn refuse_repeated(path: &Path, settings: &Settings, columns: &Columns) -> Result<(), PredictionsError> {
+fn refuse_repeated(path: &Path, settings: &Settings, columns: &mut Columns) -> Result<(), PredictionsError> {
     let repeated = columns.repeated();
     if repeated.is_empty() {
         return Ok(());
@@ -117,7 +130,7 @@ fn positive(columns: &Columns, settings: &Settings) -> Result<Option<u32>, Score
 fn alert_figures(columns: &Columns, positive: u32) -> Vec<Metric> {
     const DAY: f64 = 86_400.0;
     let Some((first, last)) = columns.times else { return Vec::new() };
-    let cell = Cell::of(Phase::Quality);
+    let cell = Cell::of(Phase::Evaluate);
     let list = [(&define::ALERTS_PER_DAY, false), (&define::FALSE_ALERTS_PER_DAY, true)];
     if last <= first {
         return list.map(|(of, _)| absent(of, &cell, "all time stamps are the same")).to_vec();
@@ -134,19 +147,12 @@ fn alert_figures(columns: &Columns, positive: u32) -> Vec<Metric> {
     .to_vec()
 }
 
-/// The figures of both forms; without failures the second form is the first one under its own name.
+/// The figures of both forms; without failures the second form would repeat the first.
 fn both_forms(has_failures: bool, mut of: impl FnMut(Scope) -> Vec<Metric>) -> Vec<Metric> {
     let mut figures = of(Scope::FailuresAsWrong);
     if has_failures {
         figures.extend(of(Scope::AnsweredOnly));
-        return figures;
     }
-    let renamed = |metric: &Metric| {
-        let cell = metric.cell.clone().with("form", Scope::AnsweredOnly.name());
-        Metric { cell, ..metric.clone() }
-    };
-    let second: Vec<Metric> = figures.iter().map(renamed).collect();
-    figures.extend(second);
     figures
 }
 
@@ -155,6 +161,7 @@ struct Others {
     texts: Texts,
     sets: Sets,
     sums: Sums,
+    distances: Distances,
 }
 
 impl Others {
@@ -164,18 +171,27 @@ impl Others {
         let unit = |sample: u32| columns.clusters.get(sample as usize).copied().unwrap_or(sample);
         let mut figures = Vec::new();
         figures.extend(columns.probabilities.figures(units, &unit, settings));
-        if !self.texts.is_empty() {
+        if !self.texts.counted.is_empty() {
             let of = |scope| self.texts.figures(scope, units, &unit, settings);
-            figures.extend(both_forms(self.texts.has_failures(), of));
+            figures.extend(both_forms(self.texts.counted.has_failures(), of));
         }
         let of = |scope| self.sets.figures(scope, units, &unit, settings);
-        figures.extend(both_forms(self.sets.has_failures(), of));
+        figures.extend(both_forms(self.sets.counted.has_failures(), of));
+        let of = |scope| self.sums.share_right(scope, units, &unit, settings);
+        figures.extend(both_forms(self.sums.has_failures(), of));
         figures.extend(self.sums.figures(units, &unit, settings));
+        figures.extend(self.distances.figures(units, &unit, settings));
         figures
     }
 }
 
-fn report(mut columns: Columns, others: &Others, totals: Totals, positive: Option<u32>, settings: &Settings) -> Report {
+fn report(
+    mut columns: Columns,
+    others: &Others,
+    totals: Totals,
+    positive: Option<u32>,
+    settings: &Settings,
+) -> Result<Report, ScoreError> {
     let decided = decide(&mut columns, positive, settings);
     let columns = &columns;
     let mut figures = counts(columns, settings);
@@ -183,15 +199,18 @@ fn report(mut columns: Columns, others: &Others, totals: Totals, positive: Optio
     notes.extend(decided);
     let order = columns.labels.order();
     let names: Vec<String> = order.iter().map(|&code| columns.labels.names()[code as usize].to_string()).collect();
+    let is_true = columns.true_labels();
+    let costs = settings.costs.as_ref().filter(|_| !columns.truth.is_empty());
+    let truths: Vec<bool> = order.iter().map(|&code| is_true[code as usize]).collect();
+    let costs = costs.map(|costs| costs.over(&names, &truths)).transpose()?;
     let mut confusion = None;
     if !columns.truth.is_empty() {
         figures.extend(both_forms(columns.failures() > 0, |scope| {
             let table = Table::new(columns, scope, &order);
             if scope == Scope::FailuresAsWrong && names.len() <= MOST_LABELS {
-                let counts = table.cells.chunks_exact(table.classes + 1).map(<[f64]>::to_vec).collect();
-                confusion = Some(Confusions { labels: names.clone(), counts });
+                confusion = Some(Confusion { labels: names.clone(), counts: table.rows() });
             }
-            label_figures(&table, scope, &names, settings)
+            label_figures(&table, scope, &names, costs.as_ref(), settings)
         }));
     }
     if names.len() > MOST_LABELS {
@@ -219,7 +238,8 @@ fn report(mut columns: Columns, others: &Others, totals: Totals, positive: Optio
     figures.extend(others.figures(columns, settings));
     figures.retain(|metric| settings.wants(&metric.name));
     let (samples, bytes, failures) = (totals.rows, totals.bytes, columns.failures());
-    Report { samples, failures, bytes, figures, confusion, curves: curve, notes }
+    let (failed, wrong) = (columns.chosen.clone().finish().0, columns.problems.iter().sum());
+    Ok(Report { samples, failures, wrong, bytes, figures, confusion, curves: curve, failed, notes })
 }
 
 /// Makes answers of scores where the file has no others; tells so.
@@ -242,10 +262,11 @@ fn scored(columns: &Columns, positive: u32) -> Vec<Scored> {
 }
 
 fn counts(columns: &Columns, settings: &Settings) -> Vec<Metric> {
-    let mut figures = vec![counted(&define::SAMPLES, &Cell::of(Phase::Quality), columns.rows, columns.rows)];
-    for problem in Problem::ALL {
-        let cell = Cell::of(Phase::Quality).with("problem", problem.name());
-        figures.push(counted(&define::SAMPLES, &cell, columns.problems[problem.index()], columns.rows));
+    let mut figures = vec![counted(&define::SAMPLES, &Cell::of(Phase::Evaluate), columns.rows, columns.rows)];
+    let outcomes = Problem::ALL.map(|problem| (problem.name(), columns.problems[problem.index()]));
+    for (outcome, count) in [("right", columns.right())].into_iter().chain(outcomes).filter(|(_, count)| *count > 0) {
+        let cell = Cell::of(Phase::Evaluate).with("outcome", outcome);
+        figures.push(counted(&define::SAMPLES, &cell, count, columns.rows));
     }
     let failed = columns.failures();
     let to_count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
@@ -254,7 +275,7 @@ fn counts(columns: &Columns, settings: &Settings) -> Vec<Metric> {
         to_count(columns.rows),
         settings.confidence,
     );
-    figures.push(estimated(&define::ANSWERED, &Cell::of(Phase::Quality), share));
+    figures.push(estimated(&define::ANSWERED, &Cell::of(Phase::Evaluate), share));
     figures
 }
 
@@ -267,10 +288,7 @@ fn notes(columns: &Columns) -> Vec<String> {
     if !columns.has_ids() {
         notes.push("no ids: samples that stand twice could not be found".to_owned());
     }
-    let mut is_true = vec![false; columns.labels.names().len()];
-    for &code in &columns.truth {
-        is_true[code as usize] = true;
-    }
+    let is_true = columns.true_labels();
     let strangers: Vec<&str> = columns
         .labels
         .names()
@@ -282,6 +300,16 @@ fn notes(columns: &Columns) -> Vec<String> {
     if !strangers.is_empty() {
         let shown: Vec<&str> = strangers.iter().copied().take(5).collect();
         notes.push(format!("{} labels were predicted and never are the truth: {}", strangers.len(), shown.join(", ")));
+    }
+    let mut is_given = vec![false; is_true.len()];
+    columns.answers.iter().for_each(|&code| {
+        if let Some(given) = is_given.get_mut(code as usize) {
+            *given = true;
+        }
+    });
+    let unheard = is_true.iter().zip(&is_given).filter(|(is_true, is_given)| **is_true && !**is_given).count();
+    if unheard > 0 && !columns.truth.is_empty() {
+        notes.push(format!("{unheard} labels were never predicted: their precision divides by zero and counts as 0"));
     }
     if is_true.iter().filter(|is_true| **is_true).count() == 1 {
         notes.push("every sample has the same true label: scores that compare labels say nothing".to_owned());

@@ -8,7 +8,7 @@ use weighbridge_types::metric::Metric;
 
 use crate::predictions::{Field, PredictionsError, Row, Value};
 
-use super::corpus::Corpus;
+use super::corpus::{Corpus, Counted};
 use super::figure::Scope;
 use super::settings::Settings;
 
@@ -48,15 +48,10 @@ pub(super) struct Sets {
     /// Samples whose members all are techniques.
     technique_samples: usize,
     has_spans: bool,
-    samples: Vec<u32>,
-    answered: Vec<bool>,
+    pub(super) counted: Counted,
 }
 
 impl Sets {
-    pub(super) fn is_empty(&self) -> bool {
-        self.samples.is_empty()
-    }
-
     /// Takes a row whose target is a list.
     pub(super) fn take(&mut self, row: &Row<'_>, sample: u64) -> Result<(), PredictionsError> {
         let Value::Json(target) = row.get(Field::Target) else { return Ok(()) };
@@ -82,14 +77,8 @@ impl Sets {
         self.techniques.push(Counts::of(&ours, &theirs));
         let parents = |list: &BTreeSet<String>| list.iter().map(|id| id[..5].to_owned()).collect::<BTreeSet<String>>();
         self.parents.push(Counts::of(&parents(&ours), &parents(&theirs)));
-        self.samples.push(u32::try_from(sample).unwrap_or(u32::MAX));
-        self.answered.push(is_answered);
+        self.counted.push(sample, is_answered);
         Ok(())
-    }
-
-    /// Whether a sample has no answer.
-    pub(super) fn has_failures(&self) -> bool {
-        self.answered.contains(&false)
     }
 
     /// The figures of one form; `unit` tells the independent unit of a sample.
@@ -100,24 +89,21 @@ impl Sets {
         unit: &dyn Fn(u32) -> u32,
         settings: &Settings,
     ) -> Vec<Metric> {
-        let kept: Vec<(usize, u32)> = (0..self.samples.len())
-            .filter(|&at| scope == Scope::FailuresAsWrong || self.answered[at])
-            .map(|at| (at, unit(self.samples[at])))
-            .collect();
+        let kept = self.counted.of(scope, unit);
         if kept.is_empty() {
             return Vec::new();
         }
         let corpus = Corpus { kept: &kept, units, settings };
-        let are_techniques = self.technique_samples == self.samples.len();
+        let are_techniques = self.technique_samples == self.counted.len();
         let of_members = if self.has_spans { &define::SPAN_F1 } else { &define::SET_F1 };
-        let mut list: Vec<(&Definition, &str, &[Counts])> = vec![(of_members, "members", &self.members)];
+        let mut list: Vec<(&Definition, Option<&str>, &[Counts])> = vec![(of_members, None, &self.members)];
         if are_techniques {
-            list.push((&define::TECHNIQUE_F1, "techniques", &self.techniques));
-            list.push((&define::TECHNIQUE_F1, "parents", &self.parents));
+            list.push((&define::TECHNIQUE_F1, Some("whole"), &self.techniques));
+            list.push((&define::TECHNIQUE_F1, Some("parents"), &self.parents));
         }
         let mut figures = Vec::new();
-        for (definition, over, counts) in list {
-            let cell = scope.cell().with("over", over);
+        for (definition, ids, counts) in list {
+            let cell = ids.map_or_else(|| scope.cell(), |ids| scope.cell().with("ids", ids));
             let add = |sum: &mut Counts, at: usize, times: f64| sum.add(&counts[at], times);
             figures.push(corpus.figure(definition, &cell.clone().with("average", "micro"), add, Counts::f1));
             figures.push(corpus.mean(definition, &cell.with("average", "samples"), |at| counts[at].f1()));

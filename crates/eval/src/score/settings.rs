@@ -2,9 +2,12 @@
 
 use weighbridge_stats::{Confidence, Resampling};
 
+use crate::cwe::Hierarchy;
 use crate::predictions::{Form, Mapping};
 use crate::text::bleu::Bleu;
 use crate::text::matching::Normalization;
+
+use super::costs::Costs;
 
 /// How a file is scored. Every choice belongs in the record.
 #[derive(Debug, Clone)]
@@ -19,6 +22,10 @@ pub struct Settings {
     pub positive: Option<String>,
     /// Scores at or above this are called positive, where the file has scores and no predictions.
     pub threshold: f64,
+    /// What mistakes cost; without it there is no expected cost.
+    pub costs: Option<Costs>,
+    /// The hierarchy that distances of weaknesses are taken in.
+    pub weaknesses: Option<Hierarchy>,
     /// The choices of BLEU.
     pub bleu: Bleu,
     /// What exact match ignores.
@@ -47,6 +54,8 @@ impl Default for Settings {
             labels: Vec::new(),
             positive: None,
             threshold: 0.5,
+            costs: None,
+            weaknesses: None,
             bleu: Bleu::default(),
             normalization: Normalization::default(),
             metrics: Vec::new(),

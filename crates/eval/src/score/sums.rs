@@ -1,14 +1,14 @@
 //! Figures of log-probabilities and of repeated attempts.
 
+use weighbridge_stats::proportion::wilson;
 use weighbridge_types::definition as define;
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::Phase;
 
-use crate::cvss::base_score;
-use crate::predictions::{Field, PredictionsError, Row, Value};
+use crate::predictions::{Field, PredictionsError, Problem, Row, Value};
 
-use super::corpus::Corpus;
-use super::figure::absent;
+use super::corpus::{Corpus, Counted};
+use super::figure::{Scope, absent, estimated};
 use super::settings::Settings;
 
 /// Attempts at which pass@k is told, as far as every problem has so many.
@@ -27,20 +27,27 @@ struct Likelihood {
 pub(super) struct Sums {
     likelihoods: Vec<(u32, Likelihood)>,
     attempts: Vec<(u32, u32, u32)>,
-    /// Difference of CVSS base scores, where both vectors can be read.
-    vectors: Vec<(u32, f64)>,
-    /// Samples whose true vector can be read and whose predicted one cannot.
-    unread_vectors: u64,
+    /// Whether each sample was right, where the file says that and nothing more.
+    rights: Vec<bool>,
+    judged: Counted,
+    has_rights: bool,
     lacks_tokens: bool,
     lacks_bytes: bool,
 }
 
 impl Sums {
     pub(super) fn is_empty(&self) -> bool {
-        self.likelihoods.is_empty() && self.attempts.is_empty() && self.vectors.is_empty()
+        self.likelihoods.is_empty() && self.attempts.is_empty() && !self.has_rights
     }
 
     pub(super) fn take(&mut self, row: &Row<'_>, sample: u64) -> Result<(), PredictionsError> {
+        let problem = row.text(Field::Problem)?;
+        let is_failed = problem.and_then(Problem::from_name).is_some_and(|problem| !problem.is_answered());
+        if let Some(is_right) = is_right(row).or(problem.map(|_| false)) {
+            self.has_rights |= row.get(Field::Passed).is_given();
+            self.rights.push(is_right);
+            self.judged.push(sample, !is_failed);
+        }
         let sample = u32::try_from(sample).unwrap_or(u32::MAX);
         if let Some(log_probability) = row.number(Field::LogProbability)? {
             if log_probability > 0.0 {
@@ -54,7 +61,6 @@ impl Sums {
             let (tokens, bytes) = (tokens.unwrap_or_default(), bytes.unwrap_or_default());
             self.likelihoods.push((sample, Likelihood { log_probability, tokens, bytes }));
         }
-        self.take_vector(row, sample)?;
         if let Some(attempts) = count(row, Field::Attempts)? {
             let passed = count(row, Field::Passed)?.ok_or_else(|| row.refuse(Field::Passed, "a count"))?;
             if passed > attempts || attempts == 0 {
@@ -67,34 +73,36 @@ impl Sums {
         Ok(())
     }
 
-    fn take_vector(&mut self, row: &Row<'_>, sample: u32) -> Result<(), PredictionsError> {
-        if matches!(row.get(Field::Target), Value::Json(_)) || matches!(row.get(Field::Prediction), Value::Json(_)) {
-            return Ok(());
+    /// Whether a sample has no answer.
+    pub(super) fn has_failures(&self) -> bool {
+        self.has_rights && self.judged.has_failures()
+    }
+
+    /// The share of samples that the file says are right.
+    pub(super) fn share_right(
+        &self,
+        scope: Scope,
+        units: usize,
+        unit: &dyn Fn(u32) -> u32,
+        settings: &Settings,
+    ) -> Vec<Metric> {
+        if !self.has_rights {
+            return Vec::new();
         }
-        let target = row.text(Field::Target)?.unwrap_or_default();
-        if !target.starts_with("CVSS:3") && !target.starts_with("AV:") {
-            return Ok(());
+        let kept = self.judged.of(scope, unit);
+        let right = |at: usize| f64::from(u8::from(self.rights[at]));
+        if units < self.judged.len() {
+            return vec![Corpus { kept: &kept, units, settings }.mean(&define::ACCURACY, &scope.cell(), right)];
         }
-        let Some(there) = base_score(target) else { return Ok(()) };
-        match row.text(Field::Prediction)?.and_then(base_score) {
-            Some(given) => self.vectors.push((sample, (given - there).abs())),
-            None => self.unread_vectors += 1,
-        }
-        Ok(())
+        let count = kept.iter().filter(|(at, _)| self.rights[*at]).count();
+        vec![estimated(&define::ACCURACY, &scope.cell(), wilson(count, kept.len(), settings.confidence))]
     }
 
     pub(super) fn figures(&self, units: usize, unit: &dyn Fn(u32) -> u32, settings: &Settings) -> Vec<Metric> {
         let mut figures = Vec::new();
-        let cell = Cell::of(Phase::Quality);
+        let cell = Cell::of(Phase::Evaluate);
         if !self.likelihoods.is_empty() {
             figures.extend(self.likelihood_figures(&cell, units, unit, settings));
-        }
-        let kept: Vec<(usize, u32)> =
-            self.vectors.iter().enumerate().map(|(at, (sample, _))| (at, unit(*sample))).collect();
-        if !kept.is_empty() {
-            let cell = cell.clone().with("unread", self.unread_vectors);
-            let corpus = Corpus { kept: &kept, units, settings };
-            figures.push(corpus.mean_up_to(10.0, &define::CVSS_DISTANCE, &cell, |at| self.vectors[at].1));
         }
         let kept: Vec<(usize, u32)> =
             self.attempts.iter().enumerate().map(|(at, (sample, ..))| (at, unit(*sample))).collect();
@@ -147,6 +155,18 @@ fn pass_at_k(attempts: u32, passed: u32, k: u32) -> f64 {
     }
     let fail: f64 = (attempts - passed + 1..=attempts).map(|i| 1.0 - f64::from(k) / f64::from(i)).product();
     1.0 - fail
+}
+
+/// Whether the file says that the sample is right: a truth value in `passed`, without attempts and without a label.
+pub(super) fn is_right(row: &Row<'_>) -> Option<bool> {
+    let has_more = [Field::Attempts, Field::Target, Field::References].iter().any(|field| row.get(*field).is_given());
+    match row.get(Field::Passed) {
+        _ if has_more => None,
+        Value::Bool(is_right) => Some(*is_right),
+        Value::Cell(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::Cell(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
 }
 
 pub(crate) fn count(row: &Row<'_>, field: Field) -> Result<Option<u32>, PredictionsError> {

@@ -11,7 +11,7 @@ use crate::text::matching::{Normalization, edit_similarity, token_f1};
 use crate::text::rouge::{Kind, Rouge};
 use crate::text::ter::{Ter, TerCounts};
 
-use super::corpus::Corpus;
+use super::corpus::{Corpus, Counted};
 use super::figure::{Scope, absent, estimated};
 use super::settings::Settings;
 
@@ -34,9 +34,7 @@ pub(super) struct Texts {
     means: Vec<[f64; MEANS]>,
     /// References of each text where all have as many; 0 where they differ.
     references: Option<usize>,
-    /// Position among the samples.
-    samples: Vec<u32>,
-    answered: Vec<bool>,
+    pub(super) counted: Counted,
 }
 
 /// Which metrics are computed; each costs time.
@@ -68,13 +66,8 @@ impl Texts {
             ter_counts: Vec::new(),
             means: Vec::new(),
             references: None,
-            samples: Vec::new(),
-            answered: Vec::new(),
+            counted: Counted::default(),
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.samples.is_empty()
     }
 
     /// Takes the text of a row, if it has references. A sample without text counts as an empty one.
@@ -91,8 +84,7 @@ impl Texts {
             Some(count) if count == list.len() => Some(count),
             Some(_) => Some(0),
         };
-        self.samples.push(u32::try_from(sample).unwrap_or(u32::MAX));
-        self.answered.push(!is_failed);
+        self.counted.push(sample, !is_failed);
         self.count(text, &list);
         Ok(())
     }
@@ -125,11 +117,6 @@ impl Texts {
         self.means.push(means);
     }
 
-    /// Whether a sample has no answer.
-    pub(super) fn has_failures(&self) -> bool {
-        self.answered.contains(&false)
-    }
-
     /// The figures of one form; `unit` tells the independent unit of a sample.
     pub(super) fn figures(
         &self,
@@ -138,10 +125,7 @@ impl Texts {
         unit: &dyn Fn(u32) -> u32,
         settings: &Settings,
     ) -> Vec<Metric> {
-        let kept: Vec<(usize, u32)> = (0..self.samples.len())
-            .filter(|&at| scope == Scope::FailuresAsWrong || self.answered[at])
-            .map(|at| (at, unit(self.samples[at])))
-            .collect();
+        let kept = self.counted.of(scope, unit);
         let cell = scope.cell();
         if kept.is_empty() {
             return vec![absent(&define::EXACT_MATCH, &cell, "no text was given")];
@@ -181,7 +165,7 @@ impl Texts {
             corpus.mean(definition, cell, |text| self.means[text][*at])
         };
         let mut figures: Vec<Metric> = list.iter().map(mean).collect();
-        if corpus.units >= self.samples.len() {
+        if corpus.units >= self.counted.len() {
             // A share of independent texts has an interval that holds its level also near 0 and 1.
             let right = corpus.kept.iter().filter(|(at, _)| self.means[*at][0] > 0.5).count();
             figures[0] =

@@ -185,7 +185,7 @@ impl Task {
 
     fn choice_scores(&self, sample: &Sample, answers: &[Answer]) -> Vec<(String, Score)> {
         let choices = sample.choices.as_deref().unwrap_or_default();
-        let gold = self.gold(sample, choices);
+        let gold = self.gold(sample);
         let is_gold = |index: usize| i64::try_from(index).is_ok_and(|index| gold.contains(&index));
         if let [Answer::Choice(choice)] = answers {
             let is_right = choice.is_some_and(is_gold);
@@ -251,7 +251,8 @@ impl Task {
     }
 
     /// Numbers of the right choices; what is no choice is −100, as in lm-eval.
-    fn gold(&self, sample: &Sample, choices: &[String]) -> Vec<i64> {
+    pub(crate) fn gold(&self, sample: &Sample) -> Vec<i64> {
+        let choices = sample.choices.as_deref().unwrap_or_default();
         let count = i64::try_from(choices.len()).unwrap_or(i64::MAX);
         let index = |value: &Value| match value {
             Value::Text(text) => choices

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
+use weighbridge_eval::cwe::Hierarchy;
 use weighbridge_eval::predictions::{Field, Form, Mapping, PredictionsError, read_from};
-use weighbridge_eval::score::{Report, ScoreError, Settings, score_file};
+use weighbridge_eval::score::{Costs, Report, ScoreError, Settings, score_file};
+use weighbridge_types::exhibit::MOST_OF_A_CLASS;
 use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::Phase;
 
@@ -23,7 +25,7 @@ fn score(name: &str, text: &str, settings: &Settings) -> Result<Report, ScoreErr
 }
 
 fn metric<'r>(report: &'r Report, name: &str, settings: &[(&str, &str)]) -> &'r Metric {
-    let cell = settings.iter().fold(Cell::of(Phase::Quality), |cell, (key, value)| cell.with(key, value));
+    let cell = settings.iter().fold(Cell::of(Phase::Evaluate), |cell, (key, value)| cell.with(key, value));
     let found = report.figures.iter().find(|metric| metric.name == name && metric.cell == cell);
     found.unwrap_or_else(|| panic!("no {name} of {cell}"))
 }
@@ -34,8 +36,8 @@ fn check(report: &Report, name: &str, settings: &[(&str, &str)], expected: f64) 
     assert!((found - expected).abs() < 1e-12, "{name}: {found}, expected {expected}");
 }
 
-const WRONG: (&str, &str) = ("form", "failures_as_wrong");
-const ANSWERED: (&str, &str) = ("form", "answered_only");
+/// A figure over all samples has no setting that says so.
+const ANSWERED: (&str, &str) = ("over", "answered");
 
 const SMALL: &str = r#"{"id":"a","target":"mal","prediction":"mal"}
 {"id":"b","target":"ben","prediction":"mal"}
@@ -48,12 +50,12 @@ const SMALL: &str = r#"{"id":"a","target":"mal","prediction":"mal"}
 #[test]
 fn failures_count_as_wrong_or_not_at_all() {
     let report = score("p.jsonl", SMALL, &Settings::default()).unwrap();
-    check(&report, "accuracy", &[WRONG], 0.6);
+    check(&report, "accuracy", &[], 0.6);
     check(&report, "accuracy", &[ANSWERED], 0.75);
-    check(&report, "recall", &[WRONG, ("label", "mal")], 2.0 / 3.0);
-    check(&report, "precision", &[WRONG, ("label", "mal")], 2.0 / 3.0);
-    check(&report, "samples", &[("problem", "refused")], 1.0);
-    check(&report, "samples", &[("problem", "wrong")], 1.0);
+    check(&report, "recall", &[("label", "mal")], 2.0 / 3.0);
+    check(&report, "precision", &[("label", "mal")], 2.0 / 3.0);
+    check(&report, "samples", &[("outcome", "refused")], 1.0);
+    check(&report, "samples", &[("outcome", "wrong")], 1.0);
     check(&report, "answered", &[], 0.8);
     let confusion = report.confusion.unwrap();
     assert_eq!(confusion.labels, ["ben", "mal"]);
@@ -93,6 +95,13 @@ fn each_trap_is_an_error_with_its_line() {
     check("p.jsonl", &format!("{row}\n\n{row}\n"), "line 3: its id `a` already stands in line 1");
     check("p.jsonl", "{\"target\":1,\"prediction\":1}\n{\"target\":\"1\",\"prediction\":1}", "text `1` of line 2");
     check("p.jsonl", "{\"target\":\"a\",\"score\":NaN}", "`NaN` as the score in line 1");
+    check("p.csv", "target,score\n1,0.5\n0,nan\n", "`nan` as the score in line 3");
+    check("p.csv", "target,score\n1,inf\n", "`inf` as the score in line 2");
+    check("p.jsonl", "{\"target\":1,\"prediction\":true}", "`true` of line 1");
+    check("p.jsonl", "{\"target\":\"a\",\"prediction\":{\"x\":1}}", "as the prediction in line 1");
+    check("p.tsv", "target\tprediction\n\"a\tb\n", "record that begins in line 2: a quote is never closed");
+    check("p.csv", "target,prediction\n\"a\"x,b\n", "record that begins in line 2: text follows a closing quote");
+    check("p.jsonl", "{\"target\":\"a\",\"prediction\":\"b}\n", "expected a closing quote");
     check("p.jsonl", "{\"target\":0.5,\"prediction\":1}", "`0.5` as the target in line 1");
     check("p.jsonl", "{\"target\":\"a\",\"prediction\":\"b\",\"problem\":\"lost\"}", "`lost` as the problem");
     check("p.jsonl", "{\"target\":\"a\",\"prediction\":\"a\",\"problem\":\"wrong\"}", "line 1: its problem is `wrong`");
@@ -130,7 +139,7 @@ fn a_closed_set_of_labels_holds() {
 fn one_class_gives_no_score_that_compares_two() {
     let text = "{\"target\":1,\"score\":0.5}\n{\"target\":1,\"score\":0.7}\n";
     let report = score("p.jsonl", text, &Settings::default()).unwrap();
-    let area = metric(&report, "roc_auc", &[WRONG]);
+    let area = metric(&report, "roc_auc", &[]);
     assert!(area.value.is_none() && area.reason.is_some());
     assert!(report.notes.iter().any(|note| note.contains("same true label")), "{:?}", report.notes);
 }
@@ -139,7 +148,7 @@ fn one_class_gives_no_score_that_compares_two() {
 fn failed_samples_rank_worst_or_not_at_all() {
     let text = "{\"target\":1,\"score\":0.9}\n{\"target\":0,\"score\":0.2}\n{\"target\":1,\"problem\":\"timed_out\"}\n";
     let report = score("p.jsonl", text, &Settings::default()).unwrap();
-    check(&report, "roc_auc", &[WRONG], 0.5);
+    check(&report, "roc_auc", &[], 0.5);
     check(&report, "roc_auc", &[ANSWERED], 1.0);
 }
 
@@ -156,7 +165,7 @@ fn probabilities_give_a_label_and_scores() {
         row(4, "b", [0.1, 0.8, 0.1]),
     ];
     let report = score("p.jsonl", &text.concat(), &Settings::default()).unwrap();
-    check(&report, "accuracy", &[WRONG], 0.75);
+    check(&report, "accuracy", &[], 0.75);
     // Against the rest: a 1, b 1 (0.25 and 0.8 above 0.3 and 0.2 but once: 3 of 4), c 1.
     check(&report, "roc_auc", &[ANSWERED, ("pairing", "ovr"), ("average", "macro")], (1.0 + 0.75 + 1.0) / 3.0);
     let loss = -(0.6_f64.ln() + 0.25_f64.ln() + 0.6_f64.ln() + 0.8_f64.ln()) / 4.0;
@@ -190,10 +199,122 @@ fn clusters_keep_copies_from_narrowing_intervals() {
     };
     let width = |with_cluster: bool| {
         let report = score("p.jsonl", &rows(with_cluster), &Settings::default()).unwrap();
-        let interval = metric(&report, "accuracy", &[WRONG]).interval.clone().unwrap();
+        let interval = metric(&report, "accuracy", &[]).interval.clone().unwrap();
         interval.high - interval.low
     };
     assert!(width(true) > 2.0 * width(false), "{} {}", width(true), width(false));
+}
+
+#[test]
+fn mistakes_have_a_cost() {
+    let costs = Costs::parse("truth,ben,mal,no_answer\nben,0,1,2\nmal,20,0,5\n").unwrap();
+    let settings = Settings { costs: Some(costs), ..Settings::default() };
+    let report = score("p.jsonl", SMALL, &settings).unwrap();
+    // One false alarm and one refusal among five samples; one false alarm among the four with an answer.
+    check(&report, "expected_cost", &[], (1.0 + 5.0) / 5.0);
+    check(&report, "expected_cost", &[ANSWERED], 1.0 / 4.0);
+    assert!(metric(&report, "expected_cost", &[]).interval.is_some());
+    let costs = Costs::of_misses(vec![("mal".to_owned(), 20.0)]);
+    let settings = Settings { costs: Some(costs), ..Settings::default() };
+    check(&score("p.jsonl", SMALL, &settings).unwrap(), "expected_cost", &[], (1.0 + 20.0) / 5.0);
+    let costs = Costs::parse("truth,ben\nben,0\n").unwrap();
+    let settings = Settings { costs: Some(costs), ..Settings::default() };
+    let error = score("p.jsonl", SMALL, &settings).unwrap_err();
+    assert!(error.to_string().contains("use `mal` as a label of the costs"), "{error}");
+}
+
+#[test]
+fn weaknesses_have_a_distance() {
+    let text = "{\"target\":\"CWE-79\",\"prediction\":\"CWE-79\"}\n\
+        {\"target\":\"CWE-89\",\"prediction\":\"not CWE-89 but CWE-79\"}\n\
+        {\"target\":\"CWE-89\",\"prediction\":\"no idea\"}\n\
+        {\"target\":\"CWE-89\",\"problem\":\"refused\"}\n";
+    let weaknesses = Hierarchy::parse("child,parent\n79,74\n89,943\n943,74\n").unwrap();
+    let settings = Settings { weaknesses: Some(weaknesses), ..Settings::default() };
+    let report = score("p.jsonl", text, &settings).unwrap();
+    check(&report, "cwe_distance", &[("unread", "2")], 1.5);
+    let report = score("p.jsonl", text, &Settings::default()).unwrap();
+    let without = metric(&report, "cwe_distance", &[("unread", "4")]);
+    assert!(without.value.is_none() && without.reason.as_ref().unwrap().contains("--cwe"));
+}
+
+#[test]
+fn spans_and_sets_are_compared_by_their_members() {
+    let text = "{\"target\":[[0,3,\"ORG\"],[5,9,\"CVE\"]],\"prediction\":[[0,3,\"ORG\"],[5,8,\"CVE\"]]}\n\
+        {\"target\":[[1,2,\"ORG\"]],\"problem\":\"truncated\"}\n";
+    let report = score("p.jsonl", text, &Settings::default()).unwrap();
+    check(&report, "span_f1", &[("average", "micro")], 2.0 * 1.0 / (2.0 + 3.0));
+    check(&report, "span_f1", &[("average", "samples")], 0.25);
+    check(&report, "span_f1", &[ANSWERED, ("average", "micro")], 0.5);
+    let text = "{\"target\":[\"T1059.001\"],\"prediction\":\"It used T1059.003.\"}\n";
+    let report = score("p.jsonl", text, &Settings::default()).unwrap();
+    check(&report, "technique_f1", &[("ids", "whole"), ("average", "micro")], 0.0);
+    check(&report, "technique_f1", &[("ids", "parents"), ("average", "micro")], 1.0);
+}
+
+/// Answers that are free text are labels of their own: figures over all of them stay exact, and memory does not grow
+/// with their square.
+#[test]
+fn many_labels_cost_no_table() {
+    let mut text = String::new();
+    for index in 0..60_000 {
+        let (target, prediction) =
+            (index % 3, if index % 4 == 0 { format!("text {index}") } else { (index % 3).to_string() });
+        text += &format!("{{\"target\":\"{target}\",\"prediction\":\"{prediction}\"}}\n");
+    }
+    let report = score("p.jsonl", &text, &Settings::default()).unwrap();
+    check(&report, "accuracy", &[], 0.75);
+    check(&report, "balanced_accuracy", &[], 0.75);
+    check(&report, "recall", &[("average", "weighted")], 0.75);
+    assert!(report.confusion.is_none());
+    assert!(report.notes.iter().any(|note| note.starts_with("15003 labels")), "{:?}", report.notes);
+}
+
+/// The form of published model outputs: a flag within an object, and no label.
+#[test]
+fn flags_of_right_and_wrong_are_scored() {
+    let mapping = Mapping::parse(["passed=run.is_correct", "text=run.solution", "prompt=question"]).unwrap();
+    let settings = Settings { mapping, ..Settings::default() };
+    let text = "{\"question\":\"q1\",\"run\":{\"is_correct\":true,\"solution\":\"s1\"}}\n\
+        {\"question\":\"q2\",\"run\":{\"is_correct\":false,\"solution\":\"s2\"}}\n\
+        {\"question\":\"q3\",\"problem\":\"refused\"}\n\
+        {\"question\":\"q4\",\"run\":{\"is_correct\":true,\"solution\":\"s4\"}}\n";
+    let report = score("p.jsonl", text, &settings).unwrap();
+    check(&report, "accuracy", &[], 0.5);
+    check(&report, "accuracy", &[ANSWERED], 2.0 / 3.0);
+    assert!(metric(&report, "accuracy", &[]).interval.is_some());
+    let wrong = &report.exhibit().failures[0];
+    assert_eq!((wrong.prompt.as_deref(), wrong.answer.as_deref()), (Some("q2"), Some("s2")));
+    let table = "passed\ntrue\nFalse\n";
+    check(&score("p.csv", table, &Settings::default()).unwrap(), "accuracy", &[], 0.5);
+}
+
+#[test]
+fn failures_are_kept_to_be_read() {
+    let mut text =
+        String::from("{\"id\":0,\"target\":\"a\",\"problem\":\"refused\",\"why\":\"policy\",\"prompt\":\"Q?\"}\n");
+    for index in 1..400 {
+        let prediction = if index % 2 == 0 { "a" } else { "b" };
+        text += &format!("{{\"id\":{index},\"target\":\"a\",\"prediction\":\"{prediction}\"}}\n");
+    }
+    let exhibit = score("p.jsonl", &text, &Settings::default()).unwrap().exhibit();
+    assert_eq!((exhibit.failed, exhibit.failures.len()), (201, 1 + MOST_OF_A_CLASS));
+    let refused = &exhibit.failures[0];
+    assert_eq!(
+        (refused.id.as_str(), refused.prompt.as_deref(), refused.why.as_deref()),
+        ("0", Some("Q?"), Some("policy"))
+    );
+    assert_eq!((refused.target.as_deref(), refused.answer.as_deref()), (Some("a"), None));
+    assert!(exhibit.failures[1..].iter().all(|failure| failure.answer.as_deref() == Some("b")));
+    assert_eq!(exhibit.confusion.unwrap().labels, ["a", "b"]);
+}
+
+#[test]
+fn a_label_that_is_never_given_is_told() {
+    let text = "{\"target\":\"a\",\"prediction\":\"a\"}\n{\"target\":\"b\",\"prediction\":\"a\"}\n";
+    let report = score("p.jsonl", text, &Settings::default()).unwrap();
+    check(&report, "precision", &[("label", "b")], 0.0);
+    assert!(report.notes.iter().any(|note| note.contains("1 labels were never predicted")), "{:?}", report.notes);
 }
 
 proptest! {

@@ -4,6 +4,8 @@
 //! does not follow the page into the dark, onto paper, or to a reader who cannot see it.
 
 mod axis;
+mod classify;
+mod confusion;
 mod course;
 mod latency;
 mod load;
@@ -21,6 +23,8 @@ use maud::{Markup, html};
 use weighbridge_types::record::Record;
 
 pub(crate) use axis::Axis;
+pub(crate) use classify::curve_charts;
+pub(crate) use confusion::confusion_chart;
 pub(crate) use latency::distributions;
 pub(crate) use load::load_charts;
 pub(crate) use memory::memory_charts;

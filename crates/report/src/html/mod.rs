@@ -1,5 +1,6 @@
 //! One self-contained HTML page: no network, no script, readable in print, on a phone, in the light and in the dark.
 
+mod evaluation;
 mod numbers;
 mod summary;
 
@@ -104,6 +105,7 @@ fn phase(section: &Section<'_>, record: &Record, log: Log<'_>) -> Markup {
                 p.note { "Charts over time need the event log, which was not at hand." }
             }
             @for table in &section.tables { (data_table(table, "")) }
+            @if section.phase == Phase::Evaluate { (evaluation::exhibits(log.rows)) }
         }
     }
 }

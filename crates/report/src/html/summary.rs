@@ -105,6 +105,9 @@ fn headlines(record: &Record) -> Vec<Tile> {
     if record.phase(Phase::Load).is_some() {
         return load_headlines(record);
     }
+    if record.phase(Phase::Evaluate).is_some() {
+        return evaluation_headlines(record);
+    }
     let first = view::cells_with_any(record, Phase::Latency, d::TTFT.name).into_iter().next();
     let latency = |name: &str| {
         let cell = first.as_ref()?;
@@ -126,6 +129,36 @@ fn headlines(record: &Record) -> Vec<Tile> {
     .into_iter()
     .filter_map(|(what, metric)| Some(tile(what, metric?)))
     .collect()
+}
+
+/// The figures that stand for an evaluation: of the group where there is one, over all samples.
+fn evaluation_headlines(record: &Record) -> Vec<Tile> {
+    const MOST: usize = 8;
+    let wanted = [
+        &d::ACCURACY,
+        &d::ACC_NORM,
+        &d::EXACT_MATCH,
+        &d::F1,
+        &d::MCC,
+        &d::ROC_AUC,
+        &d::AVERAGE_PRECISION,
+        &d::EXPECTED_COST,
+        &d::BLEU,
+        &d::ROUGE,
+        &d::SET_F1,
+        &d::PASS_AT_K,
+        &d::PERPLEXITY,
+        &d::ANSWERED,
+    ];
+    let of = |definition: &d::Definition| {
+        let is_whole = |metric: &&Metric| {
+            let cell = &metric.cell;
+            metric.name == definition.name && cell.get("over").is_none() && cell.get("label").is_none()
+        };
+        let metrics = || record.metrics_of(Phase::Evaluate).filter(is_whole).filter(|metric| metric.value.is_some());
+        metrics().find(|metric| metric.cell.get("group").is_some()).or_else(|| metrics().next())
+    };
+    wanted.into_iter().filter_map(|definition| Some(tile(definition.title, of(definition)?))).take(MOST).collect()
 }
 
 /// The capacity, and the load that stands for the run: the one at the capacity, or else the one that carried most.

@@ -1,6 +1,6 @@
-//! What an evaluation says: the figures of tasks and groups, and what became of the documents.
+//! What an evaluation says: the figures of tasks and groups, of labels and their averages, and what became of the samples.
 
-use weighbridge_types::definition as d;
+use weighbridge_types::definition::{self as d, Definition};
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::{Phase, Record};
 
@@ -9,17 +9,19 @@ use super::{Column, Table, Text, Tone};
 
 const FIGURES: &[Measure] = &[
     Measure::typical(&d::ACCURACY, "acc"),
+    Measure::typical(&d::BALANCED_ACCURACY, "balanced"),
+    Measure::typical(&d::MCC, "mcc"),
+    Measure::typical(&d::KAPPA, "kappa"),
     Measure::typical(&d::ACC_NORM, "acc_norm"),
     Measure::typical(&d::ACC_BYTES, "acc_bytes"),
     Measure::typical(&d::ACC_MUTUAL_INFO, "acc_mutual_info"),
-    Measure::typical(&d::TASK_EXACT_MATCH, "exact_match"),
-    Measure::typical(&d::TASK_PERPLEXITY, "perplexity"),
+    Measure::typical(&d::EXACT_MATCH, "exact_match"),
+    Measure::typical(&d::TARGET_PERPLEXITY, "perplexity"),
     Measure::typical(&d::WORD_PERPLEXITY, "word_perplexity"),
     Measure::typical(&d::BYTE_PERPLEXITY, "byte_perplexity"),
-    Measure::typical(&d::TASK_BITS_PER_BYTE, "bits_per_byte"),
+    Measure::typical(&d::BITS_PER_BYTE, "bits_per_byte"),
     Measure::typical(&d::CHOICE_BRIER, "brier_score"),
-    Measure::typical(&d::CHOICE_F1, "f1"),
-    Measure::typical(&d::CHOICE_MCC, "mcc"),
+    Measure::typical(&d::EXPECTED_COST, "expected cost"),
 ];
 
 /// Figures beside accuracy that domain tasks have.
@@ -41,33 +43,62 @@ const DOMAIN: &str = "domain_";
 /// How the names of a domain's tasks end.
 const DIFFICULTIES: [&str; 3] = ["easy", "medium", "hard"];
 
-const DOCUMENTS: &[Measure] = &[Measure::typical(&d::DOCUMENTS, "count")];
+/// Figures that a label has, and that averages are taken of.
+const OF_LABELS: &[Measure] = &[
+    Measure::typical(&d::PRECISION, "precision"),
+    Measure::typical(&d::RECALL, "recall"),
+    Measure::typical(&d::F1, "f1"),
+    Measure::typical(&d::FPR, "fpr"),
+];
+
+const OUTCOMES: &[Measure] = &[Measure::typical(&d::SAMPLES, "count")];
 
 /// The tables of an evaluation.
 pub(super) fn tables(record: &Record) -> Vec<Table> {
-    let of = |measures: &'static [Measure], label: &str, caption: &str, is_shown: &dyn Fn(&Cell) -> bool| {
-        let mut cells = cells_with(record, Phase::Evaluate, measures);
-        cells.retain(is_shown);
-        Table { caption: caption.to_owned(), ..cells_by_measures(record, label, measures, &cells) }
-    };
+    let is_label = |cell: &Cell| cell.get("label").is_some();
     vec![
         domains(record),
-        of(FORMS, "task", "How far forms were kept, and how much answers to one prompt differ", &is_of_domain),
-        of(
-            FIGURES,
+        table(
+            record,
             "task",
-            "Figures with their 95 % intervals; a document without an answer counts as wrong",
-            &|cell| !is_of_domain(cell),
+            "How far forms were kept, and how much answers to one prompt differ",
+            FORMS,
+            is_of_domain,
         ),
+        table(
+            record,
+            "task",
+            "Figures with their 95 % intervals; a sample without an answer counts as wrong",
+            FIGURES,
+            |cell| !is_of_domain(cell),
+        ),
+        table(record, "averaged over labels", "Averages over labels", OF_LABELS, |cell| !is_label(cell)),
+        table(record, "label", "By label", OF_LABELS, is_label),
         list(
             "The judge: what it says, and how far it can be believed",
             record.metrics_of(Phase::Evaluate).filter(is_of_judge),
         ),
-        of(TIMES, "task", "Time of a document from its first request to its last answer", &|cell| {
+        list("Further figures", record.metrics_of(Phase::Evaluate).filter(|metric| !has_table(metric))),
+        table(record, "task", "Time of a document from its first request to its last answer", TIMES, |cell| {
             !is_of_domain(cell) || cell.get("group").is_some()
         }),
-        of(DOCUMENTS, "task and outcome", "What became of the documents", &|_| true),
+        table(record, "task and outcome", "What became of the samples", OUTCOMES, |_| true),
     ]
+}
+
+fn table(record: &Record, label: &str, caption: &str, measures: &[Measure], is_shown: impl Fn(&Cell) -> bool) -> Table {
+    let mut cells = cells_with(record, Phase::Evaluate, measures);
+    cells.retain(is_shown);
+    let mut table = cells_by_measures(record, label, measures, &cells);
+    table.caption = caption.to_owned();
+    table
+}
+
+/// Whether a figure stands in a table of its own kind.
+fn has_table(metric: &&Metric) -> bool {
+    let is_of = |of: &Definition| of.name == metric.name;
+    let tables = [FORMS, FIGURES, OF_LABELS, TIMES, OUTCOMES];
+    is_of_judge(metric) || tables.into_iter().flatten().any(|measure| is_of(measure.definition))
 }
 
 fn is_of_judge(metric: &&Metric) -> bool {

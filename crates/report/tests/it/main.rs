@@ -4,6 +4,7 @@
 
 mod check;
 mod console;
+mod evaluation;
 mod export;
 mod html;
 mod import;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use weighbridge_report::schema;
+use weighbridge_types::exhibit::{Confusion, Curves, Exhibit, Failure};
 use weighbridge_types::health::HealthBreach;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{LogLine, Phase, Record};
@@ -78,6 +79,24 @@ fn records_and_log_lines_match_their_schemas() {
             latency_ms: Some(1.5),
             input_tokens: None,
             output_tokens: None,
+        })),
+        LogLine::Exhibit(Box::new(Exhibit {
+            cell: Cell::of(Phase::Evaluate),
+            confusion: Some(Confusion { labels: vec!["a".to_owned()], counts: vec![vec![1.0, 0.0]] }),
+            curves: Some(Curves {
+                positive: "a".to_owned(),
+                points: vec![(None, 0.0, 0.0, 1.0)],
+                reliability: vec![(0.0, None, None)],
+            }),
+            failures: vec![Failure {
+                id: "1".to_owned(),
+                outcome: SampleOutcome::Refused,
+                prompt: None,
+                target: Some("a".to_owned()),
+                answer: None,
+                why: None,
+            }],
+            failed: 1,
         })),
     ];
     for line in lines {

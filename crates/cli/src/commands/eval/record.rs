@@ -11,7 +11,7 @@ use weighbridge_eval::text::bleu::Bleu;
 use weighbridge_eval::text::matching::Normalization;
 use weighbridge_eval::text::tokenize::Tokenizer;
 use weighbridge_stats::{Confidence, Resampling};
-use weighbridge_store::{Recorder, RunFolder};
+use weighbridge_store::{Index, Recorder, RunFolder};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::record::{
@@ -19,6 +19,8 @@ use weighbridge_types::record::{
 };
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 
+use super::super::bench::REPORT_FILE;
+use super::super::runs;
 use crate::arguments::{BleuTokenizer, ScoreArguments};
 use crate::build::build;
 use crate::failure::Failure;
@@ -58,24 +60,31 @@ pub(super) fn keep(arguments: &ScoreArguments, report: &Report, watch: &Watch) -
     let failed = |error: SinkError| Failure::usage(error.problem, error.hint);
     std::fs::write(path.join(SCORES_FILE), serde_json::to_vec_pretty(report)?)?;
     let mut recorder = Recorder::start(folder)?;
-    recorder.event(&RunEvent::PhaseStarted { phase: Phase::Quality, attempt: 1 }).map_err(failed)?;
+    recorder.event(&RunEvent::PhaseStarted { phase: Phase::Evaluate, attempt: 1 }).map_err(failed)?;
+    recorder.event(&RunEvent::Exhibit(Box::new(report.exhibit()))).map_err(failed)?;
     recorder.checkpoint(&record).map_err(failed)?;
     recorder.close().map_err(failed)?;
+    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    Index::open(&arguments.results.output_dir)?.register(&path)?;
     Ok(path)
 }
 
 fn record(arguments: &ScoreArguments, report: &Report, watch: &Watch, (run_id, label): (String, String)) -> Record {
     let seconds = watch.seconds();
     let phase = PhaseResult {
-        phase: Phase::Quality,
+        phase: Phase::Evaluate,
         status: Status::Complete,
         attempt: 1,
         started_at: Some(watch.wall.to_string()),
         duration_s: Some(seconds),
         estimated_s: None,
         key_metric: key_metric(report),
-        // No request was made: samples are counted by the figures `samples`.
-        tally: Tally::default(),
+        tally: Tally {
+            scheduled: report.samples,
+            succeeded: report.samples - report.failures,
+            failed: report.failures,
+            ..Tally::default()
+        },
         checks: Vec::new(),
         notes: report.notes.clone(),
     };
@@ -116,6 +125,9 @@ fn settings(arguments: &ScoreArguments, report: &Report) -> serde_json::Value {
             "labels": arguments.labels,
             "positive": arguments.positive,
             "threshold": arguments.threshold,
+            "cost": arguments.cost,
+            "cost_matrix": arguments.cost_matrix,
+            "cwe": arguments.cwe,
             "tokenize": format!("{:?}", arguments.tokenize),
             "ignore_case": arguments.ignore_case,
             "ignore_punctuation": arguments.ignore_punctuation,
@@ -147,6 +159,12 @@ pub(super) fn settings_of(record: &Record) -> Result<Settings, String> {
         labels: Vec<String>,
         positive: Option<String>,
         threshold: f64,
+        #[serde(default)]
+        cost: Vec<String>,
+        #[serde(default)]
+        cost_matrix: Option<PathBuf>,
+        #[serde(default)]
+        cwe: Option<PathBuf>,
         tokenize: String,
         ignore_case: bool,
         ignore_punctuation: bool,
@@ -167,6 +185,8 @@ pub(super) fn settings_of(record: &Record) -> Result<Settings, String> {
         labels: stored.labels,
         positive: stored.positive,
         threshold: stored.threshold,
+        costs: super::costs(&stored.cost, stored.cost_matrix.as_deref()).map_err(|error| error.into_parts().0)?,
+        weaknesses: super::weaknesses(stored.cwe.as_deref()).map_err(|error| error.into_parts().0)?,
         bleu: Bleu { tokenizer, ..Bleu::default() },
         normalization: Normalization {
             ignore_case: stored.ignore_case,

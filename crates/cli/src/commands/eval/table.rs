@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use weighbridge_eval::score::{Confusions, Report};
+use weighbridge_eval::score::Report;
 use weighbridge_types::definition;
+use weighbridge_types::exhibit::Confusion;
 use weighbridge_types::metric::{Cell, Metric};
 
 /// A table of truth against answer is printed up to this many labels; the JSON form holds it at any size.
@@ -56,7 +57,7 @@ fn confidence(figures: &[Metric]) -> Option<String> {
     Some(format!("{:.3} %", 100.0 * interval.confidence).replace(".000", ""))
 }
 
-fn labels(confusion: &Confusions, columns: usize) -> Table {
+fn labels(confusion: &Confusion, columns: usize) -> Table {
     let mut table = empty(columns);
     let heads = confusion.labels.iter().cloned().chain(["no label".to_owned()]);
     table.set_header([String::new()].into_iter().chain(heads));
@@ -82,11 +83,11 @@ fn title(metric: &Metric) -> String {
     definition::find(&metric.name).map_or_else(|| metric.name.clone(), |definition| definition.title.to_owned())
 }
 
-/// The settings of a cell, with the two forms in words.
+/// The settings of a cell, without the phase.
 fn of(cell: &Cell) -> String {
     let part = |(key, value): (&str, &str)| match (key, value) {
-        ("phase", _) | ("form", "failures_as_wrong") => None,
-        ("form", _) => Some("answered only".to_owned()),
+        ("phase", _) => None,
+        ("over", value) => Some(format!("{value} only")),
         ("label" | "average", value) => Some(value.to_owned()),
         (key, value) => Some(format!("{key} {value}")),
     };
