@@ -140,9 +140,9 @@ mod tests {
     }
 
     /// The costs `[truth, answer]`, with a last column for missing answers.
-    fn cells(costs: &Costs, truths: [bool; 2]) -> Result<[f64; 6], ScoreError> {
+    fn cells(costs: &Costs, truths: [bool; 2]) -> Result<Vec<f64>, ScoreError> {
         let costs = costs.over(&labels(), &truths)?;
-        Ok([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)].map(|place| costs.of(place)))
+        Ok([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)].map(|place| costs.of(place)).to_vec())
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::error::TaskError;
+use super::shipped;
 use super::value::Value;
 
 /// Bytes that one split may unfold to: 8 GiB. A gzipped file that grows beyond is refused.
@@ -305,6 +306,9 @@ fn kind_of(path: &Path) -> Kind {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, TaskError> {
+    if let Some(Ok(text)) = shipped::text(path) {
+        return Ok(text.as_bytes().to_vec());
+    }
     let io = |source| TaskError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
@@ -393,7 +397,8 @@ pub fn locate(data: &DataName<'_>, split: &str, places: &Places) -> Result<Vec<P
 /// # Errors
 /// [`TaskError::NoData`] when it is in none of them.
 pub fn find_file(data: &DataName<'_>, name: &str, places: &Places) -> Result<PathBuf, TaskError> {
-    let found = candidates(Path::new(name), places).into_iter().find(|path| path.is_file());
+    let is_there = |path: &PathBuf| path.is_file() || matches!(shipped::text(path), Some(Ok(_)));
+    let found = candidates(Path::new(name), places).into_iter().find(is_there);
     let problem = || format!("there is no file `{name}`");
     found.ok_or_else(|| TaskError::NoData { task: data.task.to_owned(), problem: problem() })
 }

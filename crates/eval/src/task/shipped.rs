@@ -1,4 +1,4 @@
-//! Task files in the binary.
+//! Task files in the binary, and the samples that some of them bring.
 
 use std::path::{Path, PathBuf};
 
@@ -60,6 +60,35 @@ const FILES: &[(&str, &str)] = &files![
     "public/social.yaml",
     "public/truthfulqa_mc1.yaml",
     "public/winogender.yaml",
+    "security/_cti_mcq.yaml",
+    "security/_cve_cwe.yaml",
+    "security/_email.yaml",
+    "security/_logs.yaml",
+    "security/_malware.yaml",
+    "security/_network.yaml",
+    "security/_technique.yaml",
+    "security/cti_mcq.yaml",
+    "security/cti_mcq_sample.yaml",
+    "security/cve_cwe.yaml",
+    "security/cve_cwe_sample.yaml",
+    "security/email.yaml",
+    "security/email_sample.yaml",
+    "security/logs.yaml",
+    "security/logs_sample.yaml",
+    "security/malware.yaml",
+    "security/malware_sample.yaml",
+    "security/network.yaml",
+    "security/network_sample.yaml",
+    "security/samples/cti_mcq.jsonl",
+    "security/samples/cve_cwe.jsonl",
+    "security/samples/email.jsonl",
+    "security/samples/logs.jsonl",
+    "security/samples/malware.jsonl",
+    "security/samples/network.jsonl",
+    "security/samples/technique.jsonl",
+    "security/technique.yaml",
+    "security/technique_sample.yaml",
+    "security/vulnerability.yaml",
 ];
 
 /// The text of a shipped file; `None` where the path is one of this machine.
@@ -71,7 +100,7 @@ pub(super) fn text(path: &Path) -> Option<Result<&'static str, std::io::Error>> 
 
 /// The files that are tasks or groups; those that begin with `_` are only included.
 pub(super) fn paths() -> Vec<PathBuf> {
-    let is_own = |name: &&str| !name.rsplit('/').next().unwrap_or(name).starts_with('_');
+    let is_own = |name: &&str| name.ends_with(".yaml") && !name.rsplit('/').next().unwrap_or(name).starts_with('_');
     FILES.iter().map(|(name, _)| *name).filter(is_own).map(|name| Path::new(ROOT).join(name)).collect()
 }
 
@@ -82,11 +111,15 @@ mod tests {
     #[test]
     fn every_file_of_the_folder_ships() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks");
-        let mut found = Vec::new();
-        for folder in std::fs::read_dir(&root).unwrap() {
-            for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
-                let path = file.unwrap().path();
-                found.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+        let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+                }
             }
         }
         found.sort();

@@ -29,6 +29,8 @@ fn judged(form: JudgeForm, lines: &str, repeats: u32, judge: impl Fn(&str, u32) 
                 repeat,
                 answers: vec![SampleAnswer::Text { text, finish: FinishReason::Stop }],
                 outcome: SampleOutcome::Answered,
+                document: None,
+                scores: std::collections::BTreeMap::new(),
                 problem: None,
                 latency_ms: Some(1.0),
                 input_tokens: Some(100),
