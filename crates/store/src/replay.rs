@@ -61,6 +61,7 @@ fn each_line(
     let mut file = File::open(&path).map_err(StoreError::io("open the event log", &path))?;
     file.seek(SeekFrom::Start(from)).map_err(StoreError::io("read", &path))?;
     let mut reader = FrameReader::new(file, &path);
+    let mut scratch = Vec::new();
     while let Some(frame) = reader.next_frame()? {
         if !is_wanted(&frame.content) {
             continue;
@@ -72,8 +73,21 @@ fn each_line(
                 offset: from + frame.offset,
                 problem: format!("line {} of the frame: {error}", index + 1),
             };
-            each(serde_json::from_slice(line).map_err(corrupt)?);
+            each(parse(line, &mut scratch).map_err(corrupt)?);
         }
     }
     Ok(())
+}
+
+/// How the writer begins the line of a sample.
+const SAMPLE_HEAD: &[u8] = b"{\"line\":\"sample\",";
+
+/// Takes a line apart. The kind of a line is found by a detour through a tree of values; evaluations have millions of samples,
+/// whose lines are known by their beginning and are read without it. `scratch` is room for such a line.
+fn parse(line: &[u8], scratch: &mut Vec<u8>) -> serde_json::Result<LogLine> {
+    let Some(rest) = line.strip_prefix(SAMPLE_HEAD) else { return serde_json::from_slice(line) };
+    scratch.clear();
+    scratch.push(b'{');
+    scratch.extend_from_slice(rest);
+    Ok(LogLine::Sample(Box::new(serde_json::from_slice(scratch)?)))
 }
