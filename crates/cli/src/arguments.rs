@@ -3,6 +3,7 @@
 mod eval;
 mod eval_compare;
 mod eval_judge;
+mod eval_matrix;
 mod eval_run;
 mod foreign;
 mod load;
@@ -20,6 +21,7 @@ use crate::exit::Exit;
 pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub(crate) use eval_compare::CompareArguments;
 pub(crate) use eval_judge::{EvalJudgeArguments, JudgeFormArgument};
+pub(crate) use eval_matrix::MatrixArguments;
 pub(crate) use eval_run::{
     ChoicesArgument, EvalImportArguments, EvalListArguments, EvalRunArguments, PromptFormArgument,
 };

@@ -88,6 +88,8 @@ failures! {
     weighbridge_eval::compare::CompareError => Usage;
     weighbridge_eval::judge::JudgeError => Usage;
     weighbridge_eval::import::ImportError => Usage;
+    weighbridge_cache::CacheError => Usage;
+    weighbridge_eval::matrix::MatrixError => Usage;
 }
 
 impl From<HttpError> for Failure {

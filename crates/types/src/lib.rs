@@ -16,6 +16,7 @@ pub mod environment;
 pub mod event;
 pub mod exhibit;
 mod frame_code;
+pub mod fresh;
 pub mod health;
 pub mod metric;
 pub mod model_ref;

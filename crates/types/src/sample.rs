@@ -35,6 +35,9 @@ pub struct SampleRow {
     pub problem: Option<String>,
     /// Release of the first request to the end of the last, milliseconds.
     pub latency_ms: Option<f64>,
+    /// Whether the answers were kept from an earlier request; the latency is that request's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// Prompt tokens, where they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::eval_compare::CompareArguments;
 use super::eval_judge::EvalJudgeArguments;
+use super::eval_matrix::MatrixArguments;
 use super::eval_run::{EvalImportArguments, EvalListArguments, EvalRunArguments};
 use super::{OutputArguments, ResultsArguments};
 
@@ -17,6 +18,8 @@ pub(crate) enum EvalVerb {
     Run(Box<EvalRunArguments>),
     /// Compare runs or files of predictions: paired differences, with intervals and a verdict
     Compare(Box<CompareArguments>),
+    /// Run many models against many tasks, each cell within its memory, and compare them all
+    Matrix(MatrixArguments),
     /// Let a model judge answers by a rubric, and weigh the judge itself
     Judge(Box<EvalJudgeArguments>),
     /// Make a task of a promptfoo configuration

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use weighbridge_types::units::ByteSize;
 
 use super::{Device, OutputArguments, ResultsArguments};
 
@@ -101,9 +102,21 @@ pub(crate) struct EvalRunArguments {
     /// Continue a run with its own settings: its folder, its name, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with_all = ["tasks", "label", "limit", "num_fewshot"])]
     pub(crate) resume: Option<String>,
+    /// Folder of answers that need not be asked for again; made where there is none
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Bytes that the folder may hold, as 4GiB; its oldest answers go first
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
+    pub(crate) cache_size: ByteSize,
     /// Print the first prompts as they would be asked, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Memory that this process may take, as 2GiB; beyond it, it ends
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    /// Be the process of one cell of a study
+    #[arg(long, hide = true)]
+    pub(crate) as_cell: bool,
     /// Leave out the export in lm-eval's form
     #[arg(long)]
     pub(crate) no_export: bool,

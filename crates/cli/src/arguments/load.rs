@@ -349,6 +349,14 @@ pub(crate) struct SoakArguments {
 pub(crate) enum CacheVerb {
     /// Send prompts again, each beside a new one: hit and miss latency, hit share, and whether the server caches
     Bench(Box<CacheArguments>),
+    /// Read every answer that `eval run --cache` kept, and compare it with its checksum
+    Verify {
+        /// The folder of the cache
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
 }
 
 /// Prompts that were sent before, each beside a new one.

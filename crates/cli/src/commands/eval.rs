@@ -2,6 +2,7 @@
 
 mod compare;
 mod comparison;
+mod matrix;
 mod record;
 mod table;
 
@@ -16,6 +17,8 @@ use weighbridge_eval::text::tokenize::Tokenizer;
 use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_types::definition;
 use weighbridge_types::record::Record;
+
+pub(super) use matrix::{TIMING_FILE, Timing};
 
 use super::bench::REPORT_FILE;
 use super::{eval_import, eval_judge, eval_run};
@@ -42,6 +45,7 @@ pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Fai
         EvalVerb::Score(arguments) => score(&arguments, environment),
         EvalVerb::Run(arguments) => eval_run::run(&arguments, environment),
         EvalVerb::Compare(arguments) => compare::run(&arguments, environment),
+        EvalVerb::Matrix(arguments) => matrix::run(&arguments, environment),
         EvalVerb::Judge(arguments) => eval_judge::run(&arguments, environment),
         EvalVerb::Import(arguments) => eval_import::run(&arguments),
         EvalVerb::List(arguments) => eval_run::list(&arguments),

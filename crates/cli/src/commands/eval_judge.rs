@@ -65,7 +65,8 @@ pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> 
         environment: fingerprint(&SystemRoot::host(), build(), results),
     };
     let mut journal = Readers::start(folder, Progress::new(std::io::stderr().is_terminal()))?;
-    let run = EvalRun { settings: eval, plan, engine, identity, previous: None, clock: Clock::start(), cancel };
+    let (clock, previous, cache) = (Clock::start(), None, None);
+    let run = EvalRun { settings: eval, plan, engine, identity, previous, cache, clock, cancel };
     let ended = runtime.block_on(run.run(&mut journal));
     runtime.shutdown_background();
     let mut judged = Judged::new(settings.form, &questions);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use weighbridge_cache::{Cache, Limits};
 use weighbridge_eval::EvalError;
 use weighbridge_eval::runner::{ChoiceMode, EvalRun, EvalSettings, Evaluated, Export, Form, Identity, Plan, preview};
 use weighbridge_eval::task::{EntryKind, Library, TaskConfig};
@@ -14,8 +15,10 @@ use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
+use weighbridge_types::units::ByteSize;
 
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
+use super::eval::{TIMING_FILE, Timing};
 use super::{runs, runtime};
 use crate::arguments::{ChoicesArgument, EvalListArguments, EvalRunArguments, OutputFormat, PromptFormArgument};
 use crate::build::build;
@@ -38,25 +41,38 @@ struct Previous {
 
 pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Result<Exit, Failure> {
     let previous = arguments.resume.as_ref().map(|run| previous(run, &arguments.results.output_dir)).transpose()?;
-    let settings = match &previous {
+    let clock = Clock::start();
+    let begin = clock.now();
+    if let Some(limit) = arguments.memory {
+        limit_memory(limit)?;
+    }
+    let settings: EvalSettings = match &previous {
         Some(previous) => serde_json::from_value(previous.record.settings.clone()).map_err(|error| {
             Failure::usage(format!("resume the run: its settings cannot be read: {error}"), "start a new run")
         })?,
         None => settings(arguments),
     };
-    let settings = settings.checked()?;
+    // How many are in flight at once changes no question, so that a resumed run may have another number.
+    let concurrency = arguments.concurrency.or(settings.concurrency);
+    let settings = EvalSettings { concurrency, ..settings }.checked()?;
     let model: ModelRef = settings.model.parse()?;
     let registry = Registry::new(environment, arguments.threads, arguments.device)?;
     let runtime = runtime()?;
     let cancel = CancellationToken::new();
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
+    if arguments.as_cell {
+        end_with_parent(cancel.clone());
+    }
     let engine = runtime.block_on(registry.load(&model))?;
+    let loaded = clock.now();
     let plan = Plan::prepare(&settings, engine.capabilities(), &settings.model)?;
     plan.check_classes(&engine.classes())?;
+    let prepared = clock.now();
     if arguments.dry_run {
         show(&plan, arguments.output.output_format)?;
         return Ok(Exit::Pass);
     }
+    let cache = cache(arguments)?;
     let results = &arguments.results.output_dir;
     let label = arguments.label.clone().unwrap_or_else(|| label_of(&settings));
     let (folder, record) = match previous {
@@ -70,11 +86,11 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
         environment: fingerprint(&SystemRoot::host(), build(), results),
     };
     let mut journal = Readers::start(folder, Progress::new(std::io::stderr().is_terminal()))?;
-    let run = EvalRun { settings, plan, engine, identity, previous: record, clock: Clock::start(), cancel };
+    let run = EvalRun { settings, plan, engine, identity, previous: record, cache, clock, cancel };
     let ended = runtime.block_on(run.run(&mut journal));
     runtime.shutdown_background();
     let exported = match &ended {
-        Ok(Evaluated { record, plan }) if !arguments.no_export => {
+        Ok(Evaluated { record, plan }) if !arguments.no_export && !arguments.as_cell => {
             Some(Export { plan, record }.write(&path, &mut journal)?)
         }
         Ok(Evaluated { record, plan }) => {
@@ -87,9 +103,53 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
     journal.view.clear();
     let record = ended?.record;
     closed?;
+    if arguments.as_cell {
+        let ended = clock.now();
+        let timing = Timing {
+            load_s: (loaded - begin).as_secs_f64(),
+            prepare_s: (prepared - loaded).as_secs_f64(),
+            execute_s: (ended - prepared).as_secs_f64(),
+            peak_rss_bytes: peak_rss_bytes().unwrap_or_default(),
+        };
+        let timing = timing.after(Timing::read(&path));
+        std::fs::write(path.join(TIMING_FILE), serde_json::to_vec(&timing)?)?;
+        return Ok(if record.status == Status::Complete { Exit::Pass } else { Exit::Invalid });
+    }
     std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     conclude(&record, &path, exported.as_deref(), arguments, environment)
+}
+
+/// Bounds what this process may take. Beyond it an allocation fails, and the process ends; files that are mapped to be read do
+/// not count.
+fn limit_memory(limit: ByteSize) -> Result<(), Failure> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let bounds = Rlimit { current: Some(limit.0), maximum: Some(limit.0) };
+    setrlimit(Resource::Data, bounds).map_err(|error| {
+        let what = format!("bound the memory of this process to {} bytes: {error}", limit.0);
+        Failure::usage(what, "give more memory, or leave the bound out")
+    })
+}
+
+/// Gives the run up when standard input ends, as it does when the study's process is killed.
+fn end_with_parent(cancel: CancellationToken) {
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        cancel.cancel();
+    });
+}
+
+/// The most memory that this process had resident, where the system tells.
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// The cache that was asked for.
+fn cache(arguments: &EvalRunArguments) -> Result<Option<Cache>, Failure> {
+    let limits = Limits { disk_bytes: arguments.cache_size.0, ..Limits::default() };
+    Ok(arguments.cache.as_ref().map(|folder| Cache::open(folder, limits)).transpose()?)
 }
 
 fn previous(run: &str, results: &Path) -> Result<Previous, Failure> {

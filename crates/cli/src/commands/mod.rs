@@ -1,6 +1,7 @@
 //! One file per verb. Each resolves its settings, calls one library function and turns the outcome into an exit code.
 
 mod bench;
+mod cache;
 mod calibrate;
 mod cold_start;
 mod eval;
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Stress(stress) => load::stress(&stress, environment),
         Verb::Soak(soak) => load::soak(&soak, environment),
         Verb::Cache { verb: CacheVerb::Bench(cache) } => load::cache(&cache, environment),
+        Verb::Cache { verb: CacheVerb::Verify { folder, output } } => cache::verify(&folder, output.output_format),
         Verb::ColdStart(cold) => cold_start::run(&cold, environment),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),

@@ -144,3 +144,20 @@ fn a_conversation_is_not_scored_by_log_probabilities() {
     assert_eq!(written.code, Some(0), "{}", written.stderr);
     assert!(written.stdout.contains("choices were made by letters"), "{}", written.stdout);
 }
+
+#[test]
+fn a_question_is_asked_once_where_answers_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder);
+    let arguments = ["eval", "run", "parity.yaml", "--cache", "kept", "--output-format", "json"];
+    let records = [(); 2].map(|()| serde_json::from_str::<Value>(&passes(folder, &arguments).stdout).unwrap());
+    assert_eq!(records[0]["metrics"], records[1]["metrics"]);
+    let verified = passes(folder, &["cache", "verify", "kept", "--output-format", "json"]);
+    let report: Value = serde_json::from_str(&verified.stdout).unwrap();
+    assert_eq!((&report["entries"], &report["damaged"]), (&6.into(), &0.into()));
+    let compared = run(folder, &["eval", "compare", "latest", "latest", "--margin", "0.9"]);
+    assert_eq!(compared.code, Some(0), "{}{}", compared.stdout, compared.stderr);
+    let refused = run(folder, &["eval", "run", "parity.yaml", "--cache", "parity.jsonl"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("hint:"), "{}", refused.stderr);
+}

@@ -9,6 +9,7 @@ mod crash;
 mod documents;
 mod eval;
 mod eval_compare;
+mod eval_matrix;
 mod eval_score;
 mod floors;
 mod import;

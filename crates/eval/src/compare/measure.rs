@@ -38,7 +38,8 @@ pub(super) fn measure(pairs: &Pairs<'_>, columns: (&Column, &Column), settings: 
         (Values::Labels { values: a, score }, Values::Labels { values: b, .. }) => of.labels(a, b, *score),
         _ => return None,
     };
-    (found.pairs > 0).then_some(found)
+    // A figure that exists on neither side is none.
+    (found.pairs > 0 && found.values.iter().any(|value| value.is_finite())).then_some(found)
 }
 
 /// The pairs of two sides, and how they are compared.

@@ -12,6 +12,7 @@ use weighbridge_types::request::{Channel, FailureClass, FinishReason, Outcome};
 use weighbridge_types::sample::{SampleAnswer, SampleOutcome};
 use weighbridge_types::time::Clock;
 
+use super::kept::KeptAnswers;
 use super::letters;
 use super::plan::{Mode, Planned, classes_of};
 use super::settings::EvalSettings;
@@ -29,6 +30,7 @@ pub(crate) struct Asker {
     pub(crate) settings: Arc<EvalSettings>,
     pub(crate) clock: Clock,
     pub(crate) cancel: CancellationToken,
+    pub(crate) kept: Option<Arc<KeptAnswers>>,
 }
 
 /// What came of one document.
@@ -37,6 +39,7 @@ pub(crate) struct Asked {
     pub(crate) answers: Vec<SampleAnswer>,
     pub(crate) failure: Option<(SampleOutcome, String)>,
     pub(crate) latency: Duration,
+    pub(crate) cached: bool,
     pub(crate) input_tokens: Option<u64>,
     pub(crate) output_tokens: Option<u64>,
 }
@@ -60,6 +63,10 @@ struct Generated {
 impl Asker {
     /// Asks everything that a document asks, with further tries; `None` when the user gives up.
     pub(crate) async fn ask(&self, planned: &Planned, sample: &Sample, repeat: u32) -> Option<Asked> {
+        let key = self.kept.as_ref().and_then(|kept| kept.key(&planned.sample_id(sample, &self.settings, repeat)));
+        if let Some(found) = self.kept.as_ref().zip(key).and_then(|(kept, key)| kept.get(&key)) {
+            return Some(found);
+        }
         let mut wait = FIRST_WAIT;
         let mut tries = 0;
         loop {
@@ -71,7 +78,13 @@ impl Asker {
             };
             let latency = self.clock.now() - start;
             let problem = match result {
-                Ok(asked) => return Some(Asked { latency, ..asked }),
+                Ok(asked) => {
+                    let asked = Asked { latency, ..asked };
+                    if let Some((kept, key)) = self.kept.as_ref().zip(key) {
+                        kept.put(key, &asked);
+                    }
+                    return Some(asked);
+                }
                 Err(problem) => problem,
             };
             if !problem.may_pass || tries >= self.settings.retries {

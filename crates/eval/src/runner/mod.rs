@@ -8,6 +8,7 @@ mod ask;
 mod book;
 mod export;
 mod figures;
+mod kept;
 mod letters;
 mod plan;
 mod recount;

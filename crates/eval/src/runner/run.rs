@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use weighbridge_cache::Cache;
 use weighbridge_engine::Engine;
 use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::fresh::Fresh;
 use weighbridge_types::metric::{Cell, Flag};
-use weighbridge_types::record::{Phase, PhaseResult, Record, SCHEMA_VERSION, Status, Tally};
+use weighbridge_types::record::{Phase, Record, Status};
 use weighbridge_types::sample::{SampleOutcome, SampleRow, SampleScore};
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 
 use super::ask::{Asked, Asker};
 use super::book::Book;
 use super::figures;
+use super::kept::KeptAnswers;
 use super::plan::{Plan, Planned, outcome_of};
 use super::settings::EvalSettings;
 use crate::error::EvalError;
@@ -71,6 +74,8 @@ pub struct EvalRun {
     pub identity: Identity,
     /// The record of an earlier part of the run, when it goes on.
     pub previous: Option<Record>,
+    /// Answers that need not be asked for again.
+    pub cache: Option<Cache>,
     /// The run's clock.
     pub clock: Clock,
     /// Ends the run; what is recorded stays valid.
@@ -134,8 +139,15 @@ impl EvalRun {
         let before_s = self.previous.as_ref().map_or(0.0, |record| record.duration_s);
         let plan = Arc::new(self.plan);
         let settings = Arc::new(self.settings);
-        let asker =
-            Asker { engine: self.engine, settings: settings.clone(), clock: self.clock, cancel: self.cancel.clone() };
+        let form = settings.form;
+        let kept = self.cache.map(|cache| Arc::new(KeptAnswers::new(cache, &self.engine.describe(), form)));
+        let asker = Asker {
+            engine: self.engine,
+            settings: settings.clone(),
+            clock: self.clock,
+            cancel: self.cancel.clone(),
+            kept,
+        };
         let mut runner = Runner {
             book: Book::new(&plan),
             begin: self.clock.now(),
@@ -186,38 +198,20 @@ impl EvalRun {
         if let Some(previous) = &self.previous {
             return Ok(previous.clone());
         }
-        let now = WallTime::now().to_string();
-        let phase = PhaseResult {
-            phase: Phase::Evaluate,
-            status: Status::Running,
-            attempt: 1,
-            started_at: Some(now.clone()),
-            duration_s: None,
-            estimated_s: None,
-            key_metric: None,
-            tally: Tally::default(),
-            checks: Vec::new(),
-            notes: figures::notes(&self.plan),
-        };
-        Ok(Record {
-            schema_version: SCHEMA_VERSION.to_string(),
+        let fresh = Fresh {
             run_id: self.identity.run_id.clone(),
             kind: "eval".to_owned(),
             label: self.identity.label.clone(),
-            created_at: now.clone(),
-            updated_at: now,
-            status: Status::Running,
             settings: self.resolved_settings()?,
             seed: self.settings.seed.unsigned_abs(),
             engine: self.engine.describe(),
             environment: self.identity.environment.clone(),
-            calibration: None,
-            phases: vec![phase],
-            duration_s: 0.0,
-            metrics: Vec::new(),
-            targets: Vec::new(),
-            findings: Vec::new(),
-        })
+        };
+        let mut record = fresh.record(Phase::Evaluate);
+        if let Some(phase) = record.phases.first_mut() {
+            phase.notes = figures::notes(&self.plan);
+        }
+        Ok(record)
     }
 }
 
@@ -345,6 +339,7 @@ impl Runner<'_> {
             phase.tally = figures::tally(&self.book);
             phase.key_metric = figures::key_metric(&self.record.metrics);
             phase.notes = figures::notes(&self.plan);
+            phase.notes.extend(self.asker.kept.as_ref().and_then(|kept| kept.problem()));
         }
     }
 }
@@ -392,6 +387,7 @@ fn row_of(planned: &Planned, sample: &Sample, settings: &EvalSettings, repeat: u
         scores: BTreeMap::new(),
         problem,
         latency_ms: Some(asked.latency.as_secs_f64() * 1e3),
+        cached: asked.cached,
         input_tokens: asked.input_tokens,
         output_tokens: asked.output_tokens,
     }

@@ -140,11 +140,15 @@ fn clusters_widen_the_interval() {
     let clustered = compared(&[&lines(0), &lines(1)], &Settings::default()).unwrap();
     let strip = |text: String| text.replace("\"cluster\"", "\"other\"");
     let alone = compared(&[&strip(lines(0)), &strip(lines(1))], &Settings::default()).unwrap();
+    let mut count = 0;
     for (of, without) in clustered.differences.iter().zip(&alone.differences) {
         assert_eq!((of.clusters, without.clusters), (Some(10), None));
-        let width = |of: &Difference| of.interval.as_ref().map_or(0.0, |interval| interval.high - interval.low);
+        let width = |of: &Difference| of.interval.as_ref().map(|interval| interval.high - interval.low).unwrap();
         assert!(width(of) > 1.5 * width(without), "{}: {} and {}", of.metric, width(of), width(without));
+        count += 1;
     }
+    // Matthews correlation does not exist where the truth is constant, and is left out.
+    assert_eq!(count, 3);
     assert_eq!(accuracy(&clustered).test, Some("cluster_t"));
 }
 
@@ -169,7 +173,7 @@ fn counts_resample_as_samples_do() {
     for (of, other) in labels {
         close(of.difference, other.difference, 1e-12);
         let (error, expected) = (of.standard_error.unwrap(), other.standard_error.unwrap());
-        close(error / expected, 1.0, 0.06);
+        close(error / expected, 1.0, 0.1);
         count += 1;
     }
     assert_eq!(count, 3);
@@ -178,7 +182,13 @@ fn counts_resample_as_samples_do() {
 #[test]
 fn texts_are_compared_by_their_corpus_scores() {
     let lines = |words: &str| {
-        (0..50).map(|id| format!("{{\"id\": {id}, \"text\": \"the cat {words} number {id}\", \"references\": [\"the cat sat on mat number {id}\"]}}\n")).collect::<String>()
+        let line = |id: usize| {
+            let words = if id % 3 == 0 { "sat on mat" } else { words };
+            format!(
+                "{{\"id\": {id}, \"text\": \"the cat {words} number {id}\", \"references\": [\"the cat sat on mat number {id}\"]}}\n"
+            )
+        };
+        (0..50).map(line).collect::<String>()
     };
     let comparison = compared(&[&lines("sat near a mat"), &lines("sat on mat")], &Settings::default()).unwrap();
     let names: Vec<&str> = comparison.differences.iter().map(|of| of.metric.as_str()).collect();
@@ -223,7 +233,7 @@ fn what_cannot_be_compared_is_refused_with_its_place() {
     check(&[&all, &all], &Settings { power: 0.2, ..any.clone() }, "accept power `0.2`");
     check(&[&all, "{\"id\": 0, \"target\": NaN}\n"], &any, "read `b`");
     let weighted = "{\"id\": 0, \"target\": 1, \"prediction\": 1, \"weight\": 2}\n";
-    check(&[&all, weighted], &any, "its `weight` is `2`");
+    check(&[&all, weighted], &any, "take `2` as the weight in line 1");
 }
 
 async fn rows(settings: &EvalSettings, name: &str, salt: u64) -> Side {
@@ -245,8 +255,8 @@ async fn runs_pair_by_document_also_where_prompts_differ() {
     let metrics: Vec<(&str, &str)> =
         comparison.differences.iter().map(|of| (of.task.as_deref().unwrap_or_default(), of.metric.as_str())).collect();
     for expected in [
-        ("demo_all", "accuracy"),
-        ("demo_all", "choice_mcc"),
+        ("demo_mc", "accuracy"),
+        ("demo_mc", "choice_brier"),
         ("demo_gen", "task_exact_match"),
         ("demo_roll", "byte_perplexity"),
     ] {

@@ -172,6 +172,15 @@ pub(crate) async fn run(
     let engine = Arc::new(engine);
     let plan = Plan::prepare(settings, engine.capabilities(), "mock")?;
     let identity = Identity { run_id: "run".to_owned(), label: "test".to_owned(), ..Identity::default() };
-    let run = EvalRun { settings: settings.clone(), plan, engine, identity, previous, clock: Clock::start(), cancel };
+    let run = EvalRun {
+        settings: settings.clone(),
+        plan,
+        engine,
+        identity,
+        previous,
+        cache: None,
+        clock: Clock::start(),
+        cancel,
+    };
     run.run(journal).await
 }

@@ -77,6 +77,7 @@ fn records_and_log_lines_match_their_schemas() {
             .into(),
             problem: None,
             latency_ms: Some(1.5),
+            cached: true,
             input_tokens: None,
             output_tokens: None,
         })),

@@ -15,17 +15,36 @@ pub(super) fn console(comparison: &Comparison, only_boards: bool, columns: usize
     let _ = writeln!(text, "{}\n", table(&sides(comparison), &[2, 3], columns));
     if !only_boards {
         for (title, rows) in sections(comparison) {
-            let _ = writeln!(text, "{title}\n{}\n", table(&rows, &[1, 2, 3, 5], columns));
+            let _ = writeln!(text, "{}\n{}\n", wrapped(&title, columns), table(&rows, &[1, 2, 3, 5], columns));
         }
     }
     for (title, rows) in comparison.boards.iter().map(board) {
-        let _ = writeln!(text, "{title}\n{}\n", table(&rows, &[0, 2], columns));
+        let _ = writeln!(text, "{}\n{}\n", wrapped(&title, columns), table(&rows, &[0, 2], columns));
     }
     if only_boards && comparison.boards.is_empty() {
         text.push_str("a leaderboard needs more than two sides\n");
     }
     for line in legend(comparison, only_boards) {
-        let _ = writeln!(text, "{line}");
+        let _ = writeln!(text, "{}", wrapped(&line, columns));
+    }
+    text
+}
+
+/// A line broken at spaces so that it fits; what follows is indented.
+fn wrapped(line: &str, columns: usize) -> String {
+    let mut text = String::new();
+    let mut length = 0;
+    for word in line.split(' ') {
+        let width = word.chars().count();
+        if length > 0 && length + 1 + width > columns {
+            text.push_str("\n  ");
+            length = 2;
+        } else if length > 0 {
+            text.push(' ');
+            length += 1;
+        }
+        text.push_str(word);
+        length += width;
     }
     text
 }
@@ -193,11 +212,13 @@ fn probability(p: f64) -> String {
 }
 
 fn signed(value: f64) -> String {
-    if value >= 0.0 { format!("+{}", number(value)) } else { format!("−{}", number(-value)) }
+    if value < 0.0 { format!("−{}", number(-value)) } else { format!("+{}", number(value)) }
 }
 
 fn number(value: f64) -> String {
-    if value.abs() >= 100.0 {
+    if !value.is_finite() {
+        "unknown".to_owned()
+    } else if value.abs() >= 100.0 {
         format!("{value:.1}")
     } else if value.abs() >= 10.0 {
         format!("{value:.2}")

@@ -210,10 +210,15 @@ fn key_metric(report: &Report) -> Option<MetricPointer> {
 fn label_of(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or("predictions");
+    let label = label(stem);
+    if label.is_empty() { "predictions".to_owned() } else { label }
+}
+
+/// A text as a folder's name may hold it.
+pub(super) fn label(text: &str) -> String {
     let keep = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' };
-    let label: String = stem.chars().map(keep).take(LONGEST_LABEL).collect();
-    let label = label.trim_start_matches(['-', '_']);
-    if label.is_empty() { "predictions".to_owned() } else { label.to_owned() }
+    let label: String = text.chars().map(keep).take(LONGEST_LABEL).collect();
+    label.trim_start_matches(['-', '_']).to_owned()
 }
 
 #[cfg(test)]

@@ -1,0 +1,40 @@
+//! `cache verify`: whether kept answers are those that were written.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::arguments::OutputFormat;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+
+pub(super) fn verify(folder: &Path, format: OutputFormat) -> Result<Exit, Failure> {
+    let report = weighbridge_cache::verify(folder)?;
+    let is_whole = report.damaged == 0;
+    match format {
+        OutputFormat::Json => output::json(&json!({
+            "files": report.files,
+            "entries": report.entries,
+            "bytes": report.bytes,
+            "damaged": report.damaged,
+            "torn": report.torn,
+        }))?,
+        OutputFormat::Console => {
+            let (verdict, damaged) = if is_whole { ("✓", "none is damaged") } else { ("✗", "damaged") };
+            let damaged = if is_whole { damaged.to_owned() } else { format!("{} are {damaged}", report.damaged) };
+            let mut text = format!(
+                "{verdict} {} answers in {} files, {} bytes: {damaged}\n",
+                report.entries, report.files, report.bytes
+            );
+            if report.torn > 0 {
+                text.push_str(&format!(
+                    "! {} files end within an answer, as after a kill; it is cut off when the cache is next used\n",
+                    report.torn
+                ));
+            }
+            output::data(&text)?;
+        }
+    }
+    Ok(if is_whole { Exit::Pass } else { Exit::GateFailed })
+}
