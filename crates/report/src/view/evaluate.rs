@@ -91,6 +91,10 @@ fn table(record: &Record, label: &str, caption: &str, measures: &[Measure], is_s
     cells.retain(is_shown);
     let mut table = cells_by_measures(record, label, measures, &cells);
     table.caption = caption.to_owned();
+    // A cell without settings is the whole: a scored file has no task.
+    for whole in table.rows.iter_mut().filter_map(|row| row.first_mut()).filter(|first| first.text.is_empty()) {
+        whole.text.push_str("all");
+    }
     table
 }
 

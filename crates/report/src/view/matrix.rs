@@ -10,7 +10,8 @@ use super::{Column, Notes, Table, Text, Tone};
 use crate::number::{self, Scale};
 
 /// Settings whose value says enough without their name.
-const PLAIN_SETTINGS: [&str; 6] = ["concurrency", "rate", "arrivals", "task", "variant", "projection"];
+const PLAIN_SETTINGS: [&str; 9] =
+    ["concurrency", "rate", "arrivals", "task", "variant", "projection", "label", "average", "outcome"];
 
 /// A statistic of a metric that a table shows.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +58,7 @@ impl Measure {
         match (self.heading, scale.unit.as_str()) {
             ("", unit) => unit.to_owned(),
             (heading, "tokens/s") => format!("{heading}, tok/s"),
-            (heading, "" | "requests" | "instances") => heading.to_owned(),
+            (heading, "" | "requests" | "instances" | "samples" | "coefficient" | "cost") => heading.to_owned(),
             (heading, unit) => format!("{heading}, {unit}"),
         }
     }

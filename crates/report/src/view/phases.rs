@@ -124,7 +124,8 @@ pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     }
     let tally = &result.tally;
     if tally.scheduled > 0 {
-        summary.push(format!("{} of {} requests succeeded", tally.succeeded, tally.scheduled));
+        let words = if phase == Phase::Evaluate { "samples were answered" } else { "requests succeeded" };
+        summary.push(format!("{} of {} {words}", tally.succeeded, tally.scheduled));
         let counts = [("failed", tally.failed), ("cancelled", tally.cancelled), ("dropped", tally.dropped)];
         summary.extend(counts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}")));
     }
