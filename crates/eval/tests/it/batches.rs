@@ -63,6 +63,7 @@ async fn peak(settings: EvalSettings) -> (usize, Record) {
         engine: engine.clone(),
         identity: Identity::default(),
         previous: None,
+        cache: None,
         clock: Clock::start(),
         cancel: CancellationToken::new(),
     };

@@ -183,7 +183,7 @@ fn counts_resample_as_samples_do() {
 fn texts_are_compared_by_their_corpus_scores() {
     let lines = |words: &str| {
         let line = |id: usize| {
-            let words = if id % 3 == 0 { "sat on mat" } else { words };
+            let words = if usize::is_multiple_of(id, 3) { "sat on mat" } else { words };
             format!(
                 "{{\"id\": {id}, \"text\": \"the cat {words} number {id}\", \"references\": [\"the cat sat on mat number {id}\"]}}\n"
             )
@@ -257,7 +257,7 @@ async fn runs_pair_by_document_also_where_prompts_differ() {
     for expected in [
         ("demo_mc", "accuracy"),
         ("demo_mc", "choice_brier"),
-        ("demo_gen", "task_exact_match"),
+        ("demo_gen", "exact_match"),
         ("demo_roll", "byte_perplexity"),
     ] {
         assert!(metrics.contains(&expected), "{expected:?} is not among {metrics:?}");

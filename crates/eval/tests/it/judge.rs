@@ -29,6 +29,7 @@ fn judged(form: JudgeForm, lines: &str, repeats: u32, judge: impl Fn(&str, u32) 
                 repeat,
                 answers: vec![SampleAnswer::Text { text, finish: FinishReason::Stop }],
                 outcome: SampleOutcome::Answered,
+                cached: false,
                 document: None,
                 scores: std::collections::BTreeMap::new(),
                 problem: None,

@@ -167,10 +167,13 @@ fn place(arguments: &MatrixArguments) -> Result<Place, Failure> {
     Ok(Place { folder, study, record })
 }
 
+/// The cells of a model by their places, and its side of the comparison where it has one.
+type ModelRows = (Vec<(usize, CellReader)>, Option<Side>);
+
 /// Reads every cell, a model at a time in each thread, and compares the models.
 fn analyse(study: &Study, ends: &[CellEnd], runner: &Cells<'_>) -> Result<(StudyReport, Vec<Standing>), Failure> {
     let cells = study.cells();
-    let of_model = |model: usize| -> Result<(Vec<(usize, CellReader)>, Option<Side>), Failure> {
+    let of_model = |model: usize| -> Result<ModelRows, Failure> {
         let mut side =
             RowReader::new(study.models[model].name().to_owned(), study.models[model].reference().to_owned());
         let mut readers = Vec::new();
