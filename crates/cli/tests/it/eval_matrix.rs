@@ -59,16 +59,18 @@ fn a_study_runs_its_cells_and_compares_its_models() {
 fn a_cell_over_its_memory_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    write(folder, 20, "");
-    // The model inside takes some 200 MB; the scripted one takes little.
-    let text = std::fs::read_to_string(folder.join("study.yaml")).unwrap();
-    let text = text.replace("'scripted:ttft=0ms,itl=0ms,tokens=3'", "tiny") + "cell_memory: 48MiB\nconcurrency: 2\n";
-    std::fs::write(folder.join("study.yaml"), text).unwrap();
+    write(folder, 20, "cell_memory: 48MiB\nconcurrency: 2\n");
+    // The documents of one task alone are larger than what a cell may take.
+    let long = "x".repeat(1 << 20);
+    let lines: String = (0..64).map(|n| format!("{{\"n\": \"{long}{n}\", \"parity\": {}}}\n", n % 2)).collect();
+    std::fs::write(folder.join("long.jsonl"), lines).unwrap();
+    let task = format!("task: two\n{}", TASK.replace("parity.jsonl", "long.jsonl"));
+    std::fs::write(folder.join("two.yaml"), task).unwrap();
     let ran = passes(folder, &["eval", "matrix", "study.yaml", "--output-format", "json"]);
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
     let ends: Vec<&str> =
         found["study"]["cells"].as_array().unwrap().iter().filter_map(|cell| cell["end"].as_str()).collect();
-    assert_eq!(ends, ["complete", "complete", "memory_limit", "memory_limit"], "{}", ran.stderr);
+    assert_eq!(ends, ["complete", "memory_limit", "complete", "memory_limit"], "{}", ran.stderr);
 }
 
 /// Bytes of the logs of a study's cells.
