@@ -37,6 +37,9 @@ const STUDY_FILE: &str = "study.json";
 /// What comes from the clock: phases, latency, cost, the front.
 const COSTS_FILE: &str = "costs.json";
 
+/// The rows of one model: of each of its cells, by the cell's place, and all together as a side.
+type ModelRows = (Vec<(usize, CellReader)>, Option<Side>);
+
 /// Where a study lies, and what it is.
 struct Place {
     folder: RunFolder,
