@@ -5,7 +5,7 @@ use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::{Phase, Record};
 
 use super::matrix::{Measure, cells_by_measures, cells_with, list};
-use super::{Column, Table, Text, Tone};
+use super::{Column, Table, Text, Tone, detection};
 
 const FIGURES: &[Measure] = &[
     Measure::typical(&d::ACCURACY, "acc"),
@@ -70,10 +70,12 @@ pub(super) fn tables(record: &Record) -> Vec<Table> {
             "task",
             "Figures with their 95 % intervals; a sample without an answer counts as wrong",
             FIGURES,
-            |cell| !is_of_domain(cell),
+            |cell| !is_of_domain(cell) && !detection::is_of(cell),
         ),
         table(record, "averaged over labels", "Averages over labels", OF_LABELS, |cell| !is_label(cell)),
-        table(record, "label", "By label", OF_LABELS, is_label),
+        table(record, "label", "By label", OF_LABELS, |cell| is_label(cell) && !detection::is_of(cell)),
+        detection::whether(record),
+        detection::found(record),
         list(
             "The judge: what it says, and how far it can be believed",
             record.metrics_of(Phase::Evaluate).filter(is_of_judge),
@@ -102,7 +104,9 @@ fn table(record: &Record, label: &str, caption: &str, measures: &[Measure], is_s
 fn has_table(metric: &&Metric) -> bool {
     let is_of = |of: &Definition| of.name == metric.name;
     let tables = [FORMS, FIGURES, OF_LABELS, TIMES, OUTCOMES];
-    is_of_judge(metric) || tables.into_iter().flatten().any(|measure| is_of(measure.definition))
+    detection::is_of(&metric.cell)
+        || is_of_judge(metric)
+        || tables.into_iter().flatten().any(|measure| is_of(measure.definition))
 }
 
 fn is_of_judge(metric: &&Metric) -> bool {
