@@ -46,10 +46,7 @@ pub struct Shape {
 
 /// The operators of dense classifiers.
 fn operators() -> OpRegistry {
-    op_registry!(
-        Add, Cast, Clip, Concat, Div, Flatten, Gemm, Identity, LogSoftmax, MatMul, Mul, ReduceMean, Relu, Reshape,
-        Shape, Sigmoid, Softmax, Sqrt, Squeeze, Sub, Tanh, Transpose, Unsqueeze
-    )
+    op_registry!(Add, Flatten, Gemm, Identity, LogSoftmax, MatMul, Mul, Relu, Sigmoid, Softmax, Sub, Tanh)
 }
 
 impl Classifier {

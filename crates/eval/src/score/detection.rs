@@ -11,8 +11,11 @@ use super::figure::{Scope, absent, estimated, figure};
 use super::ranking_scores::{Scored, ranking_figures};
 use super::settings::Settings;
 
-/// Resamples behind the intervals of ranking figures, F1 and MCC.
+/// Resamples behind the intervals of F1 and MCC, and of ranking figures of few documents.
 const RESAMPLES: u32 = 1_000;
+
+/// Documents times resamples that ranking figures may cost; they are computed again at each checkpoint of a run.
+const MOST_DRAWS: usize = 10_000_000;
 
 /// What the class of attacks is called in cells.
 const ATTACK: &str = "attack";
@@ -45,7 +48,9 @@ pub(crate) fn figures(samples: &[Detected], cell: &Cell) -> Vec<Metric> {
     let mut figures = label_figures(samples, &cell);
     let scored: Vec<Scored> = (0..).zip(samples).filter_map(|(unit, sample)| scored(sample, unit)).collect();
     if scored.len() == samples.len() {
-        let settings = Settings { resampling: Resampling::new(42).with_count(RESAMPLES), ..Settings::default() };
+        let affordable = u32::try_from(MOST_DRAWS / samples.len().max(1)).unwrap_or(RESAMPLES);
+        let resampling = Resampling::new(42).with_count(affordable.min(RESAMPLES));
+        let settings = Settings { resampling, ..Settings::default() };
         figures.extend(ranking_figures(&scored, scored.len(), Scope::AnsweredOnly, &settings).into_iter().map(
             |mut metric| {
                 let rates = ["fpr", "tpr"].into_iter().filter_map(|key| Some((key, metric.cell.get(key)?.to_owned())));
