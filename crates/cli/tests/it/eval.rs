@@ -73,13 +73,15 @@ fn the_six_domains_run_without_anything_else() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let run = ["eval", "run", "domains", "--model", "tiny", "--limit", "2", "--max-tokens", "8"];
-    let shown = passes(folder, &run);
+    let shown = crate::support::weighbridge().current_dir(folder).env("COLUMNS", "80").args(run).output().unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let shown = String::from_utf8(shown.stdout).unwrap();
     for domain in ["reasoning", "creativity", "language", "social", "integration", "knowledge", "all"] {
-        assert!(shown.stdout.lines().any(|line| line.trim_start().starts_with(domain)), "{domain}: {}", shown.stdout);
+        assert!(shown.lines().any(|line| line.trim_start().starts_with(domain)), "{domain}: {shown}");
     }
-    let tables = shown.stdout.lines().skip_while(|line| !line.contains("Right answers"));
+    let tables = shown.lines().skip_while(|line| !line.contains("Right answers"));
     let widest = tables.map(|line| line.chars().count()).max();
-    assert!(widest <= Some(80), "{widest:?}: {}", shown.stdout);
+    assert!(widest <= Some(80), "{widest:?}: {shown}");
     let record: Value =
         serde_json::from_str(&passes(folder, &["report", "show", "latest", "--output-format", "json"]).stdout).unwrap();
     let of = |group: &str, name: &str| {

@@ -134,7 +134,7 @@ fn domains(record: &Record) -> Table {
     }
     let mut columns = vec![Column::words("domain")];
     columns.extend(DIFFICULTIES.into_iter().chain(["all"]).map(Column::numbers));
-    let caption = "Right answers, % with 95 % intervals; a document without an answer counts as wrong".to_owned();
+    let caption = "Right answers, % with 95 % intervals; no answer counts as wrong".to_owned();
     Table { caption, columns, rows, ..Table::default() }
 }
 
