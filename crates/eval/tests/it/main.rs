@@ -6,6 +6,7 @@ mod batches;
 mod compare;
 mod domains;
 mod judge;
+mod oracle;
 mod parity;
 mod public;
 mod resume;
