@@ -93,6 +93,7 @@ async fn who_knows_every_answer_is_told_from_who_knows_none() {
             engine,
             identity: Identity::default(),
             previous: None,
+            cache: None,
             clock: Clock::start(),
             cancel: CancellationToken::new(),
         };

@@ -170,9 +170,6 @@ fn place(arguments: &MatrixArguments) -> Result<Place, Failure> {
     Ok(Place { folder, study, record })
 }
 
-/// The cells of a model by their places, and its side of the comparison where it has one.
-type ModelRows = (Vec<(usize, CellReader)>, Option<Side>);
-
 /// Reads every cell, a model at a time in each thread, and compares the models.
 fn analyse(study: &Study, ends: &[CellEnd], runner: &Cells<'_>) -> Result<(StudyReport, Vec<Standing>), Failure> {
     let cells = study.cells();
