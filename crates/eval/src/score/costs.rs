@@ -131,7 +131,6 @@ impl CostsOf {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "small tables whose costs are exact")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
