@@ -19,6 +19,7 @@ use weighbridge_types::definition;
 use weighbridge_types::record::Record;
 
 pub(super) use matrix::{TIMING_FILE, Timing};
+pub(super) use record::PREDICTIONS;
 
 use super::bench::REPORT_FILE;
 use super::{eval_import, eval_judge, eval_run};

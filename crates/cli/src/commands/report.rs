@@ -83,7 +83,7 @@ fn checked(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
 /// Checks the record of an evaluation: its figures are computed again from the scores of its log, or from the file of
 /// predictions that it names.
 fn evaluation(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
-    if record.phase(Phase::Evaluate).is_none() {
+    if record.engine.engine == eval::PREDICTIONS {
         return Ok(match eval::scored_again(record)? {
             Some(report) => check::check_figures(record, &report.figures, report.samples, |_| true),
             None => check::check(record, None),

@@ -153,8 +153,16 @@ fn a_question_is_asked_once_where_answers_are_kept() {
     let folder = folder.path();
     write(folder);
     let arguments = ["eval", "run", "parity.yaml", "--cache", "kept", "--output-format", "json"];
-    let records = [(); 2].map(|()| serde_json::from_str::<Value>(&passes(folder, &arguments).stdout).unwrap());
-    assert_eq!(records[0]["metrics"], records[1]["metrics"]);
+    let figures = [(); 2].map(|()| {
+        let record: Value = serde_json::from_str(&passes(folder, &arguments).stdout).unwrap();
+        record["metrics"].as_array().unwrap().clone()
+    });
+    // Nobody waited the second time.
+    let is_of_the_clock =
+        |metric: &&Value| ["sample_latency", "document_rate"].map(Value::from).contains(&metric["name"]);
+    let first: Vec<&Value> = figures[0].iter().filter(|metric| !is_of_the_clock(metric)).collect();
+    assert_eq!(figures[0].len(), first.len() + 3);
+    assert_eq!(first, figures[1].iter().collect::<Vec<_>>());
     let verified = passes(folder, &["cache", "verify", "kept", "--output-format", "json"]);
     let report: Value = serde_json::from_str(&verified.stdout).unwrap();
     assert_eq!((&report["entries"], &report["damaged"]), (&6.into(), &0.into()));

@@ -39,17 +39,17 @@ pub(crate) fn metrics(plan: &Plan, book: &Book, seconds: f64) -> Vec<Metric> {
     for (planned, task) in plan.tasks.iter().zip(&book.tasks) {
         let cell = Cell::of(Phase::Evaluate).with("task", &planned.task.config.task);
         metrics.extend(task_metrics(task, &cell));
-        metrics.extend(latency_metrics(task.latencies().collect(), &cell));
     }
     metrics.extend(group_metrics(plan, book));
     metrics.extend(rate(book, seconds));
     metrics
 }
 
-/// The figures of one task, and what became of its documents.
+/// The figures of one task, the time that its documents took, and what became of them.
 pub(crate) fn task_metrics(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
     let mut metrics: Vec<Metric> =
         task.columns().iter().flat_map(|column| column_metrics(task, column, cell)).collect();
+    metrics.extend(latency_metrics(task.latencies().collect(), cell));
     metrics.extend(outcomes(task, cell));
     metrics
 }

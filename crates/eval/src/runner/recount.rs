@@ -8,7 +8,7 @@ use weighbridge_types::sample::{SampleOutcome, SampleRow};
 
 use super::book::TaskBook;
 use super::figures::task_metrics;
-use super::run::NO_FILTER;
+use super::run::{NO_FILTER, latency_of};
 use crate::task::score::{FilterScores, Score};
 
 /// Collects the rows of a run. Of several rows of a document the last counts. Tasks and data are not needed: rows hold
@@ -23,15 +23,21 @@ pub struct Recount {
 struct Document {
     outcome: SampleOutcome,
     scores: Vec<(String, Score)>,
+    /// What each repeat took; `None` where nobody waited.
+    latencies: BTreeMap<u32, Option<f64>>,
 }
 
 impl Recount {
     /// Takes a row.
     pub fn row(&mut self, row: SampleRow) {
         self.rows += 1;
-        let scores = row.scores.into_iter().map(|(name, score)| (name, score.into())).collect();
+        let scores = row.scores.iter().map(|(name, score)| (name.clone(), (*score).into())).collect();
         let task = self.tasks.entry(row.cell.get("task").unwrap_or_default().to_owned()).or_default();
-        task.insert(row.doc_id, Document { outcome: row.outcome, scores });
+        // A document that is asked once more begins with its first repeat.
+        let before = task.remove(&row.doc_id).filter(|_| row.repeat > 0);
+        let mut latencies = before.map(|document| document.latencies).unwrap_or_default();
+        latencies.insert(row.repeat, latency_of([&row]));
+        task.insert(row.doc_id, Document { outcome: row.outcome, scores, latencies });
     }
 
     /// Rows taken, repeats among them.
@@ -56,6 +62,7 @@ impl Recount {
             for (place, document) in documents.values().enumerate() {
                 let (filters, scores) = by_filter(&document.scores);
                 book.enter(place, document.outcome, &scores, &filters);
+                book.enter_latency(document.outcome, document.latencies.values().copied().sum());
             }
             task_metrics(&book, &cell)
         };

@@ -393,9 +393,9 @@ fn row_of(planned: &Planned, sample: &Sample, settings: &EvalSettings, repeat: u
     }
 }
 
-/// The repeats of a document are asked one after the other.
-fn latency_of(rows: &[SampleRow]) -> Option<f64> {
-    rows.iter().map(|row| row.latency_ms).sum()
+/// The repeats of a document are asked one after the other. `None` where an answer came from the cache: nobody waited.
+pub(super) fn latency_of<'a>(rows: impl IntoIterator<Item = &'a SampleRow>) -> Option<f64> {
+    rows.into_iter().map(|row| row.latency_ms.filter(|_| !row.cached)).sum()
 }
 
 /// Scores rows and enters what became of the document.

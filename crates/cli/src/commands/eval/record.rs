@@ -27,6 +27,9 @@ use crate::failure::Failure;
 
 /// What kind of run this is.
 const KIND: &str = "eval";
+
+/// What a record of a scored file names as its engine.
+pub(in crate::commands) const PREDICTIONS: &str = "predictions";
 /// File beside the record that holds every figure with tables and curves.
 const SCORES_FILE: &str = "scores.json";
 /// Longest label made of a file's name; a folder's name holds a time and the kind beside it.
@@ -99,7 +102,7 @@ fn record(arguments: &ScoreArguments, report: &Report, watch: &Watch, (run_id, l
         settings: settings(arguments, report),
         seed: arguments.seed,
         engine: EngineDescription {
-            engine: "predictions".to_owned(),
+            engine: PREDICTIONS.to_owned(),
             model_ref: arguments.file.display().to_string(),
             model: label_of(&arguments.file),
             device: "none".to_owned(),
