@@ -61,7 +61,12 @@ fn a_classifier_run_is_resumed_with_the_same_figures() {
     let record = evaluated(folder.path(), &["security_network_sample", "--model", "onnx:network"]);
     let again = passes(folder.path(), &["eval", "run", "--resume", "latest", "--output-format", "json"]);
     let again: Value = serde_json::from_str(&again.stdout).unwrap();
-    assert_eq!(again["metrics"], record["metrics"]);
+    // A rate goes on with the clock.
+    let but_rates = |record: &Value| {
+        let metrics = record["metrics"].as_array().unwrap().iter();
+        metrics.filter(|metric| metric["name"] != "document_rate").cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(but_rates(&again), but_rates(&record));
 }
 
 #[test]
