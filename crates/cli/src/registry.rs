@@ -157,6 +157,16 @@ impl Registry {
     }
 
     pub(crate) fn factory(&self, model: ModelRef) -> EngineFactory {
+        // A script is one server, whoever asks: it counts the requests of all client threads.
+        if let ModelRef::Scripted(script) = &model
+            && let Ok(script) = script.parse::<Script>()
+        {
+            let engine: Arc<dyn Engine> = Arc::new(ScriptedEngine::new(script));
+            return Arc::new(move || {
+                let engine = Arc::clone(&engine);
+                Box::pin(async move { Ok(engine) })
+            });
+        }
         let registry = self.clone();
         Arc::new(move || {
             let (registry, model) = (registry.clone(), model.clone());

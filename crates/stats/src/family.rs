@@ -23,8 +23,9 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 /// of the difference: `(z(1 − α/2) + z(power)) · SE` (Cohen 1988). `None` without spread or outside the domain.
 #[must_use]
 pub fn detectable_difference(error: f64, alpha: f64, power: f64) -> Option<f64> {
+    let is_share = |value: f64| value > 0.0 && value < 1.0;
     let found = (normal_quantile(1.0 - 0.5 * alpha) + normal_quantile(power)) * error;
-    (found.is_finite() && found > 0.0).then_some(found)
+    (is_share(alpha) && is_share(power) && found.is_finite() && found > 0.0).then_some(found)
 }
 
 /// How many times as many values would make `difference` the smallest detectable one: `(detectable / |difference|)²`.

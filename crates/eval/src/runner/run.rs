@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -30,8 +31,11 @@ use crate::task::score::FilterScores;
 /// bounds what waits for its place.
 const WINDOW: usize = 64;
 
-/// Documents between two checkpoints of the record.
-const CHECKPOINT_EVERY: u64 = 20_000;
+/// Time between two checkpoints of the record, at least; what they cost stretches it.
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
+
+/// As many times as long as a checkpoint took, none follows it: figures of many documents take their time.
+const CHECKPOINT_SHARE: u32 = 20;
 
 /// Digits of a document's digest in a row.
 const DOCUMENT_DIGITS: usize = 16;
@@ -121,6 +125,7 @@ struct Runner<'a> {
     clock: Clock,
     record: Record,
     begin: Stamp,
+    next_checkpoint: Stamp,
     /// Seconds of earlier parts of the run.
     before_s: f64,
     failures_in_a_row: u32,
@@ -151,6 +156,7 @@ impl EvalRun {
         let mut runner = Runner {
             book: Book::new(&plan),
             begin: self.clock.now(),
+            next_checkpoint: self.clock.now().after(CHECKPOINT_PAUSE),
             failures_in_a_row: 0,
             gave_up: None,
             done: 0,
@@ -285,9 +291,12 @@ impl Runner<'_> {
             let progress = RunEvent::Progress { phase: Phase::Evaluate, what, done: self.done, total: total as u64 };
             self.journal.event(&progress)?;
         }
-        if self.done.is_multiple_of(CHECKPOINT_EVERY) {
+        let now = self.clock.now();
+        if now >= self.next_checkpoint {
             self.fill_record(Status::Running);
             self.journal.checkpoint(&self.record)?;
+            let end = self.clock.now();
+            self.next_checkpoint = end.after(CHECKPOINT_PAUSE.max(CHECKPOINT_SHARE * (end - now)));
         }
         Ok(())
     }
