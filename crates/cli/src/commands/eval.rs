@@ -2,8 +2,11 @@
 
 mod compare;
 mod comparison;
+mod import;
+mod judge;
 mod matrix;
 mod record;
+mod run;
 mod table;
 
 use std::path::Path;
@@ -18,11 +21,9 @@ use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_types::definition;
 use weighbridge_types::record::Record;
 
-pub(super) use matrix::{TIMING_FILE, Timing};
 pub(super) use record::PREDICTIONS;
 
 use super::bench::REPORT_FILE;
-use super::{eval_import, eval_judge, eval_run};
 use crate::arguments::{BleuTokenizer, EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -44,12 +45,12 @@ pub(super) fn scored_again(record: &Record) -> Result<Option<Report>, Failure> {
 pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Failure> {
     match verb {
         EvalVerb::Score(arguments) => score(&arguments, environment),
-        EvalVerb::Run(arguments) => eval_run::run(&arguments, environment),
+        EvalVerb::Run(arguments) => run::run(&arguments, environment),
         EvalVerb::Compare(arguments) => compare::run(&arguments, environment),
         EvalVerb::Matrix(arguments) => matrix::run(&arguments, environment),
-        EvalVerb::Judge(arguments) => eval_judge::run(&arguments, environment),
-        EvalVerb::Import(arguments) => eval_import::run(&arguments),
-        EvalVerb::List(arguments) => eval_run::list(&arguments),
+        EvalVerb::Judge(arguments) => judge::run(&arguments, environment),
+        EvalVerb::Import(arguments) => import::run(&arguments),
+        EvalVerb::List(arguments) => run::list(&arguments),
     }
 }
 

@@ -17,9 +17,9 @@ use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 use weighbridge_types::units::ByteSize;
 
-use super::bench::{REPORT_FILE, cancel_on_interrupt};
-use super::eval::{TIMING_FILE, Timing};
-use super::{runs, runtime};
+use super::super::bench::{REPORT_FILE, cancel_on_interrupt};
+use super::super::{runs, runtime};
+use super::matrix::{TIMING_FILE, Timing};
 use crate::arguments::{ChoicesArgument, EvalListArguments, EvalRunArguments, OutputFormat, PromptFormArgument};
 use crate::build::build;
 use crate::environment::Environment;

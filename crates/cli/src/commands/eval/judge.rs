@@ -14,8 +14,8 @@ use weighbridge_types::event::Sink as _;
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::time::{Clock, WallTime};
 
-use super::bench::{REPORT_FILE, cancel_on_interrupt};
-use super::{eval_run, runs, runtime};
+use super::super::bench::{REPORT_FILE, cancel_on_interrupt};
+use super::super::{runs, runtime};
 use crate::arguments::{EvalJudgeArguments, JudgeFormArgument};
 use crate::build::build;
 use crate::environment::Environment;
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> 
     closed?;
     std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
-    eval_run::show_record(&record, &path, arguments.output.output_format, environment)
+    super::run::show_record(&record, &path, arguments.output.output_format, environment)
 }
 
 fn of_task(error: TaskError) -> Failure {
