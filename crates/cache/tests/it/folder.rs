@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use weighbridge_cache::{Cache, CacheError, Key, Limits, verify};
+
+use crate::child::STARTING;
 
 fn key(number: u32) -> Key {
     Key::of(&("request", number)).unwrap()
@@ -102,6 +105,8 @@ fn a_file_of_another_kind_is_refused_and_not_touched() {
 
 #[test]
 fn a_cut_file_goes_on_where_it_was_whole() {
+    // Its lock must be free at once each time.
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let cache = open(folder.path());
     (0..3).for_each(|number| cache.put(key(number), b"the answer").unwrap());
