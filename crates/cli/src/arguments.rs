@@ -137,6 +137,17 @@ pub(crate) struct ResultsArguments {
     pub(crate) output_dir: PathBuf,
 }
 
+/// What a model in this process computes with.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct LocalArguments {
+    /// Threads of a model in this process [default: usable cores; of a classifier 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Device of a model in this process
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) device: Device,
+}
+
 /// Which device computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Device {
@@ -190,12 +201,8 @@ pub(crate) struct BenchArguments {
     /// Quantizations that the quality phase sets side by side; `none` for the model as it is
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) variants: Vec<String>,
-    /// Threads of a model in this process [default: usable cores]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
-    /// Device of a model in this process
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) local: LocalArguments,
     /// Continue a run with its own settings: its folder, its name, or `latest`
     #[arg(
         long,

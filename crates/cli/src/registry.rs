@@ -16,7 +16,7 @@ use weighbridge_engine_local::weights::ModelFile;
 use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxOptions};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 
-use crate::arguments::Device;
+use crate::arguments::{Device, LocalArguments};
 use crate::embedded;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -48,12 +48,12 @@ pub(crate) enum Variants {
 
 impl Registry {
     /// Prepares to make engines; refuses a device that this build cannot use.
-    pub(crate) fn new(environment: &Environment, threads: Option<usize>, device: Device) -> Result<Self, Failure> {
+    pub(crate) fn new(environment: &Environment, local: LocalArguments) -> Result<Self, Failure> {
         let refuse = |name: &str, needs: &str| {
             let what = format!("use the device `{name}`: this build computes on the processor only");
             Err(Failure::usage(what, format!("leave `--device` out; {needs}")))
         };
-        match device {
+        match local.device {
             Device::Cuda => return refuse("cuda", "an endpoint can use its own GPU"),
             Device::Metal if cfg!(not(target_os = "macos")) => {
                 return refuse("metal", "Metal exists on Apple machines, and this is none: unsupported platform");
@@ -61,7 +61,7 @@ impl Registry {
             Device::Metal => return refuse("metal", "an `mlx:` endpoint can use the GPU"),
             Device::Cpu => {}
         }
-        let threads = match threads {
+        let threads = match local.threads {
             None => None,
             Some(count) => Some(NonZeroUsize::new(count).filter(|count| count.get() <= 1024).ok_or_else(|| {
                 let what = format!("accept `{count}` as threads: it must be 1 to 1024");

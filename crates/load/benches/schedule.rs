@@ -62,8 +62,13 @@ async fn one(seed: u64, rate: u32, time: Duration, threads: usize) -> (f64, f64)
     let server = ScriptedServer::start(ServerOptions::new(script, clock)).expect("a loopback port is free");
     let reactors = Reactors::start(threads).expect("a thread is to be had");
     let endpoint = EndpointRef { preset: Preset::OpenAi, url: Some(server.url()), model: None };
-    let connecting = HttpEngine::connect(endpoint, HttpOptions::default());
-    let engine = reactors.handles()[0].spawn(connecting).await.expect("the task ends").expect("the server answers");
+    // As a load does it: each event loop has connections of its own.
+    let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
+    for reactor in reactors.handles() {
+        let connecting = HttpEngine::connect(endpoint.clone(), HttpOptions::default());
+        let engine = reactor.spawn(connecting).await.expect("the task ends").expect("the server answers");
+        engines.push(Arc::new(engine));
+    }
     let arrivals: Arrivals = format!("poisson:{rate}").parse().expect("the rate is sound");
     let drive = Drive {
         probe: None,
@@ -82,8 +87,6 @@ async fn one(seed: u64, rate: u32, time: Duration, threads: usize) -> (f64, f64)
         cancel: CancellationToken::new(),
     };
     let handles: Vec<Handle> = reactors.handles();
-    let engine: Arc<dyn Engine> = Arc::new(engine);
-    let engines: Vec<_> = handles.iter().map(|_| Arc::clone(&engine)).collect();
     let mut host = HealthWatch::start(&SystemRoot::host(), Vec::new(), clock.now(), WallTime::now());
     let driving = drive.start(&engines, &handles).expect("threads are to be had");
     let rows = driving.gather().await;

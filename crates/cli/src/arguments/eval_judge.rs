@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Device, OutputArguments, ResultsArguments};
+use super::{LocalArguments, OutputArguments, ResultsArguments};
 
 const JUDGE_HELP: &str = "\
 Examples:
@@ -75,12 +75,8 @@ pub(crate) struct EvalJudgeArguments {
     /// Seed of sampled verdicts
     #[arg(long, value_name = "N", default_value_t = 1234)]
     pub(crate) seed: i64,
-    /// Threads of a model in this process [default: usable cores]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
-    /// Device of a model in this process
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) local: LocalArguments,
     /// Name of the run, for the folder and the history [default: the file's name]
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use weighbridge_types::units::ByteSize;
 
-use super::{Device, OutputArguments, ResultsArguments};
+use super::{LocalArguments, OutputArguments, ResultsArguments};
 
 /// Shown below the flags of `eval run`.
 const RUN_HELP: &str = "\
@@ -90,12 +90,8 @@ pub(crate) struct EvalRunArguments {
     /// Seed of the examples
     #[arg(long, value_name = "N", default_value_t = 1234)]
     pub(crate) seed: i64,
-    /// Threads of a model in this process [default: usable cores]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
-    /// Device of a model in this process
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) local: LocalArguments,
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,

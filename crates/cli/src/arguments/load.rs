@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Device, ObserveArguments, OutputArguments, ResultsArguments};
+use super::{LocalArguments, ObserveArguments, OutputArguments, ResultsArguments};
 
 /// Shown below the flags of `load`.
 const LOAD_HELP: &str = "\
@@ -31,12 +31,8 @@ pub(crate) struct TargetArguments {
     /// What answers at the URL: openai, vllm, tgi, sglang, llama-server, mlx, anthropic, ollama
     #[arg(long, value_name = "KIND", default_value = "openai", aliases = ["endpoint-type", "service-kind"])]
     pub(crate) backend: String,
-    /// Threads of a model in this process [default: usable cores]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
-    /// Device of a model in this process
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) local: LocalArguments,
 }
 
 /// What a capacity search varies.
@@ -234,7 +230,7 @@ pub(crate) struct ClientArguments {
     /// Tries after a failed one; the waits count in what the user sees
     #[arg(long, value_name = "N", default_value_t = 0, aliases = ["max-retries"])]
     pub(crate) retries: u32,
-    /// Event loops of the client [default: one for every four cores]
+    /// Event loops of the client [default: one for every four cores, but two where there are two]
     #[arg(long, value_name = "N")]
     pub(crate) client_threads: Option<u32>,
     /// Header field sent with every request, as `NAME: VALUE`; may be repeated. Keys come from the environment
@@ -395,7 +391,7 @@ pub(crate) struct CalibrateArguments {
     /// Numbers of streams at which errors are measured, separated by commas
     #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
     pub(crate) streams: Vec<u32>,
-    /// Event loops of the client [default: one for every four cores]
+    /// Event loops of the client [default: one for every four cores, but two where there are two]
     #[arg(long, value_name = "N")]
     pub(crate) client_threads: Option<u32>,
     /// Seed of the arrivals

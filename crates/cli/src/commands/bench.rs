@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use weighbridge_bench::{Campaign, Gate, Identity, Previous, RecordCheck, Subject, Targets, gate};
-use weighbridge_report::{console, html};
+use weighbridge_report::html;
 use weighbridge_store::{Index, RunFolder};
 use weighbridge_telemetry::{SamplerSettings, SystemRoot, fingerprint};
 use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::{runs, runtime};
-use crate::arguments::{BenchArguments, OutputFormat};
+use crate::arguments::BenchArguments;
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -33,7 +33,7 @@ pub(super) const REPORT_FILE: &str = "report.html";
 
 pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Result<Exit, Failure> {
     let resolved = Resolved::from_arguments(arguments)?;
-    let registry = Registry::new(environment, arguments.threads, arguments.device)?;
+    let registry = Registry::new(environment, arguments.local)?;
     if arguments.dry_run {
         output::data(&plan::describe(&resolved))?;
         return Ok(Exit::Pass);
@@ -162,15 +162,7 @@ fn conclude(
     arguments: &BenchArguments,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    match arguments.output.output_format {
-        OutputFormat::Json => output::json(record)?,
-        OutputFormat::Console => {
-            let (width, color) = output::console(environment);
-            output::data(&console::render(record, width, color))?;
-        }
-    }
-    output::talk(&format!("record  {}", folder.display()));
-    output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+    runs::print(record, folder, arguments.output.output_format, environment)?;
     let nothing_succeeded = record.phases.iter().all(|phase| phase.tally.succeeded == 0);
     Ok(match record.status {
         Status::Interrupted => Exit::Interrupted,

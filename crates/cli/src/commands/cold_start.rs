@@ -17,7 +17,7 @@ use weighbridge_types::time::{Clock, WallTime};
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::load::settings::time;
 use super::{runs, runtime};
-use crate::arguments::{ColdStartArguments, Device, OutputFormat};
+use crate::arguments::{ColdStartArguments, LocalArguments, OutputFormat};
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ const PROMPT: &str = "Hello";
 pub(super) fn run(arguments: &ColdStartArguments, environment: &Environment) -> Result<Exit, Failure> {
     let model: ModelRef = arguments.target.parse()?;
     let settings = settings(arguments, &model)?;
-    let registry = Registry::new(environment, None, Device::default())?;
+    let registry = Registry::new(environment, LocalArguments::default())?;
     let target = Target { model_ref: model.to_string(), load: registry.factory(model) };
     let runtime = runtime()?;
     let cancel = CancellationToken::new();

@@ -14,7 +14,6 @@ use weighbridge_load::{
     Identity, LoadError, LoadRun, LoadSettings, Recount, Target, TrafficFactory, Warmup, Watching, futile_reason,
     invalid_reason, newest_profile,
 };
-use weighbridge_report::console;
 use weighbridge_store::{Index, RunFolder};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::model_ref::ModelRef;
@@ -24,8 +23,8 @@ use weighbridge_types::time::{Clock, WallTime};
 use super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::{runs, runtime};
 use crate::arguments::{
-    CacheArguments, ClientArguments, LoadArguments, ObserveArguments, OutputFormat, RunArguments, SoakArguments,
-    StressArguments, TargetArguments,
+    CacheArguments, ClientArguments, LoadArguments, ObserveArguments, RunArguments, SoakArguments, StressArguments,
+    TargetArguments,
 };
 use crate::build::build;
 use crate::environment::Environment;
@@ -106,8 +105,7 @@ impl Order<'_> {
     fn carry_out(mut self, environment: &Environment) -> Result<Exit, Failure> {
         let exports = exports::Exports::read(&self.run.exports)?;
         let model: ModelRef = settings::target(self.target)?.parse()?;
-        let registry = Registry::new(environment, self.target.threads, self.target.device)?
-            .with_http(settings::http(self.client)?);
+        let registry = Registry::new(environment, self.target.local)?.with_http(settings::http(self.client)?);
         let traffic = traffic::prepare(&self.settings, &self.run.results.output_dir)?;
         self.settings.watch = watch::settings(self.observe);
         watch::check(&self.settings.watch)?;
@@ -186,15 +184,7 @@ impl Order<'_> {
 
     /// Prints the result and decides the exit code.
     fn conclude(&self, record: &Record, folder: &Path, environment: &Environment) -> Result<Exit, Failure> {
-        match self.run.output.output_format {
-            OutputFormat::Json => output::json(record)?,
-            OutputFormat::Console => {
-                let (width, color) = output::console(environment);
-                output::data(&console::render(record, width, color))?;
-            }
-        }
-        output::talk(&format!("record  {}", folder.display()));
-        output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+        runs::print(record, folder, self.run.output.output_format, environment)?;
         if let Some(why) = invalid_reason(record) {
             output::talk(&format!("no valid measurement of the target: {why}"));
         }

@@ -1,13 +1,18 @@
-//! Finding a run by what a user calls it.
+//! Finding a run by what a user calls it, and showing one that has ended.
 
 use std::path::{Path, PathBuf};
 
+use weighbridge_report::console;
 use weighbridge_report::html::{self, LoadReading, LoadTraces};
 use weighbridge_store::{Filter, Index, RunLog, StoreError, read_log, replay};
 use weighbridge_summary::Rows;
 use weighbridge_types::record::{LogLine, Phase, Record};
 
+use super::bench::REPORT_FILE;
+use crate::arguments::OutputFormat;
+use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::output;
 
 /// The folder of a run: a path, the name of a run in the results folder, the label of its newest run of that label, or
 /// `latest`.
@@ -33,6 +38,25 @@ fn newest(results: &Path, label: Option<&str>) -> Result<Option<PathBuf>, Failur
     index.refresh()?;
     let newest = index.list(&Filter { limit: Some(1), label: label.map(str::to_owned), ..Filter::default() })?;
     Ok(newest.first().map(|run| results.join(&run.run_id)))
+}
+
+/// Prints a record that was just written, and says where it and its page lie.
+pub(super) fn print(
+    record: &Record,
+    folder: &Path,
+    format: OutputFormat,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    match format {
+        OutputFormat::Json => output::json(record)?,
+        OutputFormat::Console => {
+            let (width, color) = output::console(environment);
+            output::data(&console::render(record, width, color))?;
+        }
+    }
+    output::talk(&format!("record  {}", folder.display()));
+    output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+    Ok(())
 }
 
 /// The page of a run with what its event log adds. A load run may have millions of requests: its log is read twice, row

@@ -16,7 +16,6 @@ use crate::task::score::{FilterScores, Score};
 #[derive(Debug, Default)]
 pub struct Recount {
     tasks: BTreeMap<String, BTreeMap<u64, Document>>,
-    rows: u64,
 }
 
 #[derive(Debug)]
@@ -30,7 +29,6 @@ struct Document {
 impl Recount {
     /// Takes a row.
     pub fn row(&mut self, row: SampleRow) {
-        self.rows += 1;
         let scores = row.scores.iter().map(|(name, score)| (name.clone(), (*score).into())).collect();
         let task = self.tasks.entry(row.cell.get("task").unwrap_or_default().to_owned()).or_default();
         // A document that is asked once more begins with its first repeat.
@@ -38,12 +36,6 @@ impl Recount {
         let mut latencies = before.map(|document| document.latencies).unwrap_or_default();
         latencies.insert(row.repeat, latency_of([&row]));
         task.insert(row.doc_id, Document { outcome: row.outcome, scores, latencies });
-    }
-
-    /// Rows taken, repeats among them.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// Documents with a last word.

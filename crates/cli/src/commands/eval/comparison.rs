@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use weighbridge_eval::compare::{Board, Comparison, Difference};
 
+use super::table::digits;
+
 /// Columns that a table uses at most; it is read in mails and logs.
 const COLUMNS: usize = 80;
 
@@ -216,13 +218,5 @@ fn signed(value: f64) -> String {
 }
 
 fn number(value: f64) -> String {
-    if !value.is_finite() {
-        "unknown".to_owned()
-    } else if value.abs() >= 100.0 {
-        format!("{value:.1}")
-    } else if value.abs() >= 10.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.4}")
-    }
+    if value.is_finite() { digits(value) } else { "unknown".to_owned() }
 }

@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> 
         return Ok(Exit::Pass);
     }
     let model: ModelRef = arguments.judge.parse()?;
-    let registry = Registry::new(environment, arguments.threads, arguments.device)?;
+    let registry = Registry::new(environment, arguments.local)?;
     let runtime = runtime()?;
     let cancel = CancellationToken::new();
     runtime.spawn(cancel_on_interrupt(cancel.clone()));

@@ -9,7 +9,6 @@ use weighbridge_cache::{Cache, Limits};
 use weighbridge_eval::EvalError;
 use weighbridge_eval::runner::{ChoiceMode, EvalRun, EvalSettings, Evaluated, Export, Form, Identity, Plan, preview};
 use weighbridge_eval::task::{EntryKind, Library, TaskConfig};
-use weighbridge_report::console;
 use weighbridge_store::{Index, RunFolder, read_record};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::model_ref::ModelRef;
@@ -56,7 +55,7 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
     let concurrency = arguments.concurrency.or(settings.concurrency);
     let settings = EvalSettings { concurrency, ..settings }.checked()?;
     let model: ModelRef = settings.model.parse()?;
-    let registry = Registry::new(environment, arguments.threads, arguments.device)?;
+    let registry = Registry::new(environment, arguments.local)?;
     let runtime = runtime()?;
     let cancel = CancellationToken::new();
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
@@ -268,15 +267,7 @@ pub(super) fn show_record(
     format: OutputFormat,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    match format {
-        OutputFormat::Json => output::json(record)?,
-        OutputFormat::Console => {
-            let (width, color) = output::console(environment);
-            output::data(&console::render(record, width, color))?;
-        }
-    }
-    output::talk(&format!("record  {}", folder.display()));
-    output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
+    runs::print(record, folder, format, environment)?;
     Ok(match record.status {
         Status::Interrupted => Exit::Interrupted,
         Status::Failed => {

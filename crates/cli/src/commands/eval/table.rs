@@ -67,7 +67,8 @@ fn labels(confusion: &Confusion, columns: usize) -> Table {
     table
 }
 
-fn empty(columns: usize) -> Table {
+/// A table without lines, as wide as the terminal at most.
+pub(super) fn empty(columns: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
@@ -94,11 +95,14 @@ fn of(cell: &Cell) -> String {
     cell.iter().filter_map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Four digits behind the point where the number is small, none where it is a count.
+/// As [`digits`], without any where the number is a count.
 fn number(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() >= 2.0 {
-        format!("{value}")
-    } else if value.abs() >= 100.0 {
+    if value.fract() == 0.0 && value.abs() >= 2.0 { format!("{value}") } else { digits(value) }
+}
+
+/// Four digits behind the point where the number is small, fewer where it is large.
+pub(super) fn digits(value: f64) -> String {
+    if value.abs() >= 100.0 {
         format!("{value:.1}")
     } else if value.abs() >= 10.0 {
         format!("{value:.2}")

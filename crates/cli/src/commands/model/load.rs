@@ -6,7 +6,7 @@ use weighbridge_types::time::Clock;
 use weighbridge_types::units::millis;
 
 use super::super::runtime;
-use crate::arguments::{Device, OutputFormat};
+use crate::arguments::{LocalArguments, OutputFormat};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ struct Loaded {
 }
 
 pub(super) fn run(models: &[String], format: OutputFormat, environment: &Environment) -> Result<Exit, Failure> {
-    let registry = Registry::new(environment, None, Device::Cpu)?;
+    let registry = Registry::new(environment, LocalArguments::default())?;
     let all = ["tiny", "ollama:", "openai:http://127.0.0.1:8000/v1", "mlx:http://127.0.0.1:8080"].map(str::to_owned);
     let names = if models == ["all"] { &all[..] } else { models };
     let models = names.iter().map(|name| name.parse::<ModelRef>()).collect::<Result<Vec<_>, _>>()?;

@@ -15,7 +15,7 @@ use weighbridge_types::time::Clock;
 use weighbridge_types::units::ByteSize;
 
 use super::super::runtime;
-use crate::arguments::{Device, OutputFormat};
+use crate::arguments::{LocalArguments, OutputFormat};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -54,7 +54,7 @@ pub(super) fn run(job: &Job, format: OutputFormat, environment: &Environment) ->
 
 /// Weighs both files with the quality phase of the weigh-in.
 fn quality(before: &Path, after: &Path, environment: &Environment) -> Result<Vec<Metric>, Failure> {
-    let registry = Registry::new(environment, None, Device::Cpu)?;
+    let registry = Registry::new(environment, LocalArguments::default())?;
     let mut settings = BenchSettings::for_mode(Mode::Quick);
     settings.phases = vec![Phase::Quality];
     settings.quality_items = 60;

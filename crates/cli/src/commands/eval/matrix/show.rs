@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use weighbridge_eval::compare::Board;
 use weighbridge_eval::matrix::{CellEnd, Standing, StudyReport};
+
+use super::super::table::empty;
 
 /// Columns that a table uses at most; it is read in mails and logs.
 const COLUMNS: usize = 80;
@@ -94,12 +96,5 @@ fn front(standings: &[Standing], columns: usize) -> Table {
             standing.dominated_by.join(", "),
         ]);
     }
-    table
-}
-
-fn empty(columns: usize) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
     table
 }
