@@ -19,7 +19,7 @@ pub(crate) fn estimate(phase: Phase, settings: &BenchSettings, record: &Record) 
         (count * one(lengths)).min((budget * share).max(3.0 * one(lengths)))
     };
     let seconds = match phase {
-        Phase::Validate | Phase::Load | Phase::Evaluate => return None,
+        Phase::Validate | Phase::Load | Phase::Evaluate | Phase::Stream => return None,
         Phase::Latency => {
             let shares = settings.lengths.iter().zip(settings.latency_shares());
             shares.map(|(lengths, share)| bounded(settings.latency_requests, *lengths, share)).sum()

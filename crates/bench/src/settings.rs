@@ -78,7 +78,7 @@ impl Budgets {
             Phase::Throughput => self.throughput,
             Phase::Quality => self.quality,
             // No phase of a weigh-in.
-            Phase::Load | Phase::Evaluate => 0,
+            Phase::Load | Phase::Evaluate | Phase::Stream => 0,
         }))
     }
 }

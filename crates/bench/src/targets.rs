@@ -142,7 +142,7 @@ pub(crate) fn name_of(key: &str) -> &str {
 const fn severity(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::NotApplicable => 0,
-        Verdict::Met => 1,
+        Verdict::Exceeded | Verdict::Met => 1,
         Verdict::Unclear => 2,
         Verdict::Missed => 3,
     }
@@ -170,7 +170,7 @@ pub fn gate(record: &Record) -> Gate {
     own.fold(Gate::Passed, |gate, target| match (target.verdict, gate) {
         (Verdict::Missed, _) | (_, Gate::Failed) => Gate::Failed,
         (Verdict::Unclear | Verdict::NotApplicable, _) | (_, Gate::Inconclusive) => Gate::Inconclusive,
-        (Verdict::Met, Gate::Passed) => Gate::Passed,
+        (Verdict::Met | Verdict::Exceeded, Gate::Passed) => Gate::Passed,
     })
 }
 

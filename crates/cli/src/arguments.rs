@@ -5,6 +5,7 @@ mod eval_compare;
 mod eval_judge;
 mod eval_matrix;
 mod eval_run;
+mod eval_stream;
 mod foreign;
 mod load;
 mod observe;
@@ -25,6 +26,7 @@ pub(crate) use eval_matrix::MatrixArguments;
 pub(crate) use eval_run::{
     ChoicesArgument, EvalImportArguments, EvalListArguments, EvalRunArguments, PromptFormArgument,
 };
+pub(crate) use eval_stream::{ScenarioArgument, ShedArgument, StreamArguments, TimeUnitArgument};
 pub(crate) use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,
     DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use weighbridge_bench::BenchError;
 use weighbridge_engine_http::HttpError;
 use weighbridge_eval::EvalError;
+use weighbridge_eval::stream::StreamError;
 use weighbridge_load::LoadError;
 
 use crate::exit::Exit;
@@ -149,6 +150,8 @@ impl From<EvalError> for Failure {
             | EvalError::Write { .. }
             | EvalError::Changed { .. } => Exit::Usage,
             EvalError::Subject(_) | EvalError::Engine(_) => Exit::Invalid,
+            EvalError::Stream(StreamError::Thread(_)) => Exit::Invalid,
+            EvalError::Stream(_) => Exit::Usage,
             EvalError::Settings(_) => Exit::Bug,
         };
         Self::from_error(exit, &error, error.hint())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use weighbridge_engine::{EngineError, SubjectError};
 use weighbridge_types::event::SinkError;
 
+use crate::stream::StreamError;
 use crate::task::TaskError;
 
 /// An evaluation that could not be made. A document that fails is a row, not an error.
@@ -81,6 +82,9 @@ pub enum EvalError {
         /// What changed.
         what: String,
     },
+    /// A stream cannot be played.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
     /// Settings could not be stored.
     #[error("store the settings: {0}")]
     Settings(#[from] serde_json::Error),
@@ -111,6 +115,7 @@ impl EvalError {
             Self::Sink(error) => error.hint.clone(),
             Self::Write { .. } => "free some space, or check the permissions of the folder".to_owned(),
             Self::Changed { .. } => "start a new run; a resumed one must ask the same questions".to_owned(),
+            Self::Stream(error) => error.hint(),
             Self::Settings(_) => "report this as a bug".to_owned(),
         }
     }

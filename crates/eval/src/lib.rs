@@ -4,7 +4,7 @@
 //! against references. [`compare`] says which of several models is better. [`task`] is data that asks a model, in
 //! lm-eval's format; [`runner`] asks it and keeps every answer. [`domains`] are sets of questions that ship in the binary;
 //! [`check`] is what can be computed from an answer alone; [`judge`] asks a model whether answers are good, and weighs that
-//! model; [`import`] makes tasks of other tools' evaluations; [`matrix`] are studies of many models.
+//! model; [`stream`] plays events as they happened and weighs how a desk answers them; [`import`] makes tasks of other tools' evaluations; [`matrix`] are studies of many models.
 
 pub mod check;
 pub mod compare;
@@ -18,6 +18,7 @@ pub mod matrix;
 pub mod predictions;
 pub mod runner;
 pub mod score;
+pub mod stream;
 pub mod task;
 pub mod text;
 

@@ -206,10 +206,16 @@ impl Page {
             return;
         }
         self.heading("targets", "the interval decides, not the point");
+        let longest = targets.iter().map(|line| line.verdict.text.len()).max().unwrap_or_default();
+        let width = 8.max(longest + 1);
         for line in targets {
-            let word = self.paint(&format!("{:8}", line.verdict.text), line.verdict.tone);
+            let word = self.paint(&format!("{:width$}", line.verdict.text), line.verdict.tone);
             let name = &line.name;
-            self.wrapped(&word, 8, &format!("{name}: {}, observed {}; {}", line.limit, line.observed, line.because));
+            self.wrapped(
+                &word,
+                width,
+                &format!("{name}: {}, observed {}; {}", line.limit, line.observed, line.because),
+            );
         }
     }
 

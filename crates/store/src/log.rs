@@ -12,6 +12,7 @@ use weighbridge_types::record::{ItemRow, LogLine, Phase};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::start::StartRow;
+use weighbridge_types::stream::{Incident, Pane};
 use weighbridge_types::telemetry::Telemetry;
 
 use crate::StoreError;
@@ -44,6 +45,10 @@ pub struct PhaseLog {
     pub telemetry: Vec<Telemetry>,
     /// What a report shows of an evaluation, one for each task.
     pub exhibits: Vec<Exhibit>,
+    /// Stretches of a stream, in the order of their closing.
+    pub panes: Vec<Pane>,
+    /// Attacks within a stream, in the order of their ends.
+    pub incidents: Vec<Incident>,
 }
 
 impl PhaseLog {
@@ -84,6 +89,8 @@ impl RunLog {
             // An evaluation has millions of them; they are read by `replay`, one frame at a time.
             LogLine::Sample(row) => drop(self.phase_of(&row.cell)?),
             LogLine::Exhibit(exhibit) => self.phase_of(&exhibit.cell)?.show(*exhibit),
+            LogLine::Pane(pane) => self.started(Phase::Stream)?.panes.push(*pane),
+            LogLine::Incident(incident) => self.started(Phase::Stream)?.incidents.push(incident),
             LogLine::Resource { phase, sample } => self.started(phase)?.samples.push(sample),
             LogLine::Breach { phase, .. } => self.started(phase).map(drop)?,
             LogLine::Telemetry { phase, seen } => self.started(phase)?.telemetry.push(seen),

@@ -166,6 +166,8 @@ fn line_of(event: &RunEvent) -> Option<LogLine> {
         RunEvent::Telemetry { phase, seen } => Some(LogLine::Telemetry { phase: *phase, seen: seen.clone() }),
         RunEvent::Sample(row) => Some(LogLine::Sample(row.clone())),
         RunEvent::Exhibit(exhibit) => Some(LogLine::Exhibit(exhibit.clone())),
+        RunEvent::Pane(pane) => Some(LogLine::Pane(pane.clone())),
+        RunEvent::Incident(incident) => Some(LogLine::Incident(incident.clone())),
         RunEvent::Progress { .. } | RunEvent::Pulse(_) | RunEvent::PhaseFinished { .. } => None,
     }
 }

@@ -8,6 +8,7 @@ use weighbridge_types::record::{ItemRow, Phase};
 use weighbridge_types::request::RequestRow;
 use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::start::StartRow;
+use weighbridge_types::stream::{Incident, Pane};
 use weighbridge_types::telemetry::Telemetry;
 
 /// Rows of one or more phases.
@@ -25,6 +26,10 @@ pub struct Rows {
     pub telemetry: Vec<Telemetry>,
     /// What a report shows of an evaluation, one for each task.
     pub exhibits: Vec<Exhibit>,
+    /// Stretches of a stream, in the order of their closing.
+    pub panes: Vec<Pane>,
+    /// Attacks within a stream, in the order of their ends.
+    pub incidents: Vec<Incident>,
 }
 
 /// The cell of a figure: that of its rows without the repetition, `run`.

@@ -65,6 +65,10 @@ impl Bound {
     }
 }
 
+/// A value exceeds its target when it lies beyond the limit by this share: of the limit, or for shares and percentages of
+/// the room between the limit and the end of the scale.
+const MARGIN: f64 = 0.1;
+
 /// Numbers from here on are written without decimals; below, only whole ones are.
 const ROUNDED_FROM: f64 = 1000.0;
 
@@ -128,6 +132,34 @@ impl Limit {
         Some(Decision { verdict: self.holds(interval.low, interval.high), because })
     }
 
+    /// As [`decide`](Self::decide), and tells what lies beyond the limit by a tenth from what merely keeps it.
+    #[must_use]
+    pub fn beyond_or_within(self, metric: &Metric, record: &Record) -> Option<Decision> {
+        let decision = self.decide(metric, record)?;
+        let further = Self { value: self.with_margin(&metric.unit), ..self };
+        let is_beyond = further.decide(metric, record).is_some_and(|decision| decision.verdict == Verdict::Met);
+        Some(if decision.verdict == Verdict::Met && is_beyond {
+            let because = format!("{}; beyond {} as well", decision.because, rounded(further.value));
+            Decision { verdict: Verdict::Exceeded, because }
+        } else {
+            decision
+        })
+    }
+
+    /// The limit moved to the good side by the margin.
+    fn with_margin(self, unit: &str) -> f64 {
+        let whole = match unit {
+            "share" => Some(1.0),
+            "%" => Some(100.0),
+            _ => None,
+        };
+        match whole {
+            Some(whole) if !self.bound.is_upper() => self.value + MARGIN * (whole - self.value),
+            _ if self.bound.is_upper() => self.value - MARGIN * self.value.abs(),
+            _ => self.value + MARGIN * self.value.abs(),
+        }
+    }
+
     /// Decides by the two ends of an interval.
     fn holds(self, low: f64, high: f64) -> Verdict {
         match (self.bound.holds(low, self.value), self.bound.holds(high, self.value)) {
@@ -187,8 +219,43 @@ pub fn rounded(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use weighbridge_types::environment::Environment;
+    use weighbridge_types::fresh::Fresh;
+    use weighbridge_types::metric::{Cell, MetricInterval, Statistic};
+    use weighbridge_types::record::{EngineDescription, Phase};
 
     use super::*;
+
+    #[test]
+    fn what_lies_beyond_a_limit_by_a_tenth_exceeds_it() {
+        let check = |bound, limit: f64, definition: &definition::Definition, (low, high): (f64, f64), expected| {
+            let interval = MetricInterval { low, high, confidence: 0.95, method: "wilson".to_owned() };
+            let cell = Cell::default();
+            let metric = Metric::measured(definition, Statistic::Value, &cell, 0.5 * (low + high), 100);
+            let metric = metric.with_interval(interval);
+            let limit = Limit { bound, value: limit };
+            let record = Fresh {
+                run_id: String::new(),
+                kind: String::new(),
+                label: String::new(),
+                settings: serde_json::Value::Null,
+                seed: 0,
+                engine: EngineDescription::default(),
+                environment: Environment::default(),
+            };
+            let decision = limit.beyond_or_within(&metric, &record.record(Phase::Stream)).unwrap();
+            assert_eq!(decision.verdict, expected, "{limit} {low} {high}");
+        };
+        let (latency, share, percent) = (&definition::E2E, &definition::ACCURACY, &definition::UPTIME);
+        check(Bound::Below, 2_000.0, latency, (1_000.0, 1_700.0), Verdict::Exceeded);
+        check(Bound::Below, 2_000.0, latency, (1_000.0, 1_900.0), Verdict::Met);
+        check(Bound::Below, 2_000.0, latency, (1_000.0, 2_900.0), Verdict::Unclear);
+        check(Bound::Below, 2_000.0, latency, (2_100.0, 2_900.0), Verdict::Missed);
+        check(Bound::Above, 0.9, share, (0.92, 0.95), Verdict::Exceeded);
+        check(Bound::Above, 0.9, share, (0.905, 0.95), Verdict::Met);
+        check(Bound::Above, 95.0, percent, (95.6, 99.0), Verdict::Exceeded);
+        check(Bound::Above, 1_000.0, &definition::VERDICTS_PER_HOUR, (1_050.0, 1_200.0), Verdict::Met);
+    }
 
     #[test]
     fn a_written_limit_is_read_back() {

@@ -9,6 +9,7 @@ use crate::request::RequestRow;
 use crate::resource::ResourceSample;
 use crate::sample::SampleRow;
 use crate::start::StartRow;
+use crate::stream::{Incident, Pane};
 use crate::telemetry::Telemetry;
 use crate::time::Stamp;
 
@@ -66,6 +67,10 @@ pub enum RunEvent {
     Sample(Box<SampleRow>),
     /// What a report shows of a task beside its figures.
     Exhibit(Box<Exhibit>),
+    /// A stretch of a stream was closed.
+    Pane(Box<Pane>),
+    /// An attack within a stream is over.
+    Incident(Incident),
     /// A phase ended, with its figures.
     PhaseFinished {
         /// How it went.

@@ -15,6 +15,7 @@ use crate::request::{Outcome, RequestRow};
 use crate::resource::ResourceSample;
 use crate::sample::SampleRow;
 use crate::start::StartRow;
+use crate::stream::{Incident, Pane};
 use crate::telemetry::Telemetry;
 
 /// Version of the stored form, `major.minor`. A reader refuses a newer major version.
@@ -81,8 +82,8 @@ impl RecordError {
     }
 }
 
-/// The parts of a run: the five phases of a weigh-in, in order, the load that every run of the load laboratory makes, and
-/// the evaluation of tasks.
+/// The parts of a run: the five phases of a weigh-in, in order, the load that every run of the load laboratory makes,
+/// the evaluation of tasks, and a stream of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -94,6 +95,7 @@ pub enum Phase {
     Quality,
     Load,
     Evaluate,
+    Stream,
 }
 
 impl Phase {
@@ -101,8 +103,16 @@ impl Phase {
     pub const WEIGH_IN: [Self; 5] = [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality];
 
     /// Every phase of any kind of run.
-    pub const ALL: [Self; 7] =
-        [Self::Validate, Self::Latency, Self::Memory, Self::Throughput, Self::Quality, Self::Load, Self::Evaluate];
+    pub const ALL: [Self; 8] = [
+        Self::Validate,
+        Self::Latency,
+        Self::Memory,
+        Self::Throughput,
+        Self::Quality,
+        Self::Load,
+        Self::Evaluate,
+        Self::Stream,
+    ];
 
     /// Name in flags and files.
     #[must_use]
@@ -115,6 +125,7 @@ impl Phase {
             Self::Quality => "quality",
             Self::Load => "load",
             Self::Evaluate => "evaluate",
+            Self::Stream => "stream",
         }
     }
 }
@@ -228,6 +239,8 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// The whole interval is on the right side of the limit, and beyond it by a stated margin.
+    Exceeded,
     /// The whole interval is on the right side of the limit.
     Met,
     /// The whole interval is on the wrong side.
@@ -452,6 +465,10 @@ pub enum LogLine {
     Sample(Box<SampleRow>),
     /// What a report shows of a task beside its figures. Of several of one cell the last counts.
     Exhibit(Box<Exhibit>),
+    /// A stretch of a stream was closed.
+    Pane(Box<Pane>),
+    /// An attack within a stream is over.
+    Incident(Incident),
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(crate) async fn run(context: &mut Context<'_>, output: &mut Output) -> Resul
         Phase::Memory => memory::run(context, output).await,
         Phase::Throughput => throughput::run(context, output).await,
         Phase::Quality => quality::run(context, output).await,
-        Phase::Load | Phase::Evaluate => Ok(()),
+        Phase::Load | Phase::Evaluate | Phase::Stream => Ok(()),
     }
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn conclude(context: &Context<'_>, metrics: &[Metric], output: &mut O
         Phase::Validate => validate::conclude(context, metrics, output),
         Phase::Latency => latency::conclude(metrics, output),
         Phase::Memory => memory::conclude(context, metrics, output),
-        Phase::Throughput | Phase::Quality | Phase::Load | Phase::Evaluate => {}
+        Phase::Throughput | Phase::Quality | Phase::Load | Phase::Evaluate | Phase::Stream => {}
     }
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn key_metric(phase: Phase, metrics: &[Metric]) -> Option<MetricPoint
     let key = match phase {
         Phase::Validate | Phase::Latency => "ttft.mean",
         Phase::Memory => "rss_peak",
-        Phase::Throughput | Phase::Load | Phase::Evaluate => "request_rate",
+        Phase::Throughput | Phase::Load | Phase::Evaluate | Phase::Stream => "request_rate",
         Phase::Quality => "accuracy",
     };
     let known = || metrics.iter().filter(|metric| metric.key() == key && metric.value.is_some());
@@ -57,7 +57,7 @@ pub(crate) fn key_metric(phase: Phase, metrics: &[Metric]) -> Option<MetricPoint
         Phase::Latency => known().min_by_key(|metric| number(&metric.cell, "input_tokens")),
         // The figure over all tasks, of the first variant.
         Phase::Quality => known().find(|metric| metric.cell.get("task").is_none()),
-        Phase::Validate | Phase::Memory | Phase::Load | Phase::Evaluate => known().next(),
+        Phase::Validate | Phase::Memory | Phase::Load | Phase::Evaluate | Phase::Stream => known().next(),
     };
     chosen.map(|metric| MetricPointer { key: key.to_owned(), cell: metric.cell.clone() })
 }

@@ -8,6 +8,7 @@ use super::eval_compare::CompareArguments;
 use super::eval_judge::EvalJudgeArguments;
 use super::eval_matrix::MatrixArguments;
 use super::eval_run::{EvalImportArguments, EvalListArguments, EvalRunArguments};
+use super::eval_stream::StreamArguments;
 use super::{OutputArguments, ResultsArguments};
 
 #[derive(Debug, Subcommand)]
@@ -20,6 +21,8 @@ pub(crate) enum EvalVerb {
     Compare(Box<CompareArguments>),
     /// Run many models against many tasks, each cell within its memory, and compare them all
     Matrix(MatrixArguments),
+    /// Play events as they happened through models, and weigh how a security desk would fare
+    Stream(Box<StreamArguments>),
     /// Let a model judge answers by a rubric, and weigh the judge itself
     Judge(Box<EvalJudgeArguments>),
     /// Make a task of a promptfoo configuration

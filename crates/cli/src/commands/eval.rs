@@ -7,6 +7,7 @@ mod judge;
 mod matrix;
 mod record;
 mod run;
+mod stream;
 mod table;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use weighbridge_types::definition;
 use weighbridge_types::record::Record;
 
 pub(super) use record::PREDICTIONS;
+pub(super) use stream::Recount as StreamRecount;
 
 use super::bench::REPORT_FILE;
 use crate::arguments::{BleuTokenizer, EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};
@@ -48,6 +50,7 @@ pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Fai
         EvalVerb::Run(arguments) => run::run(&arguments, environment),
         EvalVerb::Compare(arguments) => compare::run(&arguments, environment),
         EvalVerb::Matrix(arguments) => matrix::run(&arguments, environment),
+        EvalVerb::Stream(arguments) => stream::run(&arguments, environment),
         EvalVerb::Judge(arguments) => judge::run(&arguments, environment),
         EvalVerb::Import(arguments) => import::run(&arguments),
         EvalVerb::List(arguments) => run::list(&arguments),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use weighbridge_eval::runner::Recount;
+use weighbridge_eval::stream::KIND;
 use weighbridge_report::check::{self, CheckReport};
 use weighbridge_report::export::{self, ExportFile};
 use weighbridge_report::{console, documents, html, import, json, markdown};
@@ -65,6 +66,7 @@ pub(super) fn run(verb: ReportVerb, environment: &Environment) -> Result<Exit, F
 fn checked(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
     match record.kind.as_str() {
         "eval" => return evaluation(record, path),
+        KIND => return stream(record, path),
         // Its cells are runs of their own, each with its log.
         "matrix" => return Ok(check::check(record, None)),
         _ => {}
@@ -104,6 +106,18 @@ fn evaluation(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
         output::talk("note: the figures of groups are not computed again; those of their tasks are");
     }
     Ok(check::check_figures(record, &found, recount.documents(), is_of_task))
+}
+
+/// Checks the record of a stream: its figures are computed again from the stretches of its log.
+fn stream(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
+    let Some(folder) = log_folder(path) else { return Ok(check::check(record, None)) };
+    let mut recount = eval::StreamRecount::of(record);
+    replay_as_written(folder, 0, |line| recount.line(line))?;
+    // The figures of a run under way are those of its last checkpoint, and the log has gone on.
+    let is_under_way = record.status == Status::Running;
+    let found = if is_under_way { Vec::new() } else { recount.metrics() };
+    let covers = |metric: &Metric| !is_under_way && eval::StreamRecount::covers(metric);
+    Ok(check::check_figures(record, &found, recount.events(), covers))
 }
 
 /// The event log beside a record; a record that was moved away from its log is judged alone.

@@ -98,6 +98,8 @@ pub(super) fn rows(run: &Path) -> Result<Rows, Failure> {
         rows.starts.extend(log.starts);
         rows.telemetry.extend(log.telemetry);
         rows.exhibits.extend(log.exhibits);
+        rows.panes.extend(log.panes);
+        rows.incidents.extend(log.incidents);
         rows.samples.extend(log.samples.into_iter().map(|sample| (phase, sample)));
     }
     Ok(rows)

@@ -163,6 +163,8 @@ impl LiveModel {
             | RunEvent::Start(_)
             | RunEvent::Sample(_)
             | RunEvent::Exhibit(_)
+            | RunEvent::Pane(_)
+            | RunEvent::Incident(_)
             | RunEvent::PhaseFinished { .. } => {}
         }
     }

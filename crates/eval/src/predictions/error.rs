@@ -30,6 +30,9 @@ pub enum PredictionsError {
         /// The file.
         path: PathBuf,
     },
+    /// Whoever took the rows wanted no more.
+    #[error("read on: nobody wants more rows")]
+    Stopped,
     /// Not a single row.
     #[error("score a file without rows")]
     Empty,
@@ -177,6 +180,7 @@ impl PredictionsError {
             Self::Open { .. } => "name a file that can be read, or `-` for standard input",
             Self::Read { .. } => "check that the file is whole: `gzip -t` or `zstd -t` tells",
             Self::Form { .. } => "name the form with `--format jsonl`, `csv` or `tsv`",
+            Self::Stopped => "report this as a bug",
             Self::Empty => "write one row per sample; failed samples count too, with their `problem`",
             Self::Encoding { .. } => "convert the file, for example `iconv -f LATIN1 -t UTF-8`",
             Self::TooLong { .. } => "leave long texts out, or split the file by line",

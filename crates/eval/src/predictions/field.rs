@@ -55,6 +55,9 @@ fields! {
     Bytes "bytes" ["byte_count"] "UTF-8 bytes of the sample's text.";
     Attempts "attempts" ["n_samples"] "Attempts at the sample's problem.";
     Passed "passed" ["correct", "n_correct"] "Attempts that passed.";
+    Source "source" [] "Where an event comes from.";
+    Key "key" [] "What an alert is about: host, rule, user.";
+    Incident "incident" [] "The attack that an event belongs to.";
 }
 
 /// A value as it stands in the file.

@@ -17,6 +17,7 @@ mod path;
 mod points;
 mod quality;
 mod server_course;
+mod stream;
 mod traces;
 
 use maud::{Markup, html};
@@ -29,6 +30,7 @@ pub(crate) use latency::distributions;
 pub(crate) use load::load_charts;
 pub(crate) use memory::memory_charts;
 pub(crate) use quality::{task_chart, tradeoffs};
+pub(crate) use stream::stream_charts;
 pub use traces::{LoadReading, LoadTraces};
 
 /// Width of every chart in its own units; text of 12 units stays readable on a phone.

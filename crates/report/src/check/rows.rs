@@ -183,7 +183,7 @@ impl Checker<'_> {
 
     fn tally(&mut self, result: &PhaseResult, counted: &Tally) {
         // The documents of an evaluation are not among the rows: they may be millions.
-        let has_rows = !matches!(result.phase, Phase::Validate | Phase::Evaluate);
+        let has_rows = !matches!(result.phase, Phase::Validate | Phase::Evaluate | Phase::Stream);
         if !has_rows || result.status != Status::Complete {
             return;
         }

@@ -90,7 +90,12 @@ impl Checker<'_> {
         let Some((limit, step)) = Limit::parse(&target.limit, &metric.unit) else { return };
         // The record shows the limit rounded; the verdict was made with all digits.
         let near = [0.0, -step, step].map(|off| Limit { value: limit.value + off, ..limit });
-        let decisions: Vec<_> = near.iter().filter_map(|limit| limit.decide(metric, self.record)).collect();
+        // Whether a target is merely met or exceeded is told for streams alone.
+        let decide = |limit: &Limit| match target.verdict {
+            Verdict::Exceeded => limit.beyond_or_within(metric, self.record),
+            _ => limit.decide(metric, self.record),
+        };
+        let decisions: Vec<_> = near.iter().filter_map(decide).collect();
         let Some(decision) = decisions.first() else { return };
         let holds = decisions.iter().any(|decision| decision.verdict == target.verdict);
         let words = |verdict: Verdict| format!("{verdict:?}").to_lowercase();

@@ -40,7 +40,7 @@ fn targets(out: &mut String, record: &Record) {
     let count = |verdict| record.targets.iter().filter(|target| target.verdict == verdict).count();
     out.push_str(&format!(
         "**Targets: {} met, {} missed, {} unclear.**\n\n| verdict | target | limit | observed | why |\n|---|---|---|---|---|\n",
-        count(Verdict::Met),
+        count(Verdict::Met) + count(Verdict::Exceeded),
         count(Verdict::Missed),
         count(Verdict::Unclear)
     ));

@@ -34,7 +34,7 @@ pub(super) fn export(record: &Record) -> Result<Vec<ExportFile>, ExportError> {
 fn target(target: &TargetResult) -> Case {
     let words = format!("limit {}, observed {}: {}", target.limit, target.observed, target.because);
     let outcome = match target.verdict {
-        Verdict::Met => Outcome::Passed,
+        Verdict::Met | Verdict::Exceeded => Outcome::Passed,
         Verdict::Missed => Outcome::Failed(words),
         Verdict::Unclear => Outcome::Undecided(words),
         Verdict::NotApplicable => Outcome::Skipped(words),

@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod numbers;
+mod stream;
 mod summary;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -85,6 +86,7 @@ fn page(record: &Record, log: Log<'_>) -> String {
 fn phase(section: &Section<'_>, record: &Record, log: Log<'_>) -> Markup {
     let charts: Vec<Chart> = match section.phase {
         Phase::Validate | Phase::Evaluate => Vec::new(),
+        Phase::Stream => chart::stream_charts(log.rows),
         Phase::Load => chart::load_run_charts(record, log.traces),
         Phase::Latency => chart::distributions(record, log.rows),
         Phase::Memory => chart::memory_charts(record, log.rows),
@@ -106,6 +108,7 @@ fn phase(section: &Section<'_>, record: &Record, log: Log<'_>) -> Markup {
             }
             @for table in &section.tables { (data_table(table, "")) }
             @if section.phase == Phase::Evaluate { (evaluation::exhibits(log.rows)) }
+            @if section.phase == Phase::Stream { (stream::incidents(log.rows)) }
         }
     }
 }

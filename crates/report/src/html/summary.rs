@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use weighbridge_types::definition as d;
-use weighbridge_types::metric::{Metric, Statistic};
+use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::{Phase, Record};
 
 use super::{badge, data_table};
@@ -108,6 +108,9 @@ fn headlines(record: &Record) -> Vec<Tile> {
     if record.phase(Phase::Evaluate).is_some() {
         return evaluation_headlines(record);
     }
+    if record.phase(Phase::Stream).is_some() {
+        return stream_headlines(record);
+    }
     let first = view::cells_with_any(record, Phase::Latency, d::TTFT.name).into_iter().next();
     let latency = |name: &str| {
         let cell = first.as_ref()?;
@@ -159,6 +162,28 @@ fn evaluation_headlines(record: &Record) -> Vec<Tile> {
         metrics().find(|metric| metric.cell.get("group").is_some()).or_else(|| metrics().next())
     };
     wanted.into_iter().filter_map(|definition| Some(tile(definition.title, of(definition)?))).take(MOST).collect()
+}
+
+/// The figures that stand for a stream.
+fn stream_headlines(record: &Record) -> Vec<Tile> {
+    let whole = Cell::of(Phase::Stream);
+    let of = |definition: &d::Definition, statistics: &[Statistic]| {
+        let mut whole = record.metrics.iter().filter(|metric| metric.cell == whole && metric.name == definition.name);
+        whole.find(|metric| statistics.contains(&metric.statistic) && metric.value.is_some())
+    };
+    [
+        (&d::EVENTS, Statistic::Value, "events"),
+        (&d::RECALL, Statistic::Value, "attacks that raised an alert"),
+        (&d::FPR, Statistic::Value, "benign events that raised one"),
+        (&d::VERDICT_LATENCY, Statistic::P99, "event to verdict, p99"),
+        (&d::TIME_TO_DETECT, Statistic::P50, "time to detect, median"),
+        (&d::FALSE_ALERTS_PER_HOUR, Statistic::Value, "false alerts per hour"),
+        (&d::UPTIME, Statistic::Value, "uptime"),
+        (&d::VERDICT_RATE, Statistic::Value, "verdicts per second"),
+    ]
+    .into_iter()
+    .filter_map(|(definition, statistic, what)| Some(tile(what, of(definition, &[statistic])?)))
+    .collect()
 }
 
 /// The capacity, and the load that stands for the run: the one at the capacity, or else the one that carried most.

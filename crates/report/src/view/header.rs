@@ -194,5 +194,6 @@ pub(crate) const fn phase_topic(phase: Phase) -> &'static str {
         Phase::Quality => "quality",
         Phase::Load => "load",
         Phase::Evaluate => "evaluation",
+        Phase::Stream => "stream",
     }
 }

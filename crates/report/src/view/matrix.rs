@@ -10,8 +10,8 @@ use super::{Column, Notes, Table, Text, Tone};
 use crate::number::{self, Scale};
 
 /// Settings whose value says enough without their name.
-const PLAIN_SETTINGS: [&str; 9] =
-    ["concurrency", "rate", "arrivals", "task", "variant", "projection", "label", "average", "outcome"];
+const PLAIN_SETTINGS: [&str; 10] =
+    ["concurrency", "rate", "arrivals", "task", "variant", "projection", "label", "average", "outcome", "route"];
 
 /// A statistic of a metric that a table shows.
 #[derive(Clone, Copy, Debug)]

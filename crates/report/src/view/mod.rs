@@ -8,6 +8,7 @@ mod matrix;
 mod outcome;
 mod phases;
 mod server;
+mod stream;
 
 pub(crate) use header::{host, overview, phase_title, phase_topic, run_facts, status_word, title};
 pub(crate) use matrix::{

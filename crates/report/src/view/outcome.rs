@@ -75,6 +75,7 @@ fn readable(text: &str) -> String {
 /// The word for a verdict, with its tone.
 pub(crate) fn verdict_word(verdict: Verdict) -> Text {
     match verdict {
+        Verdict::Exceeded => Text::new("exceeded", Tone::Good),
         Verdict::Met => Text::new("met", Tone::Good),
         Verdict::Missed => Text::new("missed", Tone::Bad),
         Verdict::Unclear => Text::new("unclear", Tone::Doubt),
@@ -163,7 +164,7 @@ pub(crate) fn next_steps(record: &Record) -> Vec<Step> {
     for target in &record.targets {
         let text = format!("target {} ({}, {}): {}", target.name, target.profile, target.limit, target.because);
         match target.verdict {
-            Verdict::Met => steps.push(step(true, "within two weeks", text)),
+            Verdict::Met | Verdict::Exceeded => steps.push(step(true, "within two weeks", text)),
             Verdict::Missed | Verdict::Unclear => steps.push(step(false, "within two weeks", text)),
             Verdict::NotApplicable => {}
         }

@@ -106,13 +106,14 @@ pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     let mut tables = match phase {
         Phase::Validate => Vec::new(),
         Phase::Evaluate => super::evaluate::tables(record),
+        Phase::Stream => super::stream::tables(record),
         Phase::Load => super::load::tables(record),
         Phase::Latency => latency(record),
         Phase::Memory => memory(record),
         Phase::Throughput => throughput(record),
         Phase::Quality => quality(record),
     };
-    if phase != Phase::Memory {
+    if !matches!(phase, Phase::Memory | Phase::Stream) {
         let caption = if tables.is_empty() { "" } else { "Further figures" };
         tables.push(matrix::list(caption, rest(record, phase)));
     }
@@ -124,7 +125,11 @@ pub(crate) fn section(record: &Record, phase: Phase) -> Option<Section<'_>> {
     }
     let tally = &result.tally;
     if tally.scheduled > 0 {
-        let words = if phase == Phase::Evaluate { "samples were answered" } else { "requests succeeded" };
+        let words = match phase {
+            Phase::Evaluate => "samples were answered",
+            Phase::Stream => "events have a verdict",
+            _ => "requests succeeded",
+        };
         summary.push(format!("{} of {} {words}", tally.succeeded, tally.scheduled));
         let counts = [("failed", tally.failed), ("cancelled", tally.cancelled), ("dropped", tally.dropped)];
         summary.extend(counts.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}")));

@@ -26,7 +26,7 @@ pub(super) fn describe(resolved: &Resolved) -> String {
                 settings.throughput_lengths,
                 settings.throughput_requests
             ),
-            Phase::Load | Phase::Evaluate => continue,
+            Phase::Load | Phase::Evaluate | Phase::Stream => continue,
             Phase::Quality => format!("up to {} items per task and variant", settings.quality_items),
         };
         let seconds = settings.budgets_s.of(phase).as_secs();
