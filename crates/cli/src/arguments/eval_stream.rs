@@ -72,7 +72,7 @@ pub(crate) struct StreamArguments {
     /// Who answers every event: onnx:network, tiny, gguf:FILE, openai:URL#MODEL, …
     #[arg(short, long, value_name = "REF", conflicts_with = "route")]
     pub(crate) model: Option<String>,
-    /// Who answers the events of a source, as network=onnx:network or a|b=REF; may stand several times
+    /// Who answers the events of a source, as network=onnx:network or a,b=REF; may stand several times
     #[arg(long, value_name = "SOURCE=REF")]
     pub(crate) route: Vec<Route>,
     /// Which column holds a field, as target=label; may stand several times

@@ -23,7 +23,6 @@ use weighbridge_types::definition;
 use weighbridge_types::record::Record;
 
 pub(super) use record::PREDICTIONS;
-pub(super) use stream::Recount as StreamRecount;
 
 use super::bench::REPORT_FILE;
 use crate::arguments::{BleuTokenizer, EvalVerb, OutputFormat, PredictionsForm, ScoreArguments};

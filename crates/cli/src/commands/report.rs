@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use weighbridge_eval::runner::Recount;
-use weighbridge_eval::stream::KIND;
+use weighbridge_eval::stream::{self, KIND};
 use weighbridge_report::check::{self, CheckReport};
 use weighbridge_report::export::{self, ExportFile};
 use weighbridge_report::{console, documents, html, import, json, markdown};
@@ -111,12 +111,12 @@ fn evaluation(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
 /// Checks the record of a stream: its figures are computed again from the stretches of its log.
 fn stream(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
     let Some(folder) = log_folder(path) else { return Ok(check::check(record, None)) };
-    let mut recount = eval::StreamRecount::of(record);
+    let mut recount = stream::Recount::of(record);
     replay_as_written(folder, 0, |line| recount.line(line))?;
     // The figures of a run under way are those of its last checkpoint, and the log has gone on.
     let is_under_way = record.status == Status::Running;
     let found = if is_under_way { Vec::new() } else { recount.metrics() };
-    let covers = |metric: &Metric| !is_under_way && eval::StreamRecount::covers(metric);
+    let covers = |metric: &Metric| !is_under_way && stream::Recount::covers(metric);
     Ok(check::check_figures(record, &found, recount.events(), covers))
 }
 

@@ -12,6 +12,7 @@ mod eval;
 mod eval_compare;
 mod eval_matrix;
 mod eval_score;
+mod eval_stream;
 mod floors;
 mod import;
 mod kinds;

@@ -60,11 +60,11 @@ impl Asker {
         self.engine.capabilities().classify
     }
 
-    /// The classes of a classifier that has no benign one, or nothing else: alerts would mean nothing.
+    /// The classes, or the labels to choose from, where none or all are benign: alerts would mean nothing.
     pub(super) fn without_benign(&self) -> Option<String> {
-        let benign = self.is_benign.iter().filter(|is_benign| **is_benign).count();
-        let is_useless = self.is_classifier() && (benign == 0 || benign == self.classes.len());
-        is_useless.then(|| self.classes.join(", "))
+        let classes = if self.is_classifier() { &self.classes[..] } else { &self.labels[..] };
+        let benign = classes.iter().filter(|class| self.settings.is_benign(class)).count();
+        (benign == 0 || benign == classes.len()).then(|| classes.join(", "))
     }
 
     /// Events that are asked at once, at most.

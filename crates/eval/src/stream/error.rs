@@ -33,7 +33,7 @@ pub enum StreamError {
         line: u64,
     },
     /// The classes of a model cannot be told apart as benign or attack.
-    #[error("tell attacks from the rest by the classes of `{model}`: of {classes}, all or none are benign")]
+    #[error("tell attacks from the rest by the classes of `{model}`: of {classes}, none or all are benign")]
     NoBenign {
         /// The model.
         model: String,

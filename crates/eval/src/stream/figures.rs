@@ -3,27 +3,21 @@
 //! Events of one attack, and events of one minute, depend on each other: intervals are resampled from blocks of time, never
 //! from single events.
 
-use std::collections::BTreeSet;
-
-use weighbridge_stats::classify::Marginals;
 use weighbridge_stats::classify::resample::{replicates_intervals, unit_bootstrap};
 use weighbridge_stats::proportion::wilson;
 use weighbridge_stats::tail::min_samples_for_percentile;
 use weighbridge_stats::{Confidence, Interval, Method, Resampling, Sorted, StatsError, order_statistic_quantile};
 use weighbridge_types::definition::{self as d, Definition};
-use weighbridge_types::latency_counts::quantile_ms;
 use weighbridge_types::metric::{Cell, Flag, Metric, MetricInterval, Statistic};
 use weighbridge_types::record::{MetricPointer, Phase, Tally};
 use weighbridge_types::stream::{Incident, Pane};
 
 use super::ledger::{Ledger, Usage};
+use super::sums::{Frame, Sums};
 
 /// Resamples behind an interval, and their seed: the same log gives the same intervals.
 const RESAMPLES: u32 = 1_000;
 const SEED: u64 = 42;
-
-/// Labels of attacks that figures are made of, at most.
-const MOST_LABELS: usize = 40;
 
 /// Percentiles of the time to a verdict.
 const LATENCIES: [(Statistic, f64); 4] =
@@ -43,43 +37,10 @@ struct Wanted<'a> {
     compute: Compute<'a>,
 }
 
-/// Weighted sums of blocks.
-#[derive(Clone, Debug, Default)]
-struct Sums {
-    hits: f64,
-    misses: f64,
-    alarms: f64,
-    quiet: f64,
-    alerts: f64,
-    answered: f64,
-    events: f64,
-    shed: f64,
-    attacks_unanswered: f64,
-    benign_unanswered: f64,
-    repeated: f64,
-    keyed: f64,
-    hours: f64,
-    probes: (f64, f64),
-    /// By bucket, from the first that occurs.
-    latencies: Vec<f64>,
-    /// Events and alerts by label.
-    labels: Vec<(f64, f64)>,
-    /// Verdicts by route.
-    routes: Vec<f64>,
-}
-
-/// Names and places that are shared by all sums of one ledger.
-struct Frame<'a> {
-    labels: Vec<&'a str>,
-    routes: Vec<&'a str>,
-    first_bucket: u16,
-    buckets: usize,
-}
-
 /// Every figure of the stream, without those of the process. `seconds` is how long the run took, `capacity` how many alerts
 /// analysts can look at in an hour, `has_model` whether verdicts were made in this run.
 #[must_use]
-pub fn stream_metrics(ledger: &Ledger, seconds: f64, capacity: Option<f64>, has_model: bool) -> Vec<Metric> {
+pub(super) fn stream_metrics(ledger: &Ledger, seconds: f64, capacity: Option<f64>, has_model: bool) -> Vec<Metric> {
     let frame = Frame::of(&ledger.blocks);
     let total = ledger.total();
     let cell = Cell::of(Phase::Stream);
@@ -108,206 +69,73 @@ pub fn stream_metrics(ledger: &Ledger, seconds: f64, capacity: Option<f64>, has_
     }
     metrics.extend(counts(ledger, &total, seconds, has_model, &cell));
     metrics.extend(hours(ledger, &total, capacity, &cell));
-    metrics.extend(incidents(ledger, &cell));
+    metrics.extend(incidents(ledger, total.events, &cell));
     metrics
-}
-
-impl<'a> Frame<'a> {
-    fn of(blocks: &'a [Pane]) -> Self {
-        let labels: BTreeSet<&str> = blocks.iter().flat_map(|block| block.attacks.keys().map(String::as_str)).collect();
-        let routes: BTreeSet<&str> =
-            blocks.iter().flat_map(|block| block.predictions.keys().map(String::as_str)).collect();
-        let buckets = || blocks.iter().flat_map(|block| block.latencies.iter().map(|(bucket, _)| *bucket));
-        let first_bucket = buckets().min().unwrap_or_default();
-        let count = buckets().max().map_or(0, |last| usize::from(last - first_bucket) + 1);
-        Self {
-            labels: labels.into_iter().take(MOST_LABELS).collect(),
-            routes: routes.into_iter().collect(),
-            first_bucket,
-            buckets: count,
-        }
-    }
-
-    fn empty(&self) -> Sums {
-        Sums {
-            latencies: vec![0.0; self.buckets],
-            labels: vec![(0.0, 0.0); self.labels.len()],
-            routes: vec![0.0; self.routes.len()],
-            ..Sums::default()
-        }
-    }
-
-    /// Adds up the blocks, each as often as its weight says.
-    fn fill(&self, sums: &mut Sums, blocks: &[Pane], weights: &[f64]) {
-        let (mut latencies, mut labels, mut routes) =
-            (std::mem::take(&mut sums.latencies), std::mem::take(&mut sums.labels), std::mem::take(&mut sums.routes));
-        latencies.fill(0.0);
-        labels.fill((0.0, 0.0));
-        routes.fill(0.0);
-        *sums = Sums::default();
-        for (block, &weight) in blocks.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
-            let answered = &block.answered;
-            let unanswered = block.unanswered();
-            let add = |sum: &mut f64, count: u64| *sum += weight * count as f64;
-            add(&mut sums.hits, answered.hits);
-            add(&mut sums.misses, answered.misses);
-            add(&mut sums.alarms, answered.alarms);
-            add(&mut sums.quiet, answered.quiet);
-            add(&mut sums.alerts, answered.alerts());
-            add(&mut sums.answered, answered.events());
-            add(&mut sums.events, block.events);
-            add(&mut sums.shed, block.shed.events());
-            add(&mut sums.attacks_unanswered, unanswered.attacks);
-            add(&mut sums.benign_unanswered, unanswered.benign);
-            add(&mut sums.repeated, block.repeated);
-            add(&mut sums.keyed, block.keyed);
-            sums.hours += weight * block.length_s / 3_600.0;
-            for probes in block.probes.values() {
-                add(&mut sums.probes.0, probes.passed);
-                add(&mut sums.probes.1, probes.made);
-            }
-            for (bucket, count) in &block.latencies {
-                add(&mut latencies[usize::from(bucket - self.first_bucket)], *count);
-            }
-            for (place, label) in self.labels.iter().enumerate() {
-                if let Some(found) = block.attacks.get(*label) {
-                    add(&mut labels[place].0, found.events);
-                    add(&mut labels[place].1, found.alerts);
-                }
-            }
-            for (place, route) in self.routes.iter().enumerate() {
-                add(&mut routes[place], block.predictions.get(*route).copied().unwrap_or_default());
-            }
-        }
-        (sums.latencies, sums.labels, sums.routes) = (latencies, labels, routes);
-    }
-}
-
-impl Sums {
-    fn attacks(&self) -> f64 {
-        self.hits + self.misses
-    }
-
-    fn benign(&self) -> f64 {
-        self.alarms + self.quiet
-    }
-
-    /// Truth against answer; an event without a verdict is an answer that is no label.
-    fn marginals(&self) -> Marginals {
-        Marginals::of(
-            2,
-            &[self.quiet, self.alarms, self.benign_unanswered, self.misses, self.hits, self.attacks_unanswered],
-        )
-    }
-}
-
-/// A quotient; NaN without anything to divide by.
-fn share(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { f64::NAN }
 }
 
 const NO_LABELS: &str = "no event has a label";
 const NO_ATTACK: &str = "no event is an attack";
 const NO_BENIGN: &str = "no event is benign";
 const ONE_SIDED: &str = "truth or answers know one of attack and benign only";
+const NO_TIME: &str = "no time passed";
 const NO_ALERT: &str = "no alert was raised";
 const NO_KEY: &str = "no alert says what it is about: name the column of hosts or rules, `--map key=COLUMN`";
 
-fn wanted<'a>(frame: &Frame<'a>, total: &Pane, sums: &Sums, cell: &Cell) -> Vec<Wanted<'a>> {
-    let single = |definition: &'a Definition, cell: &Cell, n: f64, absent: &'static str, compute: Compute<'a>| Wanted {
-        definition,
-        statistic: Statistic::Value,
-        cell: cell.clone(),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of counts")]
-        n: n as u64,
-        absent,
-        compute,
+fn wanted<'a>(frame: &Frame<'_>, total: &Pane, sums: &Sums, cell: &Cell) -> Vec<Wanted<'a>> {
+    let single = |definition, cell: &Cell, n: f64, absent, compute: fn(&Sums) -> f64| {
+        Wanted::value(definition, cell, n, absent, Box::new(compute))
     };
-    let answered = cell.clone().with("over", "answered");
-    let (attacks, benign) = (sums.attacks() + sums.attacks_unanswered, sums.benign() + sums.benign_unanswered);
-    let labeled = attacks + benign;
     let mut list = vec![
-        single(
-            &d::ACCURACY,
-            cell,
-            labeled,
-            NO_LABELS,
-            Box::new(|s| {
-                let right = s.hits + s.quiet;
-                share(right, s.attacks() + s.benign() + s.attacks_unanswered + s.benign_unanswered)
-            }),
-        ),
-        single(&d::FPR, cell, benign, NO_BENIGN, Box::new(|s| share(s.alarms, s.benign() + s.benign_unanswered))),
-        single(&d::RECALL, cell, attacks, NO_ATTACK, Box::new(|s| share(s.hits, s.attacks() + s.attacks_unanswered))),
-        single(&d::PRECISION, cell, sums.hits + sums.alarms, NO_ALERT, Box::new(|s| share(s.hits, s.hits + s.alarms))),
-        single(
-            &d::F1,
-            cell,
-            labeled,
-            NO_ATTACK,
-            Box::new(|s| share(2.0 * s.hits, 2.0 * s.hits + s.alarms + s.misses + s.attacks_unanswered)),
-        ),
-        single(&d::MCC, cell, labeled, ONE_SIDED, Box::new(|s| s.marginals().mcc().unwrap_or(f64::NAN))),
-        single(
-            &d::ACCURACY,
-            &answered,
-            sums.attacks() + sums.benign(),
-            NO_LABELS,
-            Box::new(|s| share(s.hits + s.quiet, s.attacks() + s.benign())),
-        ),
-        single(&d::FPR, &answered, sums.benign(), NO_BENIGN, Box::new(|s| share(s.alarms, s.benign()))),
-        single(&d::RECALL, &answered, sums.attacks(), NO_ATTACK, Box::new(|s| share(s.hits, s.attacks()))),
-        single(&d::VERDICTS_PER_HOUR, cell, sums.answered, "no time passed", Box::new(|s| share(s.answered, s.hours))),
-        single(&d::ALERTS_PER_HOUR, cell, sums.alerts, "no time passed", Box::new(|s| share(s.alerts, s.hours))),
-        single(
-            &d::FALSE_ALERTS_PER_HOUR,
-            cell,
-            sums.alarms,
-            NO_BENIGN,
-            Box::new(|s| if s.benign() + s.benign_unanswered > 0.0 { share(s.alarms, s.hours) } else { f64::NAN }),
-        ),
-        single(&d::ALERTS_REPEATED, cell, sums.keyed, NO_KEY, Box::new(|s| share(s.repeated, s.keyed))),
-        single(&d::SHED, cell, sums.events, "no event came", Box::new(|s| share(s.shed, s.events))),
-        single(
-            &d::UPTIME,
-            cell,
-            sums.probes.1,
-            "no model was probed",
-            Box::new(|s| 100.0 * share(s.probes.0, s.probes.1)),
-        ),
+        single(&d::ACCURACY, cell, sums.labeled(), NO_LABELS, Sums::accuracy),
+        single(&d::FPR, cell, sums.benign(), NO_BENIGN, Sums::fpr),
+        single(&d::RECALL, cell, sums.attacks(), NO_ATTACK, Sums::recall),
+        single(&d::PRECISION, cell, sums.hits + sums.alarms, NO_ALERT, Sums::precision),
+        single(&d::F1, cell, sums.labeled(), NO_ATTACK, Sums::f1),
+        single(&d::MCC, cell, sums.labeled(), ONE_SIDED, Sums::mcc),
+        single(&d::VERDICTS_PER_HOUR, cell, sums.events, NO_TIME, Sums::verdicts_per_hour),
+        single(&d::ALERTS_PER_HOUR, cell, sums.events, NO_TIME, Sums::alerts_per_hour),
+        single(&d::FALSE_ALERTS_PER_HOUR, cell, sums.benign(), NO_BENIGN, Sums::false_alerts_per_hour),
+        single(&d::ALERTS_REPEATED, cell, sums.keyed, NO_KEY, Sums::repeated_share),
+        single(&d::SHED, cell, sums.events, "no event came", Sums::shed_share),
+        single(&d::UPTIME, cell, sums.probes_made, "no model was probed", Sums::uptime),
     ];
+    // Where every event has a verdict there is no second form.
+    if sums.events > sums.answered {
+        let answered = cell.clone().with("over", "answered");
+        let n = sums.labeled_answered();
+        list.extend([
+            single(&d::ACCURACY, &answered, n, NO_LABELS, Sums::accuracy_answered),
+            single(&d::FPR, &answered, sums.alarms + sums.quiet, NO_BENIGN, Sums::fpr_answered),
+            single(&d::RECALL, &answered, sums.hits + sums.misses, NO_ATTACK, Sums::recall_answered),
+        ]);
+    }
     for (place, label) in frame.labels.iter().enumerate() {
         let cell = cell.clone().with("label", label);
         let n = sums.labels[place].0;
-        list.push(single(
-            &d::RECALL,
-            &cell,
-            n,
-            NO_ATTACK,
-            Box::new(move |s| share(s.labels[place].1, s.labels[place].0)),
-        ));
+        list.push(Wanted::value(&d::RECALL, &cell, n, NO_ATTACK, Box::new(move |sums| sums.recall_of(place))));
     }
     for (place, route) in frame.routes.iter().enumerate() {
         let cell = cell.clone().with("route", route);
-        let n = sums.routes[place];
-        let compute = Box::new(move |s: &Sums| share(s.routes[place], s.hours));
-        list.push(single(&d::PREDICTIONS_PER_HOUR, &cell, n, "no time passed", compute));
+        let compute = Box::new(move |sums: &Sums| sums.predictions_per_hour(place));
+        list.push(Wanted::value(&d::PREDICTIONS_PER_HOUR, &cell, sums.routes[place], NO_TIME, compute));
     }
     let measured: u64 = total.latencies.iter().map(|(_, count)| count).sum();
     for (statistic, at) in LATENCIES {
-        let first = frame.first_bucket;
-        let compute: Compute<'a> = Box::new(move |s: &Sums| {
-            let counts = (first..).zip(s.latencies.iter().copied());
-            quantile_ms(counts, at).unwrap_or(f64::NAN)
-        });
+        let compute = Box::new(move |sums: &Sums| sums.latency_ms(at));
         let absent = "no event was answered by a model";
-        let definition = &d::VERDICT_LATENCY;
-        list.push(Wanted { definition, statistic, cell: cell.clone(), n: measured, absent, compute });
+        let figure = Wanted::value(&d::VERDICT_LATENCY, cell, measured as f64, absent, compute);
+        list.push(Wanted { statistic, ..figure });
     }
     list
 }
 
-impl Wanted<'_> {
+impl<'a> Wanted<'a> {
+    fn value(definition: &'a Definition, cell: &Cell, n: f64, absent: &'static str, compute: Compute<'a>) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of counts")]
+        let n = n as u64;
+        Self { definition, statistic: Statistic::Value, cell: cell.clone(), n, absent, compute }
+    }
+
     fn metric(&self, value: f64, interval: Result<Interval, StatsError>) -> Metric {
         if value.is_nan() {
             return Metric::unavailable(self.definition, self.statistic, &self.cell, self.absent);
@@ -379,7 +207,8 @@ fn counts(ledger: &Ledger, total: &Pane, seconds: f64, has_model: bool, cell: &C
 fn hours(ledger: &Ledger, total: &Pane, capacity: Option<f64>, cell: &Cell) -> Vec<Metric> {
     let alerts = total.answered.alerts();
     let longest = total.length_s;
-    let stretches: u64 = ledger.hours.len() as u64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and saturates")]
+    let stretches = (longest / 3_600.0).ceil() as u64;
     let mut most = if ledger.blocks.is_empty() {
         Metric::unavailable(&d::ALERTS_HOUR_MAX, Statistic::Max, cell, "no event came")
     } else {
@@ -408,10 +237,10 @@ fn hours(ledger: &Ledger, total: &Pane, capacity: Option<f64>, cell: &Cell) -> V
 }
 
 /// Whether attacks were seen, and when.
-fn incidents(ledger: &Ledger, cell: &Cell) -> Vec<Metric> {
+fn incidents(ledger: &Ledger, events: u64, cell: &Cell) -> Vec<Metric> {
     let found: Vec<&Incident> = ledger.incidents.iter().filter(|incident| incident.alerts > 0).collect();
     let all = ledger.incidents.len() as u64 + ledger.further_incidents;
-    let mut count = Metric::measured(&d::INCIDENTS, Statistic::Value, cell, all as f64, all);
+    let mut count = Metric::measured(&d::INCIDENTS, Statistic::Value, cell, all as f64, events);
     count.interval_reason = Some("a count".to_owned());
     let detected = match wilson(found.len(), ledger.incidents.len(), Confidence::P95) {
         Ok(estimate) => Metric::measured(
@@ -457,7 +286,7 @@ fn interval_of(interval: &Interval) -> MetricInterval {
 
 /// Memory and CPU of this process: peak, mean, baseline and how much of the peak is used on average.
 #[must_use]
-pub fn process_metrics(ledger: &Ledger) -> Vec<Metric> {
+pub(super) fn process_metrics(ledger: &Ledger) -> Vec<Metric> {
     let cell = Cell::of(Phase::Stream);
     let usage: &Usage = &ledger.usage;
     let figure = |definition: &Definition, statistic: Statistic, value: Option<f64>| match value {
@@ -484,7 +313,7 @@ pub fn process_metrics(ledger: &Ledger) -> Vec<Metric> {
 
 /// Where events ended up: answered, failed, or dropped because a queue was full or no route takes them.
 #[must_use]
-pub fn tally(ledger: &Ledger) -> Tally {
+pub(super) fn tally(ledger: &Ledger) -> Tally {
     let total = ledger.total();
     Tally {
         scheduled: total.events,

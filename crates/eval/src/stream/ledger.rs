@@ -16,7 +16,7 @@ const HOUR_S: f64 = 3_600.0;
 
 /// Adds up what a log says of a stream; the run and the check use the same sums.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub(super) struct Ledger {
     pub(super) blocks: Vec<Pane>,
     /// Stretches in a block.
     per_block: u64,
@@ -44,7 +44,7 @@ pub(super) struct Usage {
 
 impl Ledger {
     /// Takes a stretch. They come in the order of their starts.
-    pub fn pane(&mut self, pane: &Pane) {
+    pub(super) fn pane(&mut self, pane: &Pane) {
         let first = *self.first_s.get_or_insert(pane.start_s);
         let alerts = pane.answered.alerts();
         if alerts > 0 {
@@ -86,7 +86,7 @@ impl Ledger {
     }
 
     /// Takes an incident that is over.
-    pub fn incident(&mut self, incident: Incident) {
+    pub(super) fn incident(&mut self, incident: Incident) {
         if self.incidents.len() < MOST_INCIDENTS {
             self.incidents.push(incident);
         } else {
@@ -95,7 +95,7 @@ impl Ledger {
     }
 
     /// Takes a sample of this process.
-    pub fn sample(&mut self, sample: &ResourceSample) {
+    pub(super) fn sample(&mut self, sample: &ResourceSample) {
         let usage = &mut self.usage;
         if let Some(rss) = sample.rss_bytes.map(|bytes| bytes as f64) {
             usage.samples += 1;
@@ -117,15 +117,20 @@ impl Ledger {
 
     /// The sum of all stretches.
     #[must_use]
-    pub fn total(&self) -> Pane {
+    pub(super) fn total(&self) -> Pane {
         let mut total = Pane::default();
         self.blocks.iter().for_each(|block| total.add(block));
         total
     }
 
+    /// Seconds from the first sample of this process to the last.
+    pub(super) fn sampled_s(&self) -> f64 {
+        self.usage.cpu.map_or(0.0, |[(from, _), (to, _)]| to - from)
+    }
+
     /// Events that arrived.
     #[must_use]
-    pub fn events(&self) -> u64 {
+    pub(super) fn events(&self) -> u64 {
         self.blocks.iter().map(|block| block.events).sum()
     }
 }

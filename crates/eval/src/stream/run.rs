@@ -88,9 +88,7 @@ impl StreamRun {
     /// stays valid.
     pub async fn run(self, journal: &mut dyn Sink, each: &mut (dyn FnMut(&Pane) + Send)) -> Result<Record, EvalError> {
         let settings = Arc::new(self.settings.checked()?);
-        let of_scenario = settings.scenario_targets.iter().map(|text| Ok(Target::parse(text)?.of_scenario()));
-        let own = settings.targets.iter().map(|text| Target::parse(text));
-        let targets = of_scenario.chain(own).collect::<Result<Vec<_>, StreamError>>()?;
+        let targets = Target::all(&settings)?;
         let shed = if settings.pace == Pace::Fastest { Shed::Block } else { settings.shed };
         let mut lanes = Vec::new();
         for (route, engine) in settings.routes.iter().zip(&self.engines) {

@@ -72,15 +72,15 @@ impl Route {
 impl FromStr for Route {
     type Err = EvalError;
 
-    /// `network=onnx:network`, `network|dns=onnx:network`, `*=tiny`.
+    /// `network=onnx:network`, `network,dns=onnx:network`, `*=tiny`.
     fn from_str(text: &str) -> Result<Self, EvalError> {
         let wrong = || EvalError::Setting {
             name: "the route",
             value: text.to_owned(),
-            expected: "sources and a model, as `network=onnx:network`, `dns|network=onnx:network` or `*=tiny`",
+            expected: "sources and a model, as `network=onnx:network`, `dns,network=onnx:network` or `*=tiny`",
         };
         let (sources, model) = text.split_once('=').ok_or_else(wrong)?;
-        let names: Vec<String> = sources.split('|').map(|source| source.trim().to_owned()).collect();
+        let names: Vec<String> = sources.split(',').map(|source| source.trim().to_owned()).collect();
         if model.trim().is_empty() || names.iter().any(String::is_empty) {
             return Err(wrong());
         }
@@ -275,9 +275,6 @@ impl StreamSettings {
         if !is_time(self.probe_s) || !is_time(self.request_timeout_s) {
             return refuse("the time between probes, or for a request", "0s".to_owned(), "longer than nothing");
         }
-        if self.labels.len() < 2 || !self.labels.iter().any(|label| self.is_benign(label)) {
-            return refuse("the labels", self.labels.join(","), "two or more, one of them benign");
-        }
         let names: std::collections::BTreeSet<&str> = self.routes.iter().map(|route| route.name.as_str()).collect();
         if names.len() < self.routes.len() {
             let twice = self
@@ -289,7 +286,7 @@ impl StreamSettings {
             return refuse(
                 "the route",
                 value,
-                "named once; join models of one source in other words, as `a` and `a|b`",
+                "named once; join models of one source in other words, as `a` and `a,b`",
             );
         }
         Ok(self)
@@ -318,10 +315,10 @@ mod tests {
 
     #[test]
     fn routes_and_outages_are_read() {
-        let route: Route = "dns|network=onnx:network".parse().unwrap();
+        let route: Route = "dns,network=onnx:network".parse().unwrap();
         assert!(route.takes(Some("dns")) && route.takes(Some("network")) && !route.takes(Some("email")));
         assert!(!route.takes(None) && "*=tiny".parse::<Route>().unwrap().takes(None));
-        for bad in ["network", "=x", "a=", "a||b=x", ""] {
+        for bad in ["network", "=x", "a=", "a,,b=x", ""] {
             assert!(bad.parse::<Route>().is_err(), "{bad}");
         }
         let outage: Outage = "network=2h+10m".parse().unwrap();
@@ -351,7 +348,6 @@ mod tests {
         check(|s| s.queue = 0, "queue");
         check(|s| s.workers = Some(0), "workers");
         check(|s| s.threshold = Some(f64::INFINITY), "threshold");
-        check(|s| s.labels = vec!["a".to_owned(), "b".to_owned()], "labels");
         check(|s| s.outages = vec!["1m+1m".parse().unwrap()], "in time");
         check(|s| s.routes = vec![Route::of_all("a"), Route::of_all("b")], "named once");
         check(

@@ -6,6 +6,7 @@ use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{MetricPointer, Phase, Record, TargetResult, Verdict};
 
 use super::error::StreamError;
+use super::settings::StreamSettings;
 
 /// Whose targets they are: of a made-up stream, which inform, or a user's own, which gate.
 pub const SCENARIO_PROFILE: &str = "scenario";
@@ -43,10 +44,14 @@ impl Target {
         Ok(Self { key, limit: Limit { bound, value }, profile: OWN_PROFILE })
     }
 
-    /// The target as one of a made-up stream.
-    #[must_use]
-    pub fn of_scenario(self) -> Self {
-        Self { profile: SCENARIO_PROFILE, ..self }
+    /// All targets of a stream: those of a made-up one first.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn all(settings: &StreamSettings) -> Result<Vec<Self>, StreamError> {
+        let of_scenario = |text: &String| Ok(Self { profile: SCENARIO_PROFILE, ..Self::parse(text)? });
+        let scenario = settings.scenario_targets.iter().map(of_scenario);
+        scenario.chain(settings.targets.iter().map(|text| Self::parse(text))).collect()
     }
 
     /// Decides by the figures of a record.

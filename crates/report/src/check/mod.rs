@@ -89,7 +89,7 @@ impl CheckReport {
             Some(requests) => format!("{requests} requests are durable"),
             None => "no event log is at hand".to_owned(),
         };
-        let remedy = "`weighbridge report recover RUN` makes the figures of a load, `weighbridge bench --resume RUN` goes \
+        let remedy = "`weighbridge report recover RUN` makes the figures of a load or a stream, `weighbridge bench --resume RUN` goes \
                       on with a weigh-in, `weighbridge eval run --resume RUN` with an evaluation";
         Some(format!("! the run did not come to its end: it is under way, or was killed; {rows}\n  {remedy}\n"))
     }

@@ -8,16 +8,14 @@ use weighbridge_eval::EvalError;
 use weighbridge_eval::predictions::Mapping;
 use weighbridge_eval::runner::Identity;
 use weighbridge_eval::stream::{
-    BENIGN, EventFile, Events, KIND, Ledger, Pace, Route, SCENARIO_PROFILE, Scenario, Shed, StreamRun, StreamSettings,
-    Target, TimeUnit, process_metrics, stream_metrics,
+    BENIGN, EventFile, Events, KIND, Pace, Route, SCENARIO_PROFILE, Scenario, Shed, StreamRun, StreamSettings, Target,
+    TimeUnit,
 };
 use weighbridge_store::{Index, RunFolder};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
-use weighbridge_types::definition as d;
 use weighbridge_types::latency_counts::quantile_ms;
-use weighbridge_types::metric::Metric;
 use weighbridge_types::model_ref::ModelRef;
-use weighbridge_types::record::{LogLine, Record, Status, Verdict};
+use weighbridge_types::record::{Record, Status, Verdict};
 use weighbridge_types::stream::Pane;
 use weighbridge_types::time::{Clock, WallTime};
 
@@ -46,9 +44,7 @@ struct Source {
 pub(super) fn run(arguments: &StreamArguments, environment: &Environment) -> Result<Exit, Failure> {
     let Source { events, settings } = source(arguments)?;
     let settings = settings.checked()?;
-    for target in &settings.targets {
-        Target::parse(target).map_err(EvalError::from)?;
-    }
+    Target::all(&settings).map_err(EvalError::from)?;
     let clock = Clock::start();
     let registry = Registry::new(environment, arguments.local)?;
     let runtime = runtime()?;
@@ -212,46 +208,5 @@ fn exit(record: &Record) -> Exit {
             Exit::Inconclusive
         }
         _ => Exit::Pass,
-    }
-}
-
-/// The figures of a record once more, from the lines of its log alone.
-pub(in crate::commands) struct Recount {
-    ledger: Ledger,
-    settings: Option<StreamSettings>,
-    seconds: f64,
-}
-
-impl Recount {
-    pub(in crate::commands) fn of(record: &Record) -> Self {
-        let settings = record.settings.get("stream").cloned().and_then(|value| serde_json::from_value(value).ok());
-        Self { ledger: Ledger::default(), settings, seconds: record.duration_s }
-    }
-
-    pub(in crate::commands) fn line(&mut self, line: LogLine) {
-        match line {
-            LogLine::Pane(pane) => self.ledger.pane(&pane),
-            LogLine::Incident(incident) => self.ledger.incident(incident),
-            LogLine::Resource { sample, .. } => self.ledger.sample(&sample),
-            _ => {}
-        }
-    }
-
-    pub(in crate::commands) fn events(&self) -> u64 {
-        self.ledger.events()
-    }
-
-    /// Nothing where the settings, which figures rest on, cannot be read.
-    pub(in crate::commands) fn metrics(&self) -> Vec<Metric> {
-        let Some(settings) = &self.settings else { return Vec::new() };
-        let has_model = !settings.routes.is_empty();
-        let mut metrics = stream_metrics(&self.ledger, self.seconds, settings.analyst_capacity, has_model);
-        metrics.extend(process_metrics(&self.ledger));
-        metrics
-    }
-
-    /// The temperature is read once, when the run ends, and is no line of the log.
-    pub(in crate::commands) fn covers(metric: &Metric) -> bool {
-        metric.name != d::HOST_TEMPERATURE.name
     }
 }
