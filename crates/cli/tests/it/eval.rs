@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use serde_json::Value;
+use weighbridge_engine_http::scripted_server::{ScriptedServer, ServerOptions};
+use weighbridge_types::time::Clock;
 
 use crate::support::{passes, run};
 
@@ -170,4 +172,39 @@ fn a_question_is_asked_once_where_answers_are_kept() {
     assert_eq!(compared.code, Some(0), "{}{}", compared.stdout, compared.stderr);
     let refused = run(folder, &["eval", "run", "parity.yaml", "--cache", "parity.jsonl"]);
     assert!(refused.code == Some(2) && refused.stderr.contains("hint:"), "{}", refused.stderr);
+}
+
+/// The endpoint dies before the last documents are answered: the run gives up with what it has, and goes on when it is back.
+#[test]
+fn an_endpoint_that_dies_near_the_end_costs_no_answer() {
+    const DOCUMENTS: usize = 400;
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let documents: String = (0..DOCUMENTS).map(|n| format!("{{\"n\": {n}}}\n")).collect();
+    std::fs::write(folder.join("numbers.jsonl"), documents).unwrap();
+    let task = "task: numbers\ndataset_path: json\ndataset_kwargs:\n  data_files: {test: numbers.jsonl}\n\
+                test_split: test\noutput_type: generate_until\ndoc_to_text: \"{{n}}\"\ndoc_to_target: \"{{n}}\"\n\
+                metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n";
+    std::fs::write(folder.join("numbers.yaml"), task).unwrap();
+    let mut options = ServerOptions::new("ttft=1ms,itl=0ms,tokens=1".parse().unwrap(), Clock::start());
+    let server = ScriptedServer::start(options.clone()).unwrap();
+    options.bind = server.address();
+    let reference = format!("openai:{}/v1#scripted", server.url());
+    let folder_of_run = folder.to_owned();
+    let asked = std::thread::spawn(move || {
+        let model = ["--model", reference.as_str(), "--concurrency", "2", "--retries", "0", "--give-up-after", "3"];
+        run(&folder_of_run, &[&["eval", "run", "numbers.yaml"], &model[..]].concat())
+    });
+    assert!(server.take_played(DOCUMENTS - 20).len() >= DOCUMENTS - 20);
+    drop(server);
+    let ran = asked.join().unwrap();
+    assert_eq!(ran.code, Some(4), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("go on with"), "{}", ran.stderr);
+    passes(folder, &["report", "check", "latest"]);
+    let server = ScriptedServer::start(options).unwrap();
+    let resumed = passes(folder, &["eval", "run", "--resume", "latest", "--output-format", "json"]);
+    let record: Value = serde_json::from_str(&resumed.stdout).unwrap();
+    assert_eq!(record["phases"][0]["tally"]["succeeded"], DOCUMENTS);
+    assert!(server.take_played(1).len() < 60, "only what had no answer is asked again");
+    passes(folder, &["report", "check", "latest"]);
 }
