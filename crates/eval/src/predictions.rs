@@ -7,6 +7,7 @@ mod delimited;
 mod error;
 mod field;
 mod json;
+mod packed;
 mod problem;
 mod reader;
 mod scanner;

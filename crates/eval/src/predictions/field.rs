@@ -134,6 +134,16 @@ impl<'a> Row<'a> {
         &self.values[field as usize]
     }
 
+    /// The columns that are there, with their values.
+    pub(super) fn values(&self) -> impl Iterator<Item = (Field, &Value<'a>)> {
+        let mut there = self.there;
+        std::iter::from_fn(move || {
+            let field = *Field::ALL.get(there.trailing_zeros() as usize)?;
+            there &= there - 1;
+            Some((field, self.get(field)))
+        })
+    }
+
     /// Sets the value of a column; tells whether it was absent before.
     pub(super) fn set(&mut self, field: Field, value: Value<'a>) -> bool {
         let bit = 1 << field as u32;

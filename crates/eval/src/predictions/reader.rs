@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 use super::delimited::{Header, Records};
 use super::error::PredictionsError;
 use super::field::{Mapping, Row};
 use super::json::{self, Keys};
+use super::packed::Packed;
 use super::source::{Blocks, open};
 
 /// The form of a file of predictions.
@@ -59,7 +61,10 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-/// Reads a file row by row; memory does not grow with it.
+/// Blocks that may be ahead of the rows that are visited: enough that neither side waits for the other one's slow block.
+const AHEAD: usize = 4;
+
+/// Reads a file row by row; memory does not grow with it. A thread of its own scans what comes next.
 ///
 /// # Errors
 /// The first thing that is wrong with the file, or what `visit` returned.
@@ -78,48 +83,145 @@ pub fn read(
 /// # Errors
 /// As [`read`].
 pub fn read_from(
-    input: impl Read,
+    input: impl Read + Send,
     form: Form,
     mapping: &Mapping,
     mut visit: impl FnMut(&Row<'_>) -> Result<(), PredictionsError>,
 ) -> Result<Totals, PredictionsError> {
-    let mut blocks = Blocks::new(input);
-    let mut rows = 0;
-    match form {
-        Form::JsonLines => {
-            let mut keys = Keys::default();
-            while let Some((first, block)) = blocks.next()? {
+    let mut source = Source { blocks: Blocks::new(input), scan: Scan::new(form, mapping) };
+    let mut totals = Totals::default();
+    // A file of one block is not worth a thread.
+    let mut first = Packed::default();
+    source.fill(&mut first);
+    let is_last = take(&mut first, &mut totals, &mut visit)?;
+    if !is_last {
+        read_ahead(source, first, &mut totals, &mut visit)?;
+    }
+    if totals.rows == 0 {
+        return Err(PredictionsError::Empty);
+    }
+    Ok(totals)
+}
+
+/// Visits the rows of a block, and tells whether it is the last.
+fn take(
+    packed: &mut Packed,
+    totals: &mut Totals,
+    visit: &mut impl FnMut(&Row<'_>) -> Result<(), PredictionsError>,
+) -> Result<bool, PredictionsError> {
+    totals.rows += packed.visit(visit)?;
+    totals.bytes = packed.bytes;
+    packed.problem.take().map_or(Ok(packed.is_last), Err)
+}
+
+/// Scans on a thread while rows are visited on this one. Blocks that were visited go back to be filled again.
+fn read_ahead(
+    mut source: Source<'_, impl Read + Send>,
+    visited: Packed,
+    totals: &mut Totals,
+    visit: &mut impl FnMut(&Row<'_>) -> Result<(), PredictionsError>,
+) -> Result<(), PredictionsError> {
+    let (full, filled) = sync_channel(AHEAD);
+    let (back, empty) = sync_channel(AHEAD);
+    let scan = move || {
+        let mut packed = visited;
+        loop {
+            source.fill(&mut packed);
+            let is_last = packed.is_last;
+            // A visitor that has had enough has hung up.
+            if full.send(packed).is_err() || is_last {
+                return;
+            }
+            packed = empty.try_recv().unwrap_or_default();
+        }
+    };
+    std::thread::scope(|scope| {
+        let line = totals.rows;
+        let started = std::thread::Builder::new().name("scanner".to_owned()).spawn_scoped(scope, scan);
+        started.map_err(|source| PredictionsError::Read { line, source })?;
+        for mut packed in filled {
+            take(&mut packed, totals, visit)?;
+            // Nobody fills it again where the last block is on its way.
+            let _ = back.try_send(packed);
+        }
+        Ok(())
+    })
+}
+
+/// A stream that is cut into blocks and scanned.
+struct Source<'m, R> {
+    blocks: Blocks<R>,
+    scan: Scan<'m>,
+}
+
+impl<R: Read> Source<'_, R> {
+    /// Scans the next block. After a problem, or at the end of the stream, it is the last.
+    fn fill(&mut self, packed: &mut Packed) {
+        let problem = match self.blocks.next() {
+            Ok(Some((first, block))) => {
+                packed.begin(block);
+                self.scan.block(first, block, packed).err()
+            }
+            Ok(None) => {
+                packed.begin("");
+                packed.is_last = true;
+                self.scan.finish().err()
+            }
+            Err(problem) => {
+                packed.begin("");
+                Some(problem)
+            }
+        };
+        packed.is_last |= problem.is_some();
+        packed.problem = problem;
+        packed.bytes = self.blocks.bytes();
+    }
+}
+
+/// The scanner of a form, with what it knows from earlier blocks.
+enum Scan<'m> {
+    JsonLines { keys: Keys, mapping: &'m Mapping },
+    Table { separator: u8, header: Option<Header>, records: Records, mapping: &'m Mapping },
+}
+
+impl<'m> Scan<'m> {
+    fn new(form: Form, mapping: &'m Mapping) -> Self {
+        let table = |separator| Self::Table { separator, header: None, records: Records::default(), mapping };
+        match form {
+            Form::JsonLines => Self::JsonLines { keys: Keys::default(), mapping },
+            Form::Csv => table(b','),
+            Form::Tsv => table(b'\t'),
+        }
+    }
+
+    fn block(&mut self, first: u64, block: &str, packed: &mut Packed) -> Result<(), PredictionsError> {
+        match self {
+            Self::JsonLines { keys, mapping } => {
                 let mut row = Row::new(first);
                 for (number, line) in lines(first, block) {
-                    json::read(&mut row, number, line, &mut keys, mapping)?;
-                    visit(&row)?;
-                    rows += 1;
+                    json::read(&mut row, number, line, keys, mapping)?;
+                    packed.push(block, &row);
                 }
             }
-        }
-        Form::Csv | Form::Tsv => {
-            let separator = if form == Form::Csv { b',' } else { b'\t' };
-            let mut header = None;
-            let mut records = Records::default();
-            while let Some((first, block)) = blocks.next()? {
+            Self::Table { separator, header, records, mapping } => {
                 for (number, line) in lines(first, block) {
                     let Some((first, record)) = records.push(number, line)? else { continue };
-                    match &header {
-                        None => header = Some(Header::read(first, record, separator, mapping)?),
-                        Some(header) => {
-                            rows += 1;
-                            visit(&header.row(first, record, separator)?)?;
-                        }
+                    match header {
+                        None => *header = Some(Header::read(first, record, *separator, mapping)?),
+                        Some(header) => packed.push(block, &header.row(first, record, *separator)?),
                     }
                 }
             }
-            records.finish()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), PredictionsError> {
+        match self {
+            Self::JsonLines { .. } => Ok(()),
+            Self::Table { records, .. } => records.finish(),
         }
     }
-    if rows == 0 {
-        return Err(PredictionsError::Empty);
-    }
-    Ok(Totals { rows, bytes: blocks.bytes() })
 }
 
 /// The lines of a block that are not blank, with their numbers.
@@ -133,4 +235,53 @@ fn lines(first: u64, block: &str) -> impl Iterator<Item = (u64, &str)> {
         let line = line.strip_suffix('\r').unwrap_or(line);
         (!line.trim_start_matches([' ', '\t']).is_empty()).then_some((number, line))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predictions::Field;
+
+    /// More rows than the blocks that may be ahead hold.
+    const ROWS: u64 = 80_000;
+
+    fn rows() -> String {
+        (1..=ROWS).map(|row| format!("{{\"id\":\"sample {row}\",\"why\":\"a \\\"b\\\" {row}\"}}\n")).collect()
+    }
+
+    /// The rows that were visited, and how reading ended.
+    fn visit(text: &str, most: u64) -> (u64, Result<Totals, PredictionsError>) {
+        let mut visited = 0;
+        let totals = read_from(text.as_bytes(), Form::JsonLines, &Mapping::default(), |row| {
+            if visited == most {
+                return Err(row.refuse(Field::Id, "no more"));
+            }
+            visited += 1;
+            assert_eq!(row.line, visited);
+            assert_eq!(row.text(Field::Id)?, Some(format!("sample {visited}").as_str()));
+            assert_eq!(row.text(Field::Why)?, Some(format!("a \"b\" {visited}").as_str()));
+            Ok(())
+        });
+        (visited, totals)
+    }
+
+    #[test]
+    fn rows_that_were_scanned_ahead_come_in_order() {
+        let text = rows();
+        assert!(text.len() > 2 * AHEAD * 256 * 1024);
+        let (visited, totals) = visit(&text, ROWS);
+        assert_eq!((visited, totals.unwrap()), (ROWS, Totals { rows: ROWS, bytes: text.len() as u64 }));
+    }
+
+    #[test]
+    fn the_first_problem_ends_reading_after_the_rows_before_it() {
+        let bad = rows() + "{\"id\":}\n";
+        let (visited, found) = visit(&bad, ROWS);
+        assert!(matches!(found, Err(PredictionsError::Syntax { line, .. }) if line == ROWS + 1), "{found:?}");
+        assert_eq!(visited, ROWS);
+        // The visitor's problem in an earlier row comes before that of the file.
+        let (visited, found) = visit(&bad, ROWS / 2);
+        assert!(matches!(found, Err(PredictionsError::Value { line, .. }) if line == ROWS / 2 + 1), "{found:?}");
+        assert_eq!(visited, ROWS / 2);
+    }
 }

@@ -12,7 +12,7 @@ const BLOCK: usize = 256 * 1024;
 pub(super) const LONGEST_LINE: usize = 64 * 1024 * 1024;
 
 /// Opens a file; one that ends in `.gz` or `.zst` is decompressed.
-pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, PredictionsError> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>, PredictionsError> {
     let failed = |source| PredictionsError::Open { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     Ok(match path.extension().and_then(|ending| ending.to_str()) {
