@@ -59,22 +59,46 @@ impl ClusterSums {
     /// # Errors
     /// As [`mean`](Self::mean).
     pub fn test(&self, confidence: Confidence) -> Result<MeanTest, StatsError> {
-        let mean = self.value().ok_or(StatsError::Empty)?;
-        let clusters = self.sums.iter().filter(|sum| sum.2 > 0).count();
-        if clusters < 2 {
-            return Err(StatsError::Insufficient { have: clusters, need: 2 });
-        }
-        let weight: f64 = self.sums.iter().map(|sum| sum.0).sum();
-        let squares: f64 = self.sums.iter().map(|sum| (sum.1 - mean * sum.0).powi(2)).sum();
-        let groups = clusters as f64;
-        let df = groups - 1.0;
-        let error = (groups / df * squares).sqrt() / weight;
-        let half = error * student_t_quantile(1.0 - confidence.tail(), df);
-        let interval = Interval::around(mean, half, confidence, Method::ClusterT);
-        let n = self.sums.iter().map(|sum| sum.2).sum();
-        let p = (error > 0.0).then(|| 2.0 * student_t_cdf(-(mean / error).abs(), df));
-        Ok(MeanTest { estimate: Estimate { value: mean, interval, n, n_effective: None }, error, df, p })
+        test_of(self.sums.iter().copied(), confidence)
     }
+}
+
+/// [`ClusterSums::mean`] of values with weights that are each a cluster of its own: nothing is kept of them, so that they
+/// are gone through twice.
+///
+/// # Errors
+/// As [`ClusterSums::mean`].
+pub fn mean_of_items(
+    items: impl Iterator<Item = (f64, f64)> + Clone,
+    confidence: Confidence,
+) -> Result<Estimate, StatsError> {
+    test_of(items.map(|(value, weight)| (weight, weight * value, 1)), confidence).map(|test| test.estimate)
+}
+
+/// The test over sums of weights, sums of weight times value, and numbers of values.
+fn test_of(
+    sums: impl Iterator<Item = (f64, f64, usize)> + Clone,
+    confidence: Confidence,
+) -> Result<MeanTest, StatsError> {
+    let (mut weight, mut total, mut clusters, mut n) = (0.0, 0.0, 0_usize, 0_usize);
+    for (weights, values, count) in sums.clone() {
+        weight += weights;
+        total += values;
+        clusters += usize::from(count > 0);
+        n += count;
+    }
+    let mean = (weight > 0.0).then(|| total / weight).ok_or(StatsError::Empty)?;
+    if clusters < 2 {
+        return Err(StatsError::Insufficient { have: clusters, need: 2 });
+    }
+    let squares: f64 = sums.map(|(weights, values, _)| (values - mean * weights).powi(2)).sum();
+    let groups = clusters as f64;
+    let df = groups - 1.0;
+    let error = (groups / df * squares).sqrt() / weight;
+    let half = error * student_t_quantile(1.0 - confidence.tail(), df);
+    let interval = Interval::around(mean, half, confidence, Method::ClusterT);
+    let p = (error > 0.0).then(|| 2.0 * student_t_cdf(-(mean / error).abs(), df));
+    Ok(MeanTest { estimate: Estimate { value: mean, interval, n, n_effective: None }, error, df, p })
 }
 
 #[cfg(test)]
@@ -91,6 +115,7 @@ mod tests {
         }
         let (ours, theirs) = (sums.mean(Confidence::P95).unwrap(), student_t_mean(&values, Confidence::P95).unwrap());
         assert!((ours.interval.low - theirs.interval.low).abs() < 1e-12, "{ours:?} {theirs:?}");
+        assert_eq!(mean_of_items(values.iter().map(|&value| (value, 1.0)), Confidence::P95), Ok(ours));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::error::PredictionsError;
-use super::field::{Field, Mapping, Row, Value};
+use super::field::{Field, Mapping, Value};
+use super::json::Take;
 use super::source::LONGEST_LINE;
 
 /// The columns of a header.
@@ -32,9 +33,14 @@ impl Header {
         Ok(Self { fields })
     }
 
-    /// Reads a record.
-    pub(super) fn row<'a>(&self, line: u64, record: &'a str, separator: u8) -> Result<Row<'a>, PredictionsError> {
-        let mut row = Row::new(line);
+    /// Reads a record, whose values are taken as they come.
+    pub(super) fn read_row<'a>(
+        &self,
+        row: &mut impl Take<'a>,
+        line: u64,
+        record: &'a str,
+        separator: u8,
+    ) -> Result<(), PredictionsError> {
         let mut found = 0;
         for cell in Cells::new(line, record, separator) {
             let cell = cell?;
@@ -46,7 +52,7 @@ impl Header {
         if found != self.fields.len() {
             return Err(PredictionsError::Width { line, expected: self.fields.len(), found });
         }
-        Ok(row)
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::{PredictionsError, shorten};
+use super::json::Take;
 
 macro_rules! fields {
     ($($variant:ident $name:literal [$($alias:literal),*] $doc:literal;)*) => {
@@ -134,38 +135,30 @@ impl<'a> Row<'a> {
         &self.values[field as usize]
     }
 
-    /// The columns that are there, with their values.
-    pub(super) fn values(&self) -> impl Iterator<Item = (Field, &Value<'a>)> {
-        let mut there = self.there;
-        std::iter::from_fn(move || {
-            let field = *Field::ALL.get(there.trailing_zeros() as usize)?;
-            there &= there - 1;
-            Some((field, self.get(field)))
-        })
-    }
-
-    /// Sets the value of a column; tells whether it was absent before.
-    pub(super) fn set(&mut self, field: Field, value: Value<'a>) -> bool {
-        let bit = 1 << field as u32;
-        let was_absent = self.there & bit == 0;
-        self.values[field as usize] = value;
-        self.there |= bit;
-        was_absent
+    /// Whether any of these columns is there.
+    #[inline]
+    #[must_use]
+    pub fn has_any(&self, fields: &[Field]) -> bool {
+        fields.iter().any(|field| self.there & (1 << *field as u32) != 0)
     }
 
     /// A finite number, if there is a value.
     ///
     /// # Errors
     /// [`PredictionsError::Value`] for what is no finite number.
+    #[inline]
     pub fn number(&self, field: Field) -> Result<Option<f64>, PredictionsError> {
+        if self.get(field).is_given() { self.given_number(field).map(Some) } else { Ok(None) }
+    }
+
+    fn given_number(&self, field: Field) -> Result<f64, PredictionsError> {
         let text: &str = match self.get(field) {
-            Value::Absent | Value::Null => return Ok(None),
             Value::Number(text) => text,
             Value::Cell(text) => text.trim(),
-            Value::Bool(_) | Value::Text(_) | Value::Json(_) => return Err(self.refuse(field, "a number")),
+            _ => return Err(self.refuse(field, "a number")),
         };
         match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Some(number)),
+            Ok(number) if number.is_finite() => Ok(number),
             Ok(_) => Err(self.refuse(field, "a finite number; leave out what is unknown")),
             Err(_) => Err(self.refuse(field, "a number")),
         }
@@ -198,6 +191,17 @@ impl<'a> Row<'a> {
         let there = |field: &&Field| !matches!(self.get(**field), Value::Absent);
         let names: Vec<&str> = Field::ALL.iter().filter(there).map(|field| field.name()).collect();
         if names.is_empty() { "none with a known name".to_owned() } else { names.join(", ") }
+    }
+}
+
+impl<'a> Take<'a> for Row<'a> {
+    #[inline]
+    fn set(&mut self, field: Field, value: Value<'a>) -> bool {
+        let bit = 1 << field as u32;
+        let was_absent = self.there & bit == 0;
+        self.values[field as usize] = value;
+        self.there |= bit;
+        was_absent
     }
 }
 

@@ -2,8 +2,8 @@
 //! stepped over.
 
 use super::error::PredictionsError;
-use super::field::{Field, Mapping, Row};
-use super::scanner::Scanner;
+use super::field::{Field, Mapping, Value};
+use super::scanner::{Scan, Scanner};
 
 /// The keys of earlier lines by position: files repeat them in the same order, and comparing is cheaper than searching.
 #[derive(Debug, Default)]
@@ -15,22 +15,42 @@ pub(super) struct Keys {
 #[derive(Debug)]
 struct Known {
     key: String,
+    /// The key and the quote after it, where it stands in lines as it is.
+    plain: Option<String>,
     field: Option<Field>,
     /// It holds an object of which something is mapped.
     is_entered: bool,
 }
 
 impl Keys {
-    /// The meaning of a key, and whether its value is looked into.
-    fn look_up(&mut self, position: usize, key: &str, mapping: &Mapping) -> (Option<Field>, bool) {
-        let learn = || Known { key: key.to_owned(), field: mapping.field(key), is_entered: mapping.is_entered(key) };
-        match self.known.get_mut(position) {
-            Some(known) if known.key == key => {}
-            Some(known) => *known = learn(),
-            // Positions come one after the other, so this is the next one.
-            None => self.known.push(learn()),
+    /// Reads the key at a position, and finds its place among the known ones.
+    #[inline]
+    fn read(&mut self, position: usize, scanner: &mut Scanner<'_>, mapping: &Mapping) -> Scan<&Known> {
+        let is_same = self.known.get(position).and_then(|known| known.plain.as_deref());
+        if !is_same.is_some_and(|plain| scanner.skips(plain.as_bytes())) {
+            let key = scanner.string()?;
+            if self.known.get(position).is_none_or(|known| known.key != key) {
+                self.learn(position, &key, mapping);
+            }
         }
-        self.known.get(position).map_or((None, false), |known| (known.field, known.is_entered))
+        scanner.colon()?;
+        Ok(&self.known[position])
+    }
+
+    #[cold]
+    fn learn(&mut self, position: usize, key: &str, mapping: &Mapping) {
+        let is_plain = !key.bytes().any(|byte| byte == b'"' || byte == b'\\' || byte < 0x20);
+        let known = Known {
+            key: key.to_owned(),
+            plain: is_plain.then(|| format!("{key}\"")),
+            field: mapping.field(key),
+            is_entered: mapping.is_entered(key),
+        };
+        // Positions come one after the other, so this is a known one or the next.
+        match self.known.get_mut(position) {
+            Some(place) => *place = known,
+            None => self.known.push(known),
+        }
     }
 
     fn name(&self, field: Field) -> String {
@@ -39,29 +59,34 @@ impl Keys {
     }
 }
 
-/// Reads an object into a row, in place of what it held.
+/// What takes the values of a row.
+pub(super) trait Take<'a> {
+    /// Takes a value; tells whether the row had none of this field before.
+    fn set(&mut self, field: Field, value: Value<'a>) -> bool;
+}
+
+/// Reads an object, whose values are taken as they come.
 pub(super) fn read<'a>(
-    row: &mut Row<'a>,
+    row: &mut impl Take<'a>,
     line: u64,
     text: &'a str,
     keys: &mut Keys,
     mapping: &Mapping,
-) -> Result<(), PredictionsError> {
-    row.clear(line);
+) -> Scan<()> {
     let mut scanner = Scanner::new(line, text);
     scanner.space();
     let mut position = 0;
-    scanner.object(&mut |scanner, key| {
-        let (field, is_entered) = keys.look_up(position, &key, mapping);
+    scanner.object(&mut |scanner| {
+        let known = keys.read(position, scanner, mapping)?;
         position += 1;
-        if is_entered && scanner.peek() == Some(b'{') {
-            return enter(scanner, row, &key, mapping);
+        if known.is_entered && scanner.peek() == Some(b'{') {
+            return enter(scanner, row, &known.key, mapping);
         }
         let value = scanner.value()?;
-        match field {
+        match known.field {
             Some(field) if !row.set(field, value) => {
-                let (first, second) = (keys.name(field), key.into_owned());
-                Err(PredictionsError::Ambiguous { line, field: field.name(), first, second })
+                let (first, second) = (keys.name(field), keys.known[position - 1].key.clone());
+                Err(Box::new(PredictionsError::Ambiguous { line, field: field.name(), first, second }))
             }
             _ => Ok(()),
         }
@@ -74,23 +99,22 @@ pub(super) fn read<'a>(
 }
 
 /// Reads an object of which something is mapped; only mapped parts of it are taken.
-fn enter<'a>(
-    scanner: &mut Scanner<'a>,
-    row: &mut Row<'a>,
-    column: &str,
-    mapping: &Mapping,
-) -> Result<(), PredictionsError> {
+fn enter<'a>(scanner: &mut Scanner<'a>, row: &mut impl Take<'a>, column: &str, mapping: &Mapping) -> Scan<()> {
     let line = scanner.line();
-    scanner.object(&mut |scanner, key| {
-        let path = format!("{column}.{key}");
+    scanner.object(&mut |scanner| {
+        let path = format!("{column}.{}", scanner.string()?);
+        scanner.colon()?;
         if mapping.is_entered(&path) && scanner.peek() == Some(b'{') {
             return enter(scanner, row, &path, mapping);
         }
         let value = scanner.value()?;
         match mapping.field(&path) {
-            Some(field) if !row.set(field, value) => {
-                Err(PredictionsError::Ambiguous { line, field: field.name(), first: path.clone(), second: path })
-            }
+            Some(field) if !row.set(field, value) => Err(Box::new(PredictionsError::Ambiguous {
+                line,
+                field: field.name(),
+                first: path.clone(),
+                second: path,
+            })),
             _ => Ok(()),
         }
     })
@@ -99,15 +123,30 @@ fn enter<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::predictions::Value;
+    use crate::predictions::Row;
     use proptest::prelude::*;
 
     fn row(text: &str) -> Result<Row<'_>, PredictionsError> {
-        let mut row = Row::new(9);
-        row.set(Field::Tokens, Value::Null);
-        read(&mut row, 1, text, &mut Keys::default(), &Mapping::default())?;
-        assert_eq!((row.line, row.get(Field::Tokens)), (1, &Value::Absent), "a row is cleared before it is filled");
+        let mut row = Row::new(1);
+        read(&mut row, 1, text, &mut Keys::default(), &Mapping::default()).map_err(|problem| *problem)?;
         Ok(row)
+    }
+
+    #[test]
+    fn keys_are_known_again_as_they_are_written() {
+        let mut keys = Keys::default();
+        let mut check = |line: &str, expected: Option<&str>| {
+            let mut row = Row::new(1);
+            read(&mut row, 1, line, &mut keys, &Mapping::default()).unwrap();
+            assert_eq!(row.text(Field::Id).unwrap(), expected, "{line}");
+        };
+        for _ in 0..2 {
+            check(r#"{"id":"a"}"#, Some("a"));
+            check(r#"{"i\u0064" : "b"}"#, Some("b"));
+            check(r#"{"id\\":"c","id":"d"}"#, Some("d"));
+            check(r#"{"id\":":"e"}"#, None);
+            check(r#"{"ids":"f","id":"g"}"#, Some("g"));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::delimited::{Header, Records};
 use super::error::PredictionsError;
 use super::field::{Mapping, Row};
 use super::json::{self, Keys};
-use super::packed::Packed;
+use super::packed::{Packed, Rows};
 use super::source::{Blocks, open};
 
 /// The form of a file of predictions.
@@ -157,20 +157,14 @@ struct Source<'m, R> {
 impl<R: Read> Source<'_, R> {
     /// Scans the next block. After a problem, or at the end of the stream, it is the last.
     fn fill(&mut self, packed: &mut Packed) {
-        let problem = match self.blocks.next() {
-            Ok(Some((first, block))) => {
-                packed.begin(block);
-                self.scan.block(first, block, packed).err()
-            }
+        let Self { blocks, scan } = self;
+        let problem = match blocks.next(packed.clear()) {
+            Ok(Some((first, block))) => packed.fill(block, |block, rows| scan.block(first, block, rows)).err(),
             Ok(None) => {
-                packed.begin("");
                 packed.is_last = true;
-                self.scan.finish().err()
+                scan.finish().err()
             }
-            Err(problem) => {
-                packed.begin("");
-                Some(problem)
-            }
+            Err(problem) => Some(problem),
         };
         packed.is_last |= problem.is_some();
         packed.problem = problem;
@@ -194,13 +188,12 @@ impl<'m> Scan<'m> {
         }
     }
 
-    fn block(&mut self, first: u64, block: &str, packed: &mut Packed) -> Result<(), PredictionsError> {
+    fn block(&mut self, first: u64, block: &str, rows: &mut Rows<'_>) -> Result<(), PredictionsError> {
         match self {
             Self::JsonLines { keys, mapping } => {
-                let mut row = Row::new(first);
                 for (number, line) in lines(first, block) {
-                    json::read(&mut row, number, line, keys, mapping)?;
-                    packed.push(block, &row);
+                    let read = rows.row(number, |row| json::read(row, number, line, keys, mapping));
+                    read.map_err(|problem| *problem)?;
                 }
             }
             Self::Table { separator, header, records, mapping } => {
@@ -208,7 +201,7 @@ impl<'m> Scan<'m> {
                     let Some((first, record)) = records.push(number, line)? else { continue };
                     match header {
                         None => *header = Some(Header::read(first, record, *separator, mapping)?),
-                        Some(header) => packed.push(block, &header.row(first, record, *separator)?),
+                        Some(header) => rows.row(first, |row| header.read_row(row, first, record, *separator))?,
                     }
                 }
             }
@@ -233,7 +226,7 @@ fn lines(first: u64, block: &str) -> impl Iterator<Item = (u64, &str)> {
         let line = block.get(start..end).unwrap_or_default();
         start = end + 1;
         let line = line.strip_suffix('\r').unwrap_or(line);
-        (!line.trim_start_matches([' ', '\t']).is_empty()).then_some((number, line))
+        line.bytes().any(|byte| byte != b' ' && byte != b'\t').then_some((number, line))
     })
 }
 

@@ -8,6 +8,9 @@ use super::field::Value;
 /// Deepest nesting that is stepped over.
 const DEEPEST: usize = 128;
 
+/// What was read. The error is far larger than any value and nearly never there, so that it is kept elsewhere.
+pub(super) type Scan<T> = Result<T, Box<PredictionsError>>;
+
 /// Where reading a line stands.
 pub(super) struct Scanner<'a> {
     line: u64,
@@ -20,6 +23,14 @@ impl<'a> Scanner<'a> {
     /// At the beginning of a line.
     pub(super) fn new(line: u64, text: &'a str) -> Self {
         Self { line, text, bytes: text.as_bytes(), position: 0 }
+    }
+
+    /// Steps over a text if it stands here.
+    #[inline]
+    pub(super) fn skips(&mut self, text: &[u8]) -> bool {
+        let is_here = self.bytes.get(self.position..).is_some_and(|rest| rest.starts_with(text));
+        self.position += if is_here { text.len() } else { 0 };
+        is_here
     }
 
     pub(super) fn line(&self) -> u64 {
@@ -42,7 +53,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), PredictionsError> {
+    fn expect(&mut self, byte: u8, what: &'static str) -> Scan<()> {
         if self.peek() == Some(byte) {
             self.position += 1;
             return Ok(());
@@ -50,27 +61,24 @@ impl<'a> Scanner<'a> {
         Err(self.fail(what))
     }
 
-    fn fail_before(&mut self, expected: &'static str) -> PredictionsError {
+    fn fail_before(&mut self, expected: &'static str) -> Box<PredictionsError> {
         self.position = self.position.saturating_sub(1);
         self.fail(expected)
     }
 
     #[cold]
-    pub(super) fn fail(&self, expected: &'static str) -> PredictionsError {
+    pub(super) fn fail(&self, expected: &'static str) -> Box<PredictionsError> {
         let rest = self.text.get(self.position..).unwrap_or_default();
         let found = match rest.chars().next() {
             Some(_) => format!("`{}`", shorten(rest.trim_end())),
             None => "the end of the line".to_owned(),
         };
-        PredictionsError::Syntax { line: self.line, column: self.position + 1, expected, found }
+        Box::new(PredictionsError::Syntax { line: self.line, column: self.position + 1, expected, found })
     }
 
-    /// An object; `each` is called before the value of each key, and reads it.
+    /// An object; `each` is called at each key, and reads it and its value.
     #[inline]
-    pub(super) fn object(
-        &mut self,
-        each: &mut impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), PredictionsError>,
-    ) -> Result<(), PredictionsError> {
+    pub(super) fn object(&mut self, each: &mut impl FnMut(&mut Self) -> Scan<()>) -> Scan<()> {
         self.expect(b'{', "an object `{`")?;
         self.space();
         if self.peek() == Some(b'}') {
@@ -80,11 +88,7 @@ impl<'a> Scanner<'a> {
         loop {
             self.space();
             self.expect(b'"', "a key in quotes")?;
-            let key = self.string()?;
-            self.space();
-            self.expect(b':', "a colon after the key")?;
-            self.space();
-            each(self, key)?;
+            each(self)?;
             self.space();
             match self.take() {
                 Some(b',') => {}
@@ -94,8 +98,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// What stands between a key and its value.
+    #[inline]
+    pub(super) fn colon(&mut self) -> Scan<()> {
+        self.space();
+        self.expect(b':', "a colon after the key")?;
+        self.space();
+        Ok(())
+    }
+
     /// Any value.
-    pub(super) fn value(&mut self) -> Result<Value<'a>, PredictionsError> {
+    pub(super) fn value(&mut self) -> Scan<Value<'a>> {
         match self.peek() {
             Some(b'"') => {
                 self.position += 1;
@@ -114,7 +127,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn word(&mut self, word: &'static str) -> Result<(), PredictionsError> {
+    fn word(&mut self, word: &'static str) -> Scan<()> {
         if self.bytes[self.position..].starts_with(word.as_bytes()) {
             self.position += word.len();
             return Ok(());
@@ -123,7 +136,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A number, or one of the words that Python writes for what is none.
-    fn number(&mut self) -> Result<&'a str, PredictionsError> {
+    fn number(&mut self) -> Scan<&'a str> {
         let start = self.position;
         if self.peek() == Some(b'-') {
             self.position += 1;
@@ -153,7 +166,7 @@ impl<'a> Scanner<'a> {
         Ok(&self.text[start..self.position])
     }
 
-    fn digits(&mut self) -> Result<(), PredictionsError> {
+    fn digits(&mut self) -> Scan<()> {
         let start = self.position;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.position += 1;
@@ -163,7 +176,7 @@ impl<'a> Scanner<'a> {
 
     /// The rest of a string after its opening quote.
     #[inline]
-    fn string(&mut self) -> Result<Cow<'a, str>, PredictionsError> {
+    pub(super) fn string(&mut self) -> Scan<Cow<'a, str>> {
         let start = self.position;
         self.position += plain_length(&self.bytes[start..]);
         match self.peek() {
@@ -180,7 +193,7 @@ impl<'a> Scanner<'a> {
 
     /// A string with escapes in it.
     #[cold]
-    fn escaped(&mut self, start: usize) -> Result<String, PredictionsError> {
+    fn escaped(&mut self, start: usize) -> Scan<String> {
         let mut out = self.text[start..self.position].to_owned();
         loop {
             match self.peek() {
@@ -203,7 +216,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, PredictionsError> {
+    fn escape(&mut self) -> Scan<char> {
         Ok(match self.take() {
             Some(b'"') => '"',
             Some(b'\\') => '\\',
@@ -218,7 +231,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    fn unicode(&mut self) -> Result<char, PredictionsError> {
+    fn unicode(&mut self) -> Scan<char> {
         let high = self.four_digits()?;
         let code = match high {
             0xD800..=0xDBFF => {
@@ -237,7 +250,7 @@ impl<'a> Scanner<'a> {
         char::from_u32(code).ok_or_else(|| self.fail("a character, not half of a surrogate pair"))
     }
 
-    fn four_digits(&mut self) -> Result<u32, PredictionsError> {
+    fn four_digits(&mut self) -> Scan<u32> {
         let mut code = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
@@ -248,7 +261,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over a value, checking it.
-    fn skip(&mut self, depth: usize) -> Result<(), PredictionsError> {
+    fn skip(&mut self, depth: usize) -> Scan<()> {
         if depth > DEEPEST {
             return Err(self.fail("no more than 128 levels"));
         }
@@ -268,9 +281,7 @@ impl<'a> Scanner<'a> {
             if is_object {
                 self.expect(b'"', "a key in quotes")?;
                 self.string()?;
-                self.space();
-                self.expect(b':', "a colon after the key")?;
-                self.space();
+                self.colon()?;
             }
             self.skip(depth + 1)?;
             self.space();

@@ -28,8 +28,6 @@ pub(super) struct Blocks<R> {
     buffer: Vec<u8>,
     /// Bytes of the buffer that hold data.
     filled: usize,
-    /// Bytes of the buffer that were handed out.
-    used: usize,
     /// Lines handed out.
     lines: u64,
     bytes: u64,
@@ -38,7 +36,7 @@ pub(super) struct Blocks<R> {
 
 impl<R: Read> Blocks<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, buffer: vec![0; BLOCK], filled: 0, used: 0, lines: 0, bytes: 0, ended: false }
+        Self { input, buffer: Vec::new(), filled: 0, lines: 0, bytes: 0, ended: false }
     }
 
     /// Bytes read, decompressed.
@@ -46,11 +44,9 @@ impl<R: Read> Blocks<R> {
         self.bytes
     }
 
-    /// The next lines, with the number of the first. The last line may lack its end.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, PredictionsError> {
-        self.buffer.copy_within(self.used..self.filled, 0);
-        self.filled -= self.used;
-        self.used = 0;
+    /// The next lines, with the number of the first. The last line may lack its end. `spare` is used again.
+    pub(super) fn next(&mut self, spare: Vec<u8>) -> Result<Option<(u64, String)>, PredictionsError> {
+        self.buffer.resize(self.buffer.len().max(BLOCK), 0);
         let mut searched = 0;
         let end = loop {
             if let Some(end) = memchr::memrchr(b'\n', &self.buffer[searched..self.filled]) {
@@ -65,15 +61,19 @@ impl<R: Read> Blocks<R> {
         if end == 0 {
             return Ok(None);
         }
-        self.used = end;
         let first = self.lines + 1;
         self.skip_mark(first);
-        let block = &self.buffer[..end];
-        self.lines += memchr::memchr_iter(b'\n', block).count() as u64;
-        match std::str::from_utf8(block) {
-            Ok(text) => Ok(Some((first, text))),
-            Err(error) => Err(encoding(block, first, error.valid_up_to())),
-        }
+        // What follows the last whole line begins the next block.
+        let mut block = std::mem::replace(&mut self.buffer, spare);
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&block[end..self.filled]);
+        self.filled -= end;
+        block.truncate(end);
+        self.lines += memchr::memchr_iter(b'\n', &block).count() as u64;
+        String::from_utf8(block).map(|text| Some((first, text))).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            encoding(error.as_bytes(), first, at)
+        })
     }
 
     fn fill(&mut self) -> Result<(), PredictionsError> {
@@ -126,8 +126,8 @@ mod tests {
     fn blocks(bytes: &[u8]) -> Result<Vec<(u64, String)>, PredictionsError> {
         let mut blocks = Blocks::new(bytes);
         let mut found = Vec::new();
-        while let Some((first, text)) = blocks.next()? {
-            found.push((first, text.to_owned()));
+        while let Some((first, text)) = blocks.next(Vec::new())? {
+            found.push((first, text));
         }
         Ok(found)
     }

@@ -61,6 +61,7 @@ pub(super) struct Columns {
     pub(super) chosen: Chosen,
     /// Hashes of the ids.
     ids: Vec<u64>,
+    has_ids: bool,
     cluster_codes: HashMap<Box<str>, u32, FixedState>,
     hasher: FixedState,
 }
@@ -84,6 +85,7 @@ impl Columns {
             rows: 0,
             chosen: Chosen::default(),
             ids: Vec::new(),
+            has_ids: false,
             cluster_codes: HashMap::with_hasher(FixedState::default()),
             hasher: FixedState::default(),
         }
@@ -283,12 +285,13 @@ impl Columns {
 
     /// Whether samples had ids, so that repeated ones could be looked for.
     pub(super) fn has_ids(&self) -> bool {
-        !self.ids.is_empty()
+        self.has_ids
     }
 
-    /// Hashes that ids of two rows share, ascending: a suspicion, no proof.
-    pub(super) fn repeated(&mut self) -> Vec<u64> {
-        weighbridge_stats::repeated_u64(&mut self.ids)
+    /// Hashes of the ids, when all rows are taken: those that two rows share are a suspicion, no proof.
+    pub(super) fn take_ids(&mut self) -> Vec<u64> {
+        self.has_ids = !self.ids.is_empty();
+        std::mem::take(&mut self.ids)
     }
 
     /// The hash of an id.

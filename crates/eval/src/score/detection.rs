@@ -8,7 +8,7 @@ use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::metric::{Cell, Metric};
 
 use super::figure::{Scope, absent, estimated, figure};
-use super::ranking_scores::{Scored, ranking_figures};
+use super::ranking_scores::{Scored, rank, ranking_figures};
 use super::settings::Settings;
 
 /// Resamples behind the intervals of F1 and MCC, and of ranking figures of few documents.
@@ -51,13 +51,14 @@ pub(crate) fn figures(samples: &[Detected], cell: &Cell) -> Vec<Metric> {
         let affordable = u32::try_from(MOST_DRAWS / samples.len().max(1)).unwrap_or(RESAMPLES);
         let resampling = Resampling::new(42).with_count(affordable.min(RESAMPLES));
         let settings = Settings { resampling, ..Settings::default() };
-        figures.extend(ranking_figures(&scored, scored.len(), Scope::AnsweredOnly, &settings).into_iter().map(
-            |mut metric| {
-                let rates = ["fpr", "tpr"].into_iter().filter_map(|key| Some((key, metric.cell.get(key)?.to_owned())));
-                metric.cell = rates.fold(cell.clone(), |cell, (key, rate)| cell.with(key, rate));
-                metric
-            },
-        ));
+        let samples = scored.iter().copied();
+        let units = (scored.len(), false);
+        let ranked = ranking_figures(&samples, &rank(&samples), units, Scope::AnsweredOnly, &settings);
+        figures.extend(ranked.into_iter().map(|mut metric| {
+            let rates = ["fpr", "tpr"].into_iter().filter_map(|key| Some((key, metric.cell.get(key)?.to_owned())));
+            metric.cell = rates.fold(cell.clone(), |cell, (key, rate)| cell.with(key, rate));
+            metric
+        }));
     } else {
         figures.push(absent(&define::ROC_AUC, &cell, "the answers carry no probabilities"));
     }

@@ -32,13 +32,54 @@ pub(crate) struct Labels {
     names: Vec<Box<str>>,
     kind: Option<(Kind, u64)>,
     is_closed: bool,
+    recent: Recent,
+}
+
+/// The numbers of short labels that were looked up last: files have few labels, and comparing two numbers is cheaper than
+/// a look-up.
+#[derive(Debug, Clone)]
+struct Recent {
+    slots: [Option<(Short, u32)>; Recent::SLOTS],
+}
+
+/// A text of at most sixteen bytes: its length, its first eight bytes and its last.
+type Short = (usize, u64, u64);
+
+impl Recent {
+    const BITS: u32 = 6;
+    const SLOTS: usize = 1 << Self::BITS;
+
+    /// The short form of a text, and its slot.
+    #[inline]
+    fn place(text: &str) -> Option<(Short, usize)> {
+        let bytes = text.as_bytes();
+        let length = bytes.len();
+        let (first, last) = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+        } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)))
+        } else {
+            // At most three bytes: the first, the middle one and the last are all.
+            let (first, last) = (*bytes.first()?, *bytes.last()?);
+            (u64::from(first) | u64::from(bytes[length / 2]) << 8, u64::from(last))
+        };
+        const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mixed = (first.wrapping_mul(ODD) ^ last.rotate_left(32) ^ length as u64).wrapping_mul(ODD);
+        (length <= 16).then_some(((length, first, last), (mixed >> (64 - Self::BITS)) as usize))
+    }
 }
 
 impl Labels {
     /// An open set, or a closed one when labels are given.
     pub(crate) fn new(given: &[String]) -> Self {
         let codes = HashMap::with_hasher(FixedState::default());
-        let mut labels = Self { codes, names: Vec::new(), kind: None, is_closed: false };
+        let mut labels = Self {
+            codes,
+            names: Vec::new(),
+            kind: None,
+            is_closed: false,
+            recent: Recent { slots: [None; Recent::SLOTS] },
+        };
         for label in given {
             labels.add(label);
         }
@@ -70,19 +111,23 @@ impl Labels {
         if let Some(kind) = kind {
             self.same_kind(row, field, kind)?;
         }
-        if let Some(&code) = self.codes.get(&*label) {
+        let Some((short, slot)) = Recent::place(&label) else { return self.named(row, field, &label).map(Some) };
+        if let Some((known, code)) = self.recent.slots[slot]
+            && known == short
+        {
             return Ok(Some(code));
         }
-        if self.is_closed {
-            let (field, label) = (field.name(), label.into_owned());
-            return Err(PredictionsError::UnknownLabel { line: row.line, field, label, count: self.names.len() });
-        }
-        Ok(Some(self.add(&label)))
+        let code = self.named(row, field, &label)?;
+        self.recent.slots[slot] = Some((short, code));
+        Ok(Some(code))
     }
 
     /// The number of a label that a column names, which may be a new one in an open set.
     pub(super) fn named(&mut self, row: &Row<'_>, field: Field, label: &str) -> Result<u32, PredictionsError> {
-        if self.is_closed && self.find(label).is_none() {
+        if let Some(code) = self.find(label) {
+            return Ok(code);
+        }
+        if self.is_closed {
             let (field, label) = (field.name(), label.to_owned());
             return Err(PredictionsError::UnknownLabel { line: row.line, field, label, count: self.names.len() });
         }
@@ -151,6 +196,7 @@ fn whole(text: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::predictions::{Form, Mapping, read_from};
 
     #[test]
     fn whole_numbers_have_one_form() {
@@ -162,6 +208,24 @@ mod tests {
         check("-3", Some("-3"));
         check("0.5", None);
         check("NaN", None);
+    }
+
+    #[test]
+    fn labels_keep_their_number_whatever_their_length() {
+        let texts: Vec<String> = (0..20).flat_map(|length| ["a", "b"].map(|of| of.repeat(length) + "x")).collect();
+        let others = ["xa", "xba", "xbaa", "abcdefghi", "abcdefgxi", "abcdefghijklmnop", "abcdefghijklmnox", ""];
+        let texts: Vec<&str> = texts.iter().skip(1).map(String::as_str).chain(others).collect();
+        let lines: String = texts.iter().map(|text| format!("{{\"target\":\"{text}\"}}\n")).collect();
+        let mut labels = Labels::new(&[]);
+        for _ in 0..3 {
+            let mut expected = 0..;
+            let read = read_from(lines.as_bytes(), Form::JsonLines, &Mapping::default(), |row| {
+                assert_eq!(labels.code(row, Field::Target)?, expected.next());
+                Ok(())
+            });
+            assert_eq!(read.unwrap().rows, texts.len() as u64);
+        }
+        assert_eq!(labels.names().len(), texts.len());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::distances::Distances;
 use super::error::ScoreError;
 use super::figure::{Scope, absent, counted, estimated, figure};
 use super::label_scores::{MOST_LABELS, label_figures};
-use super::ranking_scores::{Scored, calibration_figures, curves, ranking_figures};
+use super::ranking_scores::{Scored, calibration_figures, curves, in_scope, rank, ranking_figures};
 use super::sets::Sets;
 use super::settings::Settings;
 use super::sums::Sums;
@@ -83,19 +83,51 @@ pub fn score_file(path: &Path, settings: &Settings) -> Result<Report, ScoreError
         distances.take(row, columns.rows, settings)?;
         columns.take(row)
     })?;
-    refuse_repeated(path, settings, &mut columns)?;
-    if columns.truth.is_empty() && texts.counted.is_empty() && sets.counted.is_empty() && sums.is_empty() {
-        return Err(ScoreError::NothingToScore { columns: seen });
+    let has_nothing =
+        columns.truth.is_empty() && texts.counted.is_empty() && sets.counted.is_empty() && sums.is_empty();
+    let mut ids = columns.take_ids();
+    let (repeated, report) = beside(
+        ids.len() >= MANY,
+        || weighbridge_stats::repeated_u64(&mut ids),
+        || {
+            if has_nothing {
+                return Err(ScoreError::NothingToScore { columns: seen });
+            }
+            columns.finish()?;
+            let positive = positive(&columns, settings)?;
+            report(&mut columns, &Others { texts, sets, sums, distances }, totals, positive, settings)
+        },
+    );
+    refuse_repeated(path, settings, &columns, &repeated)?;
+    report
+}
+
+/// Samples from which on a thread is worth what it costs: as much as a thousand of them.
+const MANY: usize = 50_000;
+
+/// Does both, at the same time where it is `worth` a thread and one can be started.
+fn beside<A: Send, B>(worth: bool, mut one: impl FnMut() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    if !worth {
+        return (one(), other());
     }
-    columns.finish()?;
-    let positive = positive(&columns, settings)?;
-    let others = Others { texts, sets, sums, distances };
-    report(columns, &others, totals, positive, settings)
+    let (found, made) = std::thread::scope(|scope| {
+        let started = std::thread::Builder::new().spawn_scoped(scope, &mut one);
+        let made = other();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, A>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        (started.ok().map(join), made)
+    });
+    (found.unwrap_or_else(one), made)
 }
 
 /// Equal hashes are a suspicion; the ids themselves decide.
-fn refuse_repeated(path: &Path, settings: &Settings, columns: &mut Columns) -> Result<(), PredictionsError> {
-    let repeated = columns.repeated();
+fn refuse_repeated(
+    path: &Path,
+    settings: &Settings,
+    columns: &Columns,
+    repeated: &[u64],
+) -> Result<(), PredictionsError> {
     if repeated.is_empty() {
         return Ok(());
     }
@@ -186,14 +218,14 @@ impl Others {
 }
 
 fn report(
-    mut columns: Columns,
+    columns: &mut Columns,
     others: &Others,
     totals: Totals,
     positive: Option<u32>,
     settings: &Settings,
 ) -> Result<Report, ScoreError> {
-    let decided = decide(&mut columns, positive, settings);
-    let columns = &columns;
+    let decided = decide(columns, positive, settings);
+    let columns = &*columns;
     let mut figures = counts(columns, settings);
     let mut notes = notes(columns);
     notes.extend(decided);
@@ -220,11 +252,29 @@ fn report(
     match positive {
         Some(positive) if !columns.scores.is_empty() => {
             let samples = scored(columns, positive);
-            let units = if columns.clusters.is_empty() { samples.len() } else { columns.cluster_count };
-            let has_failures = samples.iter().any(|sample| sample.score.is_none());
-            figures.extend(both_forms(has_failures, |scope| ranking_figures(&samples, units, scope, settings)));
-            figures.extend(calibration_figures(&samples, units, settings));
-            curve = curves(&samples, &columns.labels.names()[positive as usize]);
+            let count = columns.scores.len();
+            let units = if columns.clusters.is_empty() { count } else { columns.cluster_count };
+            let units = (units, units != count);
+            let has_failures = samples.clone().any(|sample| sample.score.is_none());
+            let answered = in_scope(samples.clone(), Scope::AnsweredOnly);
+            let (calibrated, ranking) = beside(
+                count >= MANY,
+                || calibration_figures(&samples, units, settings),
+                || {
+                    let ranking = rank(&answered);
+                    // Without failures the samples of both forms are the same.
+                    let mut scope = Scope::FailuresAsWrong;
+                    if has_failures {
+                        let all = in_scope(samples.clone(), scope);
+                        figures.extend(ranking_figures(&all, &rank(&all), units, scope, settings));
+                        scope = Scope::AnsweredOnly;
+                    }
+                    figures.extend(ranking_figures(&answered, &ranking, units, scope, settings));
+                    ranking
+                },
+            );
+            figures.extend(calibrated);
+            curve = curves(&answered, &ranking, &columns.labels.names()[positive as usize]);
         }
         None if !columns.scores.is_empty() => {
             let reason = "scores speak of one label, and which one is not known: name it with `--positive`";
@@ -251,14 +301,14 @@ fn decide(columns: &mut Columns, positive: Option<u32>, settings: &Settings) -> 
     Some(format!("no predictions: samples with a score of at least {threshold} are taken as positive"))
 }
 
-fn scored(columns: &Columns, positive: u32) -> Vec<Scored> {
-    let sample = |(index, (&truth, &score)): (usize, (&u32, &f64))| Scored {
+fn scored(columns: &Columns, positive: u32) -> impl Iterator<Item = Scored> + Clone {
+    let sample = move |(index, (&truth, &score)): (usize, (&u32, &f64))| Scored {
         score: (!score.is_nan()).then_some(score),
         is_positive: truth == positive,
         weight: columns.weights.get(index).copied().unwrap_or(1.0),
         unit: columns.clusters.get(index).copied().unwrap_or_else(|| u32::try_from(index).unwrap_or(u32::MAX)),
     };
-    columns.truth.iter().zip(&columns.scores).enumerate().map(sample).collect()
+    columns.truth.iter().zip(&columns.scores).enumerate().map(sample)
 }
 
 fn counts(columns: &Columns, settings: &Settings) -> Vec<Metric> {

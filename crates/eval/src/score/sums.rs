@@ -41,6 +41,10 @@ impl Sums {
     }
 
     pub(super) fn take(&mut self, row: &Row<'_>, sample: u64) -> Result<(), PredictionsError> {
+        let own = [Field::Problem, Field::Passed, Field::LogProbability, Field::Attempts];
+        if !row.has_any(&own) {
+            return Ok(());
+        }
         let problem = row.text(Field::Problem)?;
         let is_failed = problem.and_then(Problem::from_name).is_some_and(|problem| !problem.is_answered());
         if let Some(is_right) = is_right(row).or(problem.map(|_| false)) {

@@ -46,19 +46,28 @@ impl Ranking {
         if scores.len() != is_positive.len() {
             return Err(StatsError::LengthMismatch { left: scores.len(), right: is_positive.len() });
         }
+        Self::of_items(scores.iter().copied().zip(is_positive.iter().copied()), scores.len())
+    }
+
+    /// Ranks `count` items, which are scores and whether each is positive.
+    ///
+    /// # Errors
+    /// As [`Ranking::new`].
+    pub fn of_items(items: impl Iterator<Item = (f64, bool)>, count: usize) -> Result<Self, StatsError> {
         // Two sorts without a payload cost less than one with it. The branch-free split costs one wasted write an item.
-        let mut keys = [vec![0_u64; scores.len() + 1], vec![0_u64; scores.len() + 1]];
+        let mut keys = [vec![0_u64; count + 1], vec![0_u64; count + 1]];
         let mut counts = [0_usize; 2];
-        let mut nan = false;
-        for (&score, &is_positive) in scores.iter().zip(is_positive) {
-            nan |= score.is_nan();
+        let mut nan = None;
+        for (index, (score, is_positive)) in items.take(count).enumerate() {
+            if score.is_nan() {
+                nan = nan.or(Some((index, score)));
+            }
             let side = usize::from(is_positive);
             keys[side][counts[side]] = key(score);
             counts[side] += 1;
         }
-        if nan {
-            let index = scores.iter().position(|score| score.is_nan()).unwrap_or(0);
-            return Err(StatsError::NotFinite { index, value: scores[index] });
+        if let Some((index, value)) = nan {
+            return Err(StatsError::NotFinite { index, value });
         }
         let [mut negatives, mut positives] = keys;
         negatives.truncate(counts[0]);
