@@ -18,6 +18,7 @@ use weighbridge_types::telemetry::Telemetry;
 use crate::StoreError;
 use crate::folder::{LOG_FILE, folder_of};
 use crate::frames::{Frame, FrameReader};
+use crate::replay::SAMPLE_HEAD;
 
 /// What an event log tells, by phase.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,7 +87,7 @@ impl RunLog {
             LogLine::Request(row) => self.phase_of(&row.cell)?.requests.push(*row),
             LogLine::Start(row) => self.started(Phase::Load)?.starts.push(row),
             LogLine::Item(row) => self.phase_of(&row.cell)?.items.push(row),
-            // An evaluation has millions of them; they are read by `replay`, one frame at a time.
+            // They are read by `replay`, one frame at a time.
             LogLine::Sample(row) => drop(self.phase_of(&row.cell)?),
             LogLine::Exhibit(exhibit) => self.phase_of(&exhibit.cell)?.show(*exhibit),
             LogLine::Pane(pane) => self.started(Phase::Stream)?.panes.push(*pane),
@@ -145,6 +146,10 @@ fn take_frame(log: &mut RunLog, marks: &mut Marks, frame: &Frame, path: &Path) -
     for (index, text) in frame.content.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let number = index + 1;
         let text = text.strip_suffix(b"\n").ok_or_else(|| corrupt(number, "it does not end".to_owned()))?;
+        // Nothing of a sample is kept here; an evaluation has millions of them.
+        if text.starts_with(SAMPLE_HEAD) {
+            continue;
+        }
         let line = serde_json::from_slice(text).map_err(|error| corrupt(number, error.to_string()))?;
         marks.take(&line);
         log.take(line).map_err(|problem| corrupt(number, problem))?;

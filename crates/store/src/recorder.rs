@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::record::{LogLine, Record};
+use weighbridge_types::sample::SampleRow;
 
 use crate::frames::FrameReader;
 use crate::record::write_record;
@@ -96,6 +97,14 @@ impl Recorder {
             Err(TrySendError::Disconnected(_)) => Err(()),
         };
         sent.map_err(|()| self.why_stopped())
+    }
+
+    /// Keeps an answered document.
+    ///
+    /// # Errors
+    /// As [`Sink::event`].
+    pub fn sample(&mut self, row: Box<SampleRow>) -> Result<(), SinkError> {
+        self.keep(LogLine::Sample(row))
     }
 
     /// Waits until every line so far is durable, so that a record never tells of lines that the log lacks.

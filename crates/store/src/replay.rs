@@ -80,7 +80,7 @@ fn each_line(
 }
 
 /// How the writer begins the line of a sample.
-const SAMPLE_HEAD: &[u8] = b"{\"line\":\"sample\",";
+pub(crate) const SAMPLE_HEAD: &[u8] = b"{\"line\":\"sample\",";
 
 /// Takes a line apart. The kind of a line is found by a detour through a tree of values; evaluations have millions of samples,
 /// whose lines are known by their beginning and are read without it. `scratch` is room for such a line.

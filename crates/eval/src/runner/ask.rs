@@ -211,7 +211,7 @@ impl Asker {
         });
         let follow = Follow { clock: self.clock, limit: self.settings.timeout(), cancel: self.cancel.clone() };
         let collected = follow.until_end(Box::pin(events), Collector::new(now, now, max_tokens), now).await;
-        let text = text.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = std::mem::take(&mut *text.lock().unwrap_or_else(PoisonError::into_inner));
         let finish = match collected.outcome {
             Outcome::Succeeded { finish: FinishReason::ContentFilter } => {
                 return Err(Problem {

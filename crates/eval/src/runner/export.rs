@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use weighbridge_types::event::RunEvent;
 use weighbridge_types::record::Record;
 use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow};
 
@@ -12,7 +11,6 @@ use super::book::Book;
 use super::figures::{self, group_figures};
 use super::plan::{Plan, Planned, outcome_of};
 use super::run::Journal;
-use super::shown::Shown;
 use crate::error::EvalError;
 use crate::task::score::{DETECTION, FilterScores, Score, higher_is_better};
 use crate::task::{Sample, Value};
@@ -39,8 +37,7 @@ struct Unsorted {
 }
 
 impl Export<'_> {
-    /// Reads the log once and writes `lm-eval/results.json` and `lm-eval/samples_TASK.jsonl`; hands the journal what a
-    /// report shows of each task.
+    /// Reads the log once and writes `lm-eval/results.json` and `lm-eval/samples_TASK.jsonl`.
     ///
     /// # Errors
     /// When the log cannot be read or a file cannot be written.
@@ -59,15 +56,7 @@ impl Export<'_> {
         Ok(folder)
     }
 
-    /// Reads the log once and hands the journal what a report shows of each task, without writing an export.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn show(&self, journal: &mut dyn Journal) -> Result<(), EvalError> {
-        self.each(journal, |_, _| Ok(())).map(drop)
-    }
-
-    /// Calls `take` with each answered document and the place of its task; tells the journal what is to be shown.
+    /// Calls `take` with each answered document and the place of its task.
     fn each(
         &self,
         journal: &mut dyn Journal,
@@ -75,7 +64,6 @@ impl Export<'_> {
     ) -> Result<Book, EvalError> {
         let tasks = &self.plan.tasks;
         let mut book = Book::new(self.plan);
-        let mut shown: Vec<Shown> = tasks.iter().map(|_| Shown::of_tasks(tasks.len())).collect();
         let mut pending: Vec<Vec<SampleRow>> = tasks.iter().map(|_| Vec::new()).collect();
         let mut problem = None;
         journal.rows(&mut |row| {
@@ -86,21 +74,12 @@ impl Export<'_> {
                 let taken = Document::of(&tasks[place], &rows).and_then(|document| {
                     let Some(document) = document else { return Ok(()) };
                     document.enter(&tasks[place], &mut book.tasks[place]);
-                    let Document { sample, rows, scores, outcome } = &document;
-                    shown[place].take(&tasks[place], sample, rows, scores, *outcome);
                     take(place, &document)
                 });
                 problem = taken.err();
             }
         })?;
-        if let Some(problem) = problem {
-            return Err(problem);
-        }
-        for ((planned, shown), book) in tasks.iter().zip(shown).zip(&book.tasks) {
-            let exhibit = shown.finish(&planned.task.config.task, book);
-            journal.event(&RunEvent::Exhibit(Box::new(exhibit)))?;
-        }
-        Ok(book)
+        problem.map_or(Ok(book), Err)
     }
 }
 

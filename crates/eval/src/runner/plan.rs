@@ -8,7 +8,7 @@ use super::letters;
 use super::settings::{ChoiceMode, EvalSettings, Form};
 use crate::error::EvalError;
 use crate::task::score::{Answer, FilterScores};
-use crate::task::{Cache, GroupConfig, Library, OutputType, Places, Sample, Selection, Task};
+use crate::task::{Cache, GroupConfig, Library, OutputType, Places, PromptText, Sample, Selection, Task};
 
 /// Tokens of an answer that is a letter, at most.
 const LETTER_TOKENS: u32 = 64;
@@ -183,7 +183,11 @@ impl Planned {
         add(self.task.data_digest());
         add(&sample.doc_id.to_string());
         for ask in &sample.asks {
-            add(&ask.prompt.as_ref().map(crate::task::PromptText::shown).unwrap_or_default());
+            match &ask.prompt {
+                Some(PromptText::Text(text)) => add(text),
+                Some(chat @ PromptText::Chat(_)) => add(&chat.shown()),
+                None => add(""),
+            }
             add(ask.continuation.as_deref().unwrap_or("\0"));
         }
         add(self.mode.name());

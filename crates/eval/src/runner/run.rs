@@ -11,6 +11,7 @@ use weighbridge_cache::Cache;
 use weighbridge_engine::Engine;
 use weighbridge_types::environment::Environment;
 use weighbridge_types::event::{RunEvent, Sink, SinkError};
+use weighbridge_types::exhibit::Exhibit;
 use weighbridge_types::fresh::Fresh;
 use weighbridge_types::metric::{Cell, Flag};
 use weighbridge_types::record::{Phase, Record, Status};
@@ -23,6 +24,7 @@ use super::figures;
 use super::kept::KeptAnswers;
 use super::plan::{Plan, Planned, outcome_of};
 use super::settings::EvalSettings;
+use super::shown::{Labels, Shown, labels};
 use crate::error::EvalError;
 use crate::task::Sample;
 use crate::task::score::FilterScores;
@@ -48,6 +50,14 @@ const PROGRESS_EVERY: u64 = 50;
 
 /// Where rows are kept, and read back.
 pub trait Journal: Sink {
+    /// Takes an answered document, once for each repeat; nothing but a log asks for it.
+    ///
+    /// # Errors
+    /// As [`Sink::event`].
+    fn sample(&mut self, row: Box<SampleRow>) -> Result<(), SinkError> {
+        self.event(&RunEvent::Sample(row))
+    }
+
     /// Hands every row of the log on, in the order of writing.
     ///
     /// # Errors
@@ -102,15 +112,18 @@ pub struct Evaluated {
     pub record: Record,
     /// What was asked, for exports.
     pub plan: Plan,
+    /// What a report shows of each task.
+    pub exhibits: Vec<Exhibit>,
 }
 
 /// A document that came back.
 struct Done {
     job: usize,
     place: usize,
-    doc_id: usize,
+    sample: Sample,
     rows: Vec<SampleRow>,
     scores: Vec<FilterScores>,
+    labels: Option<Labels>,
     outcome: SampleOutcome,
     latency_ms: Option<f64>,
 }
@@ -120,6 +133,7 @@ struct Runner<'a> {
     plan: Arc<Plan>,
     asker: Asker,
     book: Book,
+    shown: Vec<Shown>,
     journal: &'a mut dyn Journal,
     cancel: CancellationToken,
     clock: Clock,
@@ -155,6 +169,7 @@ impl EvalRun {
         };
         let mut runner = Runner {
             book: Book::new(&plan),
+            shown: plan.tasks.iter().map(|_| Shown::of_tasks(plan.tasks.len())).collect(),
             begin: self.clock.now(),
             next_checkpoint: self.clock.now().after(CHECKPOINT_PAUSE),
             failures_in_a_row: 0,
@@ -178,10 +193,12 @@ impl EvalRun {
         let driven = runner.drive().await;
         let record = runner.conclude(driven.as_ref().err())?;
         driven?;
-        let plan = runner.plan;
-        drop(runner.asker);
+        let Runner { plan, asker, shown, book, .. } = runner;
+        let shown = plan.tasks.iter().zip(shown).zip(&book.tasks);
+        let exhibits = shown.map(|((planned, shown), book)| shown.finish(&planned.task.config.task, book)).collect();
+        drop(asker);
         let plan = Arc::into_inner(plan).unwrap_or_default();
-        Ok(Evaluated { record, plan })
+        Ok(Evaluated { record, plan, exhibits })
     }
 
     /// The settings with the number of documents in flight that came out for each task.
@@ -225,8 +242,14 @@ impl Runner<'_> {
     /// Enters what an earlier part of the run kept.
     fn take_back(&mut self) -> Result<(), EvalError> {
         let (plan, settings) = (self.plan.clone(), self.settings.clone());
-        let mut taken =
-            Taken { plan: &plan, settings: &settings, book: &mut self.book, pending: HashMap::new(), problem: None };
+        let mut taken = Taken {
+            plan: &plan,
+            settings: &settings,
+            book: &mut self.book,
+            shown: &mut self.shown,
+            pending: HashMap::new(),
+            problem: None,
+        };
         self.journal.rows(&mut |row| taken.row(row))?;
         taken.problem.map_or(Ok(()), Err)
     }
@@ -259,13 +282,16 @@ impl Runner<'_> {
             let Some(joined) = running.join_next().await else {
                 return Ok(());
             };
-            let done = joined.map_err(|error| {
-                let problem = format!("a document's work stopped: {error}");
-                EvalError::Engine(weighbridge_engine::EngineError::Failed { problem })
-            })??;
-            if let Some(done) = done {
-                open.remove(&done.job);
-                self.keep(done, total)?;
+            // All that came back, before others take their place: with a fast model they come faster than one by one.
+            for joined in std::iter::once(joined).chain(std::iter::from_fn(|| running.try_join_next())) {
+                let done = joined.map_err(|error| {
+                    let problem = format!("a document's work stopped: {error}");
+                    EvalError::Engine(weighbridge_engine::EngineError::Failed { problem })
+                })??;
+                if let Some(done) = done {
+                    open.remove(&done.job);
+                    self.keep(done, total)?;
+                }
             }
         }
     }
@@ -280,10 +306,11 @@ impl Runner<'_> {
         let plan = self.plan.clone();
         let planned = &plan.tasks[done.place];
         let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
+        self.shown[done.place].take(done.labels, &done.sample, &done.rows, &done.scores, done.outcome);
         for row in done.rows {
-            self.journal.event(&RunEvent::Sample(Box::new(row)))?;
+            self.journal.sample(Box::new(row))?;
         }
-        self.book.tasks[done.place].enter(done.doc_id, done.outcome, &done.scores, &filters);
+        self.book.tasks[done.place].enter(done.sample.doc_id, done.outcome, &done.scores, &filters);
         self.book.tasks[done.place].enter_latency(done.outcome, done.latency_ms);
         self.done += 1;
         if self.done.is_multiple_of(PROGRESS_EVERY) || self.done >= total as u64 {
@@ -377,7 +404,8 @@ async fn one(
     }
     let (scores, outcome) = judge(planned, &sample, &mut rows);
     let latency_ms = latency_of(&rows);
-    Ok(Some(Done { job, place, doc_id, rows, scores, outcome, latency_ms }))
+    let labels = labels(planned, &sample, &rows, &scores);
+    Ok(Some(Done { job, place, sample, rows, scores, labels, outcome, latency_ms }))
 }
 
 fn row_of(planned: &Planned, sample: &Sample, settings: &EvalSettings, repeat: u32, asked: Asked) -> SampleRow {
@@ -449,6 +477,7 @@ struct Taken<'a> {
     plan: &'a Plan,
     settings: &'a EvalSettings,
     book: &'a mut Book,
+    shown: &'a mut [Shown],
     /// Rows of documents whose other repeats are still to come.
     pending: HashMap<(usize, u64), Vec<SampleRow>>,
     problem: Option<EvalError>,
@@ -486,6 +515,7 @@ impl Taken<'_> {
         let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
         self.book.tasks[place].enter(doc_id, outcome, &scores, &filters);
         self.book.tasks[place].enter_latency(outcome, latency_of(&rows));
+        self.shown[place].take(labels(planned, &sample, &rows, &scores), &sample, &rows, &scores, outcome);
         Ok(())
     }
 }

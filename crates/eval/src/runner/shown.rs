@@ -28,7 +28,7 @@ pub(super) struct Shown {
 /// How often each answer was given for each truth.
 #[derive(Debug, Default)]
 struct Pairs {
-    counts: HashMap<(String, Option<String>), f64>,
+    counts: HashMap<Labels, f64>,
     /// True labels in order of appearance.
     labels: Vec<String>,
     /// There are more labels than a table can show.
@@ -76,18 +76,17 @@ impl Shown {
         }
     }
 
-    /// Takes a document with what became of it.
+    /// Takes a document with its [`labels`] and what became of it.
     pub(super) fn take(
         &mut self,
-        planned: &Planned,
+        labels: Option<Labels>,
         sample: &Sample,
         rows: &[SampleRow],
         scores: &[FilterScores],
         outcome: SampleOutcome,
     ) {
-        let labels = labels(planned, sample, rows, scores);
-        if let Some((truth, given)) = &labels {
-            self.pairs.add(truth.clone(), given.clone());
+        if let Some((truth, given)) = labels {
+            self.pairs.add(truth, given);
         }
         if matches!(outcome, SampleOutcome::Right | SampleOutcome::Answered) {
             return;
@@ -113,14 +112,17 @@ impl Shown {
     }
 }
 
-/// The true label and the given one, where the task has labels. Choices are named by their letters: their texts differ
+/// The true label and the given one.
+pub(super) type Labels = (String, Option<String>);
+
+/// The labels of a document, where the task has labels. Choices are named by their letters: their texts differ
 /// from document to document.
-fn labels(
+pub(super) fn labels(
     planned: &Planned,
     sample: &Sample,
     rows: &[SampleRow],
     scores: &[FilterScores],
-) -> Option<(String, Option<String>)> {
+) -> Option<Labels> {
     match planned.task.config.output_type {
         OutputType::MultipleChoice => {
             let [gold] = planned.task.gold(sample)[..] else { return None };

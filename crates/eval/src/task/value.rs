@@ -316,7 +316,14 @@ fn is_printable(char: char) -> bool {
 
 fn write_json_text(text: &str, out: &mut String) {
     out.push('"');
-    for char in text.chars() {
+    let mut rest = text;
+    // Most of a text is taken as it is.
+    while let Some(place) = rest.find(|char: char| char < ' ' || char == '"' || char == '\\') {
+        let (plain, special) = rest.split_at(place);
+        out.push_str(plain);
+        let mut chars = special.chars();
+        let char = chars.next().unwrap_or_default();
+        rest = chars.as_str();
         match char {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -325,10 +332,10 @@ fn write_json_text(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            '\0'..='\x1f' => _ = write!(out, "\\u{:04x}", u32::from(char)),
-            _ => out.push(char),
+            _ => _ = write!(out, "\\u{:04x}", u32::from(char)),
         }
     }
+    out.push_str(rest);
     out.push('"');
 }
 

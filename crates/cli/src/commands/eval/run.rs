@@ -11,6 +11,7 @@ use weighbridge_eval::runner::{ChoiceMode, EvalRun, EvalSettings, Evaluated, Exp
 use weighbridge_eval::task::{EntryKind, Library, TaskConfig};
 use weighbridge_store::{Index, RunFolder, read_record};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
+use weighbridge_types::event::{RunEvent, Sink as _};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
@@ -89,15 +90,15 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
     let ended = runtime.block_on(run.run(&mut journal));
     runtime.shutdown_background();
     let exported = match &ended {
-        Ok(Evaluated { record, plan }) if !arguments.no_export && !arguments.as_cell => {
+        Ok(Evaluated { record, plan, .. }) if !arguments.no_export && !arguments.as_cell => {
             Some(Export { plan, record }.write(&path, &mut journal)?)
         }
-        Ok(Evaluated { record, plan }) => {
-            Export { plan, record }.show(&mut journal)?;
-            None
-        }
-        Err(_) => None,
+        Ok(_) | Err(_) => None,
     };
+    for exhibit in ended.iter().flat_map(|ended| &ended.exhibits) {
+        let shown = journal.event(&RunEvent::Exhibit(Box::new(exhibit.clone())));
+        shown.map_err(|error| Failure::usage(error.problem, error.hint))?;
+    }
     let closed = journal.close();
     journal.view.clear();
     let record = ended?.record;
