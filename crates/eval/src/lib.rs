@@ -15,6 +15,7 @@ mod error;
 pub mod import;
 pub mod judge;
 pub mod matrix;
+mod ordered;
 pub mod predictions;
 pub mod runner;
 pub mod score;

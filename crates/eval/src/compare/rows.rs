@@ -10,6 +10,7 @@ use super::column::{Column, SumScore, Values};
 use super::error::CompareError;
 use super::labels::LabelScore;
 use super::side::{Samples, Side};
+use crate::ordered::Ordered;
 use crate::runner::{NO_FILTER, definition};
 use crate::task::score::DETECTION;
 
@@ -24,7 +25,7 @@ pub struct RowReader {
 /// What is known of the documents of a task.
 #[derive(Debug, Default)]
 struct Documents {
-    by_id: BTreeMap<u64, Document>,
+    by_id: Ordered<u64, Document>,
     /// Names of scores, `metric` or `metric,filter`.
     names: Vec<String>,
 }

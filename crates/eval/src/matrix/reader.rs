@@ -1,6 +1,5 @@
 //! The rows of one cell.
 
-use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
@@ -8,12 +7,13 @@ use sha2::{Digest, Sha256};
 use weighbridge_types::sample::{SampleOutcome, SampleRow};
 
 use super::StudyModel;
+use crate::ordered::Ordered;
 
 /// What a study keeps of the documents of a cell. Of several rows of a document and repeat the last counts.
 #[derive(Debug, Default)]
 pub struct CellReader {
     /// By digest of the task's name, document and repeat.
-    rows: BTreeMap<(u64, u64, u32), Kept>,
+    rows: Ordered<(u64, u64, u32), Kept>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,11 @@ impl CellReader {
         self.rows.insert((task, row.doc_id, row.repeat), kept);
     }
 
+    /// Gives back the room that is not used, when all rows are taken.
+    pub fn shrink(&mut self) {
+        self.rows.shrink();
+    }
+
     /// Rows, repeats of documents among them.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -46,7 +51,7 @@ impl CellReader {
     /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.rows.len() == 0
     }
 
     /// Rows without an answer.

@@ -189,6 +189,7 @@ fn analyse(study: &Study, ends: &[CellEnd], runner: &Cells<'_>) -> Result<(Study
                     }
                 })?;
             }
+            reader.shrink();
             readers.push((place, reader));
         }
         Ok((readers, side.finish().ok()))
