@@ -16,6 +16,7 @@ pub mod import;
 pub mod judge;
 pub mod matrix;
 mod ordered;
+pub mod parquet;
 pub mod predictions;
 pub mod runner;
 pub mod score;

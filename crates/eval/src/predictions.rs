@@ -1,4 +1,4 @@
-//! Reading files of predictions: JSONL, CSV or TSV, plain or compressed, row by row in bounded memory.
+//! Reading files of predictions: JSONL, CSV, TSV or Parquet, plain or compressed, row by row in bounded memory.
 //!
 //! [`read`] finds the form of the file and calls a visitor with each [`Row`]. What a column means is fixed by its name,
 //! or by a [`Mapping`]. Nothing is guessed and nothing is repaired: every trap is a [`PredictionsError`] with its line.

@@ -40,6 +40,8 @@ pub(crate) enum PredictionsForm {
     Csv,
     /// Tab-separated, with a header.
     Tsv,
+    /// Parquet; needs the feature `parquet`.
+    Parquet,
 }
 
 /// How BLEU cuts a text into tokens.
@@ -59,7 +61,7 @@ pub(crate) enum BleuTokenizer {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScoreArguments {
-    /// File of predictions: .jsonl, .csv or .tsv, also with .gz or .zst behind
+    /// File of predictions: .jsonl, .csv or .tsv, also with .gz or .zst behind; .parquet
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Form of the file, where its name does not tell

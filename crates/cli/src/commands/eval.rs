@@ -141,5 +141,6 @@ fn form(form: PredictionsForm) -> Form {
         PredictionsForm::Jsonl => Form::JsonLines,
         PredictionsForm::Csv => Form::Csv,
         PredictionsForm::Tsv => Form::Tsv,
+        PredictionsForm::Parquet => Form::Parquet,
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::parquet::ParquetError;
+
 /// Why predictions could not be read. Lines count from 1.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictionsError {
@@ -33,6 +35,18 @@ pub enum PredictionsError {
     /// Whoever took the rows wanted no more.
     #[error("read on: nobody wants more rows")]
     Stopped,
+    /// A Parquet file that is not read.
+    #[error("read `{}`: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ParquetError,
+    },
+    /// Parquet that is not in a file.
+    #[error("read Parquet from a stream")]
+    Stream,
     /// Not a single row.
     #[error("score a file without rows")]
     Empty,
@@ -179,8 +193,10 @@ impl PredictionsError {
         match self {
             Self::Open { .. } => "name a file that can be read, or `-` for standard input",
             Self::Read { .. } => "check that the file is whole: `gzip -t` or `zstd -t` tells",
-            Self::Form { .. } => "name the form with `--format jsonl`, `csv` or `tsv`",
             Self::Stopped => "report this as a bug",
+            Self::Form { .. } => "name the form with `--format jsonl`, `csv`, `tsv` or `parquet`",
+            Self::Parquet { source, .. } => source.hint(),
+            Self::Stream => "name a file: what its columns are stands at its end",
             Self::Empty => "write one row per sample; failed samples count too, with their `problem`",
             Self::Encoding { .. } => "convert the file, for example `iconv -f LATIN1 -t UTF-8`",
             Self::TooLong { .. } => "leave long texts out, or split the file by line",

@@ -1,5 +1,6 @@
 //! From a file to rows.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -10,6 +11,7 @@ use super::field::{Mapping, Row};
 use super::json::{self, Keys};
 use super::packed::{Packed, Rows};
 use super::source::{Blocks, open};
+use crate::parquet::{Lines, NotFinite};
 
 /// The form of a file of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,11 +22,13 @@ pub enum Form {
     Csv,
     /// Tab-separated, with a header.
     Tsv,
+    /// Columns in row groups; read as the JSON lines that they mean, a row in a line.
+    Parquet,
 }
 
 impl Form {
     /// Every form.
-    pub const ALL: [Self; 3] = [Self::JsonLines, Self::Csv, Self::Tsv];
+    pub const ALL: [Self; 4] = [Self::JsonLines, Self::Csv, Self::Tsv, Self::Parquet];
 
     /// Name in flags.
     #[must_use]
@@ -33,6 +37,7 @@ impl Form {
             Self::JsonLines => "jsonl",
             Self::Csv => "csv",
             Self::Tsv => "tsv",
+            Self::Parquet => "parquet",
         }
     }
 
@@ -47,6 +52,7 @@ impl Form {
             Some("jsonl" | "ndjson" | "json") => Ok(Self::JsonLines),
             Some("csv") => Ok(Self::Csv),
             Some("tsv") => Ok(Self::Tsv),
+            Some("parquet") => Ok(Self::Parquet),
             _ => Err(PredictionsError::Form { path: path.to_owned() }),
         }
     }
@@ -75,20 +81,23 @@ pub fn read(
     visit: impl FnMut(&Row<'_>) -> Result<(), PredictionsError>,
 ) -> Result<Totals, PredictionsError> {
     let form = form.map_or_else(|| Form::of_path(path), Ok)?;
+    if form == Form::Parquet {
+        return read_from(lines_of_parquet(path, mapping)?, Form::JsonLines, mapping, visit);
+    }
     read_from(open(path)?, form, mapping, visit)
 }
 
 /// Reads a stream row by row. Otherwise as [`read`].
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`]; [`PredictionsError::Stream`] for Parquet, whose columns are found from the end of the file.
 pub fn read_from(
     input: impl Read + Send,
     form: Form,
     mapping: &Mapping,
     mut visit: impl FnMut(&Row<'_>) -> Result<(), PredictionsError>,
 ) -> Result<Totals, PredictionsError> {
-    let mut source = Source { blocks: Blocks::new(input), scan: Scan::new(form, mapping) };
+    let mut source = Source { blocks: Blocks::new(input), scan: Scan::new(form, mapping)? };
     let mut totals = Totals::default();
     // A file of one block is not worth a thread.
     let mut first = Packed::default();
@@ -179,13 +188,14 @@ enum Scan<'m> {
 }
 
 impl<'m> Scan<'m> {
-    fn new(form: Form, mapping: &'m Mapping) -> Self {
+    fn new(form: Form, mapping: &'m Mapping) -> Result<Self, PredictionsError> {
         let table = |separator| Self::Table { separator, header: None, records: Records::default(), mapping };
-        match form {
+        Ok(match form {
             Form::JsonLines => Self::JsonLines { keys: Keys::default(), mapping },
             Form::Csv => table(b','),
             Form::Tsv => table(b'\t'),
-        }
+            Form::Parquet => return Err(PredictionsError::Stream),
+        })
     }
 
     fn block(&mut self, first: u64, block: &str, rows: &mut Rows<'_>) -> Result<(), PredictionsError> {
@@ -215,6 +225,14 @@ impl<'m> Scan<'m> {
             Self::Table { records, .. } => records.finish(),
         }
     }
+}
+
+/// The columns of a Parquet file that have a meaning, as JSON lines.
+fn lines_of_parquet(path: &Path, mapping: &Mapping) -> Result<Lines, PredictionsError> {
+    let file = File::open(path).map_err(|source| PredictionsError::Open { path: path.to_owned(), source })?;
+    let is_asked = |column: &str| mapping.field(column).is_some() || mapping.is_entered(column);
+    Lines::of_file(file, NotFinite::Named, &is_asked)
+        .map_err(|source| PredictionsError::Parquet { path: path.to_owned(), source })
 }
 
 /// The lines of a block that are not blank, with their numbers.

@@ -1,4 +1,4 @@
-//! Documents from local files: JSON lines, JSON, CSV and TSV, each also gzipped. Nothing is fetched.
+//! Documents from local files: JSON lines, JSON, CSV, TSV and Parquet, each also gzipped. Nothing is fetched.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::error::TaskError;
 use super::shipped;
 use super::value::Value;
+use crate::parquet::{Lines, NotFinite, ParquetError};
 
 /// Bytes that one split may unfold to: 8 GiB. A gzipped file that grows beyond is refused.
 const SPLIT_LIMIT: u64 = 8 << 30;
@@ -71,6 +72,7 @@ impl Rows {
             Kind::Lines => self.take_lines(path, bytes),
             Kind::Json => self.take_json(path, bytes, options),
             Kind::Table(separator) => self.take_table(path, bytes, separator, options),
+            Kind::Parquet => self.take_parquet(path, bytes),
             Kind::Unknown(extension) => {
                 let problem = format!("files of the kind `{extension}` are not read");
                 Err(damaged(path, "its name", problem))
@@ -198,6 +200,17 @@ impl Rows {
         Ok(())
     }
 
+    fn take_parquet(&mut self, path: &Path, bytes: &[u8]) -> Result<(), TaskError> {
+        let fail = |source| TaskError::Parquet { path: path.to_owned(), source };
+        let mut lines = Vec::new();
+        let mut rows = Lines::of_bytes(bytes, NotFinite::Null).map_err(fail)?.take(SPLIT_LIMIT);
+        rows.read_to_end(&mut lines).map_err(|error| fail(ParquetError::Broken(error.to_string())))?;
+        if rows.limit() == 0 {
+            return Err(damaged(path, "its end", "it unfolds to more than 8 GiB".to_owned()));
+        }
+        self.take_lines(path, &lines)
+    }
+
     /// A list of objects, an object that holds one under the option `field`, or lines all the same.
     fn take_json(&mut self, path: &Path, bytes: &[u8], options: &Value) -> Result<(), TaskError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -290,6 +303,7 @@ enum Kind {
     Lines,
     Json,
     Table(u8),
+    Parquet,
     Unknown(String),
 }
 
@@ -301,6 +315,7 @@ fn kind_of(path: &Path) -> Kind {
         Some("json") => Kind::Json,
         Some("csv") => Kind::Table(b','),
         Some("tsv") => Kind::Table(b'\t'),
+        Some("parquet") => Kind::Parquet,
         other => Kind::Unknown(other.unwrap_or_default().to_owned()),
     }
 }
@@ -354,7 +369,7 @@ pub struct DataName<'a> {
 ///
 /// `data_files` of the options come first, as in the `datasets` library: one or several for a split called `train`, or a
 /// mapping from splits. Otherwise `dataset_path` is a folder, here or under a data folder, that holds
-/// `[dataset_name/]split.jsonl` (or `.json`, `.csv`, `.tsv`, each also `.gz`).
+/// `[dataset_name/]split.jsonl` (or `.json`, `.csv`, `.tsv`, `.parquet`, each also `.gz`).
 ///
 /// # Errors
 /// [`TaskError::NoData`], with what was looked for.
@@ -378,7 +393,7 @@ pub fn locate(data: &DataName<'_>, split: &str, places: &Places) -> Result<Vec<P
     }
     let mut tried = Vec::new();
     for folder in folders(data, places) {
-        for extension in ["jsonl", "json", "csv", "tsv"] {
+        for extension in ["jsonl", "json", "csv", "tsv", "parquet"] {
             for suffix in ["", ".gz"] {
                 let path = folder.join(format!("{split}.{extension}{suffix}"));
                 if path.is_file() {
@@ -522,7 +537,8 @@ mod tests {
         check("a.jsonl", b"{\"q\": \"\xff\"}\n", "line 1");
         check("a.csv", b"a,b\n1\n", "line 2");
         check("a.csv", b"a,b\n\"\xff\",1\n", "line");
-        check("a.parquet", b"PAR1", "parquet");
+        check("a.parquet", b"PAR1", if cfg!(feature = "parquet") { "footer" } else { "feature `parquet`" });
+        check("a.arrow", b"", "arrow");
         assert_eq!(read("a.jsonl", b"", "{}").unwrap().len(), 0);
     }
 
@@ -536,8 +552,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, kind in 0_usize..4) {
-            drop(read(["a.jsonl", "a.json", "a.csv", "a.tsv"][kind], &bytes, "{}"));
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, kind in 0_usize..5) {
+            drop(read(["a.jsonl", "a.json", "a.csv", "a.tsv", "a.parquet"][kind], &bytes, "{}"));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::literal::LiteralError;
 use super::pattern::PatternError;
+use crate::parquet::ParquetError;
 
 /// A task that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +120,15 @@ pub enum TaskError {
         /// What is wrong.
         problem: String,
     },
+    /// A Parquet file that is not read.
+    #[error("read the data file `{}`: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: ParquetError,
+    },
     /// A document does not fit the task.
     #[error("use document {row} of the task `{task}`: {problem}")]
     Document {
@@ -181,6 +191,7 @@ impl TaskError {
             Self::Data { .. } => "correct the file; data is read as UTF-8 JSON lines, a JSON list, CSV or TSV with a \
                                   head line, each also gzipped"
                 .to_owned(),
+            Self::Parquet { source, .. } => source.hint().to_owned(),
             Self::Document { .. } => "correct the document, or the key that reads it".to_owned(),
             Self::FewShot { .. } => "lower `--num-fewshot`, or give the task a larger `fewshot_split`".to_owned(),
         }

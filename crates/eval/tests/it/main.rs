@@ -8,6 +8,8 @@ mod domains;
 mod judge;
 mod oracle;
 mod parity;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod public;
 mod resume;
 mod score;

@@ -309,6 +309,14 @@ fn failures_are_kept_to_be_read() {
     assert_eq!(exhibit.confusion.unwrap().labels, ["a", "b"]);
 }
 
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn parquet_needs_its_feature() {
+    let error = score("p.parquet", "PAR1", &Settings::default()).unwrap_err();
+    assert!(error.to_string().contains("p.parquet`: this program was built without the feature `parquet`"), "{error}");
+    assert!(error.hint().contains("--features parquet"), "{}", error.hint());
+}
+
 #[test]
 fn a_label_that_is_never_given_is_told() {
     let text = "{\"target\":\"a\",\"prediction\":\"a\"}\n{\"target\":\"b\",\"prediction\":\"a\"}\n";
