@@ -28,6 +28,8 @@ pub use detection::Detected;
 pub use error::ScoreError;
 pub(crate) use labels::Labels;
 pub use report::{Report, score_file};
+pub use sets::Overlap;
+pub(crate) use sets::overlap_figures;
 pub use settings::Settings;
 pub(crate) use sums::count;
 pub(crate) use tables::bounded;

@@ -66,6 +66,15 @@ pub enum SampleScore {
         /// The given one.
         given: i64,
     },
+    /// What was to be found, what was given, and what both have in common.
+    Overlap {
+        /// Members that were given.
+        given: u64,
+        /// Members that are right.
+        there: u64,
+        /// Members that are both.
+        both: u64,
+    },
     /// Whether an attack was there and was found.
     Detection {
         /// Whether the right choice is an attack.

@@ -55,6 +55,7 @@ fn a_language_model_answers_the_same_tasks() {
     // By log-probability there is a score, and with it a ranking.
     assert!(figure(&record, "security_network_sample", "roc_auc").as_f64().is_some());
     assert!(figure(&record, "security_cve_cwe_sample", "exact_match").as_f64().is_some());
+    assert!(figure(&record, "security_ner_sample", "span_f1").as_f64().is_some());
     let by_letter = ["security_network_sample", "--model", "tiny", "--choices", "letters"];
     let record = evaluated(folder.path(), &by_letter);
     assert!(figure(&record, "security_network_sample", "fpr").as_f64().is_some());

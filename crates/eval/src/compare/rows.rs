@@ -136,6 +136,17 @@ fn column(name: &str, place: usize, documents: &[&Document]) -> Option<Column> {
                 .collect(),
             score: LabelScore::ChoiceMcc,
         },
+        "span_f1" => Values::Sums {
+            width: 3,
+            values: scores
+                .flat_map(|score| match score {
+                    Some(SampleScore::Overlap { given, there, both }) => [given, there, both].map(|count| count as f64),
+                    _ => [f64::NAN; 3],
+                })
+                .collect(),
+            // As `Overlap::f1`.
+            score: Arc::new(|sums| if sums[0] + sums[1] > 0.0 { 2.0 * sums[2] / (sums[0] + sums[1]) } else { 1.0 }),
+        },
         "perplexity" => Values::Sums {
             width: 2,
             values: scores

@@ -4,7 +4,6 @@
 use weighbridge_types::sample::SampleOutcome;
 
 use super::plan::Plan;
-use crate::score::Detected;
 use crate::task::score::{Figure, FilterScores, Score, aggregate};
 
 /// Scores of one task.
@@ -24,14 +23,6 @@ pub(crate) struct Column {
     pub(crate) filter: String,
     pub(crate) metric: String,
     scores: Vec<Option<Score>>,
-}
-
-impl Column {
-    /// Whether attacks were found, in the order of documents; empty for a column of another metric.
-    pub(crate) fn detected(&self) -> Vec<Detected> {
-        let of = |score: &Score| if let Score::Detection(detected) = score { Some(*detected) } else { None };
-        self.scores.iter().flatten().filter_map(of).collect()
-    }
 }
 
 /// A figure in both forms.
@@ -108,8 +99,7 @@ impl TaskBook {
 
     /// Documents for which no answer came.
     pub(crate) fn failed(&self) -> u64 {
-        use SampleOutcome::{Refused, ServerError, TimedOut};
-        [Refused, TimedOut, ServerError].into_iter().map(|outcome| self.count(outcome)).sum()
+        SampleOutcome::ALL.into_iter().filter(|outcome| !has_answer(*outcome)).map(|outcome| self.count(outcome)).sum()
     }
 
     /// Columns in the order of the task's filters and metrics.
@@ -117,18 +107,30 @@ impl TaskBook {
         &self.columns
     }
 
+    /// What `part` takes of each score of a column, in the order of documents, and whether the document has an answer.
+    pub(crate) fn with_answers<T>(&self, column: &Column, part: fn(Score) -> Option<T>) -> Vec<(T, bool)> {
+        let scores = column.scores.iter().zip(&self.outcomes);
+        scores.filter_map(|(score, outcome)| Some((part((*score)?)?, outcome.is_some_and(has_answer)))).collect()
+    }
+
     pub(crate) fn figures(&self, column: &Column) -> Figures {
-        let answered: Vec<Score> = column.scores.iter().flatten().copied().collect();
+        let scores = self.with_answers(column, Some);
+        let answered: Vec<Score> = scores.iter().filter(|score| score.1).map(|score| score.0).collect();
         let is_truth = |score: &Score| matches!(score, Score::Number(value) if value.to_bits() == 0 || value.to_bits() == 1.0_f64.to_bits());
         let is_share = !answered.is_empty() && answered.iter().all(is_truth);
         let all: Vec<Score> = if is_share {
             let asked = column.scores.iter().zip(&self.outcomes).filter(|(_, outcome)| outcome.is_some());
             asked.map(|(score, _)| score.unwrap_or(Score::Number(0.0))).collect()
         } else {
-            answered.clone()
+            scores.iter().map(|score| score.0).collect()
         };
         Figures { all: aggregate(&column.metric, &all), answered: aggregate(&column.metric, &answered), is_share }
     }
+}
+
+/// Whether an answer came, of whatever worth.
+fn has_answer(outcome: SampleOutcome) -> bool {
+    !matches!(outcome, SampleOutcome::Refused | SampleOutcome::TimedOut | SampleOutcome::ServerError)
 }
 
 /// Scores of every task.

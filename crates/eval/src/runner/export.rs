@@ -111,13 +111,13 @@ impl<'a> Document<'a> {
         let sample = planned.task.sample(doc_id)?;
         let failed = rows.iter().find(|row| row.answers.is_empty());
         let (scores, outcome) = match (failed, planned.score(&sample, rows)) {
-            (Some(failed), _) => (Vec::new(), failed.outcome),
+            (Some(failed), _) => (planned.task.missed(&sample), failed.outcome),
             (None, Ok(scores)) => {
                 let outcome = outcome_of(&scores, rows);
                 (scores, outcome)
             }
             // A filter that needs too many steps on this answer has not understood it.
-            (None, Err(_)) => (Vec::new(), SampleOutcome::Unparsable),
+            (None, Err(_)) => (planned.task.missed(&sample), SampleOutcome::Unparsable),
         };
         Ok(Some(Self { sample, rows, scores, outcome }))
     }
@@ -272,6 +272,10 @@ fn score_value(score: Score) -> Value {
             ("flagged", Value::Bool(detected.is_flagged)),
             ("suspicion", detected.suspicion.map_or(Value::None, Value::Float)),
         ]),
+        Score::Overlap(overlap) => {
+            let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+            dict(vec![("given", count(overlap.given)), ("there", count(overlap.there)), ("both", count(overlap.both))])
+        }
         Score::Labels(gold, given) => Value::List(vec![Value::Int(gold), Value::Int(given)]),
     }
 }

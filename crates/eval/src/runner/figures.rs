@@ -9,7 +9,7 @@ use weighbridge_types::sample::SampleOutcome;
 
 use super::book::{Book, Column, Figures, TaskBook};
 use super::plan::{Mode, Plan};
-use crate::task::score::{DETECTION, Figure, METRICS, pool};
+use crate::task::score::{DETECTION, Figure, METRICS, Score, pool};
 
 /// The definition of a metric by its lm-eval name.
 pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
@@ -26,6 +26,7 @@ pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
         "brier_score" => &define::CHOICE_BRIER,
         "f1" => &define::F1,
         "mcc" => &define::MCC,
+        "span_f1" => &define::SPAN_F1,
         "checks_met" => &define::CHECKS_MET,
         "distinct_1" => &define::DISTINCT_1,
         "distinct_2" => &define::DISTINCT_2,
@@ -56,11 +57,19 @@ pub(crate) fn task_metrics(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
 
 fn column_metrics(task: &TaskBook, column: &Column, cell: &Cell) -> Vec<Metric> {
     if column.metric == DETECTION {
-        return crate::score::detection::figures(&column.detected(), cell);
+        return crate::score::detection::figures(&task.with_answers(column, Score::detected), cell);
     }
     let Some(definition) = definition(&column.metric) else {
         return Vec::new();
     };
+    if column.metric == "span_f1" {
+        let samples = task.with_answers(column, Score::overlap);
+        return crate::score::overlap_figures(
+            definition,
+            &samples,
+            &cell_of(&column.metric, &column.filter, cell.clone()),
+        );
+    }
     let figures = task.figures(column);
     let cell = cell_of(&column.metric, &column.filter, cell.clone());
     let mut metrics = vec![metric(definition, &cell, figures.all, figures)];

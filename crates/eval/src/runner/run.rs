@@ -437,27 +437,27 @@ pub(super) fn latency_of<'a>(rows: impl IntoIterator<Item = &'a SampleRow>) -> O
 
 /// Scores rows and enters what became of the document.
 fn judge(planned: &Planned, sample: &Sample, rows: &mut [SampleRow]) -> (Vec<FilterScores>, SampleOutcome) {
-    if let Some(failed) = rows.iter().find(|row| row.answers.is_empty()) {
-        return (Vec::new(), failed.outcome);
-    }
-    match planned.score(sample, rows) {
-        Ok(scores) => {
+    let failed = rows.iter().find(|row| row.answers.is_empty()).map(|row| row.outcome);
+    let (scores, outcome) = match (failed, planned.score(sample, rows)) {
+        (Some(outcome), _) => (planned.task.missed(sample), outcome),
+        (None, Ok(scores)) => {
             let outcome = outcome_of(&scores, rows);
             rows.iter_mut().for_each(|row| row.outcome = outcome);
-            if let Some(last) = rows.last_mut() {
-                last.scores = scores_of(planned, &scores);
-            }
             (scores, outcome)
         }
         // A filter that needs too many steps on this answer has not understood it.
-        Err(problem) => {
-            for row in rows {
+        (None, Err(problem)) => {
+            for row in rows.iter_mut() {
                 row.outcome = SampleOutcome::Unparsable;
                 row.problem = Some(problem.clone());
             }
-            (Vec::new(), SampleOutcome::Unparsable)
+            (planned.task.missed(sample), SampleOutcome::Unparsable)
         }
+    };
+    if let Some(last) = rows.last_mut() {
+        last.scores = scores_of(planned, &scores);
     }
+    (scores, outcome)
 }
 
 /// Scores under the names that a row has for them. What is no number cannot be kept, and does not count as a score.

@@ -20,7 +20,7 @@ const MOST_DRAWS: usize = 10_000_000;
 /// What the class of attacks is called in cells.
 const ATTACK: &str = "attack";
 
-/// One answered document.
+/// One document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detected {
     /// Whether the right choice is an attack.
@@ -41,19 +41,33 @@ pub(crate) fn suspicion(log_probabilities: &[f64], benign: usize) -> Option<f64>
     Some(most + sum.ln() - quiet).filter(|value| value.is_finite())
 }
 
+/// The figures of documents, each with whether it has an answer, in both forms: one without an answer raises no alarm, and
+/// ranks as badly as it can.
+pub(crate) fn figures(samples: &[(Detected, bool)], cell: &Cell) -> Vec<Metric> {
+    let mut list = Vec::new();
+    for scope in Scope::of(samples.iter().all(|sample| sample.1)) {
+        let is_in = |sample: &&(Detected, bool)| *scope == Scope::FailuresAsWrong || sample.1;
+        let kept: Vec<(Detected, bool)> = samples.iter().filter(is_in).copied().collect();
+        list.extend(form(&kept, &scope.within(cell)));
+    }
+    list
+}
+
 /// FPR, precision, recall, F1 and MCC; where every answer has a suspicion also ROC-AUC, average precision, and rates at
 /// fixed rates. The seed of resamples is fixed, so that the same answers give the same intervals.
-pub(crate) fn figures(samples: &[Detected], cell: &Cell) -> Vec<Metric> {
+fn form(samples: &[(Detected, bool)], cell: &Cell) -> Vec<Metric> {
     let cell = cell.clone().with("label", ATTACK);
-    let mut figures = label_figures(samples, &cell);
-    let scored: Vec<Scored> = (0..).zip(samples).filter_map(|(unit, sample)| scored(sample, unit)).collect();
-    if scored.len() == samples.len() {
+    let detected: Vec<Detected> = samples.iter().map(|sample| sample.0).collect();
+    let mut figures = label_figures(&detected, &cell);
+    let scored: Vec<Scored> = (0..).zip(&detected).map(|(unit, sample)| scored(sample, unit)).collect();
+    let mut answered = samples.iter().filter(|sample| sample.1).peekable();
+    if answered.peek().is_some() && answered.all(|(sample, _)| sample.suspicion.is_some()) {
         let affordable = u32::try_from(MOST_DRAWS / samples.len().max(1)).unwrap_or(RESAMPLES);
         let resampling = Resampling::new(42).with_count(affordable.min(RESAMPLES));
         let settings = Settings { resampling, ..Settings::default() };
         let samples = scored.iter().copied();
         let units = (scored.len(), false);
-        let ranked = ranking_figures(&samples, &rank(&samples), units, Scope::AnsweredOnly, &settings);
+        let ranked = ranking_figures(&samples, &rank(&samples), units, Scope::FailuresAsWrong, &settings);
         figures.extend(ranked.into_iter().map(|mut metric| {
             let rates = ["fpr", "tpr"].into_iter().filter_map(|key| Some((key, metric.cell.get(key)?.to_owned())));
             metric.cell = rates.fold(cell.clone(), |cell, (key, rate)| cell.with(key, rate));
@@ -65,9 +79,8 @@ pub(crate) fn figures(samples: &[Detected], cell: &Cell) -> Vec<Metric> {
     figures
 }
 
-fn scored(sample: &Detected, unit: u32) -> Option<Scored> {
-    let score = Some(sample.suspicion?);
-    Some(Scored { score, is_positive: sample.is_attack, weight: 1.0, unit })
+fn scored(sample: &Detected, unit: u32) -> Scored {
+    Scored { score: sample.suspicion, is_positive: sample.is_attack, weight: 1.0, unit }
 }
 
 fn label_figures(samples: &[Detected], cell: &Cell) -> Vec<Metric> {
@@ -140,7 +153,7 @@ mod tests {
             sample(false, -0.7),
             sample(false, -0.2),
         ];
-        let figures = figures(&samples, &Cell::of(Phase::Evaluate));
+        let figures = figures(&samples.map(|sample| (sample, true)), &Cell::of(Phase::Evaluate));
         let check = |name: &str, expected: f64| {
             let found = value(&figures, name).unwrap();
             assert!((found - expected).abs() < 1e-12, "{name}: {found}");
@@ -161,12 +174,29 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_is_absent() {
-        let only_attacks = figures(&[sample(true, 1.0), sample(true, -1.0)], &Cell::of(Phase::Evaluate));
+        let figures =
+            |samples: [Detected; 2]| super::figures(&samples.map(|sample| (sample, true)), &Cell::of(Phase::Evaluate));
+        let only_attacks = figures([sample(true, 1.0), sample(true, -1.0)]);
         assert_eq!(value(&only_attacks, "fpr"), None);
         assert_eq!(value(&only_attacks, "mcc"), None);
         assert_eq!(value(&only_attacks, "recall"), Some(0.5));
         let letters = [Detected { is_attack: true, is_flagged: false, suspicion: None }, sample(false, -1.0)];
-        assert_eq!(value(&figures(&letters, &Cell::of(Phase::Evaluate)), "roc_auc"), None);
+        assert_eq!(value(&figures(letters), "roc_auc"), None);
+    }
+
+    #[test]
+    fn a_document_without_an_answer_is_missed_or_left_out() {
+        let lost = Detected { is_attack: true, is_flagged: false, suspicion: None };
+        let samples =
+            [(sample(true, 2.0), true), (sample(false, -1.0), true), (sample(false, 1.0), true), (lost, false)];
+        let found = figures(&samples, &Cell::of(Phase::Evaluate));
+        let of = |name: &str, over: Option<&str>| {
+            let is = |metric: &&Metric| metric.name == name && metric.cell.get("over") == over;
+            found.iter().find(is).and_then(|metric| metric.value)
+        };
+        assert_eq!((of("recall", None), of("recall", Some("answered"))), (Some(0.5), Some(1.0)));
+        assert_eq!((of("fpr", None), of("fpr", Some("answered"))), (Some(0.5), Some(0.5)));
+        assert_eq!((of("roc_auc", None), of("roc_auc", Some("answered"))), (Some(0.5), Some(1.0)));
     }
 
     #[test]

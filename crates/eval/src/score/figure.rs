@@ -18,12 +18,22 @@ pub(super) enum Scope {
 }
 
 impl Scope {
+    /// The forms that there are: one, where every sample has an answer.
+    pub(super) fn of(all_answered: bool) -> &'static [Self] {
+        if all_answered { &[Self::FailuresAsWrong] } else { &[Self::FailuresAsWrong, Self::AnsweredOnly] }
+    }
+
+    /// A place, for this form.
+    pub(super) fn within(self, cell: &Cell) -> Cell {
+        match self {
+            Self::FailuresAsWrong => cell.clone(),
+            Self::AnsweredOnly => cell.clone().with("over", "answered"),
+        }
+    }
+
     /// The place of a figure: that of all samples has no setting, as in a run.
     pub(super) fn cell(self) -> Cell {
-        match self {
-            Self::FailuresAsWrong => Cell::of(Phase::Evaluate),
-            Self::AnsweredOnly => Cell::of(Phase::Evaluate).with("over", "answered"),
-        }
+        self.within(&Cell::of(Phase::Evaluate))
     }
 }
 

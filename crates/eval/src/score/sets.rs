@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
+use weighbridge_stats::Resampling;
 use weighbridge_types::definition::{self as define, Definition};
-use weighbridge_types::metric::Metric;
+use weighbridge_types::metric::{Cell, Metric};
 
 use crate::predictions::{Field, PredictionsError, Row, Value};
 
@@ -12,12 +13,87 @@ use super::corpus::{Corpus, Counted};
 use super::figure::Scope;
 use super::settings::Settings;
 
+/// Resamples behind an interval, while a task runs.
+const RESAMPLES: u32 = 1_000;
+
+/// How much a given set has in common with the right one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overlap {
+    /// Members that were given.
+    pub given: u64,
+    /// Members that are right.
+    pub there: u64,
+    /// Members that are both.
+    pub both: u64,
+}
+
+impl Overlap {
+    /// Whether all was found and nothing else was given.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.both == self.given && self.both == self.there
+    }
+
+    /// `2 · both / (given + there)`; 1 where both sets are empty.
+    #[must_use]
+    pub fn f1(&self) -> f64 {
+        Counts::from(*self).f1()
+    }
+}
+
+impl std::iter::Sum for Overlap {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |a, b| Self {
+            given: a.given + b.given,
+            there: a.there + b.there,
+            both: a.both + b.both,
+        })
+    }
+}
+
+/// Figures of what many samples have in common with what is right, each sample with whether it has an answer: pooled and
+/// averaged, in both forms. The seed of resamples is fixed, so that the same answers give the same intervals.
+pub(crate) fn overlap_figures(
+    definition: &'static Definition,
+    samples: &[(Overlap, bool)],
+    cell: &Cell,
+) -> Vec<Metric> {
+    let settings = Settings { resampling: Resampling::new(42).with_count(RESAMPLES), ..Settings::default() };
+    let counts: Vec<Counts> = samples.iter().map(|(overlap, _)| Counts::from(*overlap)).collect();
+    let mut figures = Vec::new();
+    for scope in Scope::of(samples.iter().all(|sample| sample.1)) {
+        let kept: Vec<(usize, u32)> = (0..)
+            .zip(samples)
+            .filter(|(_, sample)| *scope == Scope::FailuresAsWrong || sample.1)
+            .map(|(unit, _)| (unit as usize, unit))
+            .collect();
+        if !kept.is_empty() {
+            let corpus = Corpus { kept: &kept, units: samples.len(), settings: &settings };
+            averages(&corpus, definition, &scope.within(cell), &counts, &mut figures);
+        }
+    }
+    figures
+}
+
+/// The pooled F1 and the mean of the samples'.
+fn averages(corpus: &Corpus<'_>, definition: &Definition, cell: &Cell, counts: &[Counts], into: &mut Vec<Metric>) {
+    let add = |sum: &mut Counts, at: usize, times: f64| sum.add(&counts[at], times);
+    into.push(corpus.figure(definition, &cell.clone().with("average", "micro"), add, Counts::f1));
+    into.push(corpus.mean(definition, &cell.clone().with("average", "samples"), |at| counts[at].f1()));
+}
+
 /// Members of a predicted set, of the true one, of both.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Counts {
     given: f64,
     there: f64,
     both: f64,
+}
+
+impl From<Overlap> for Counts {
+    fn from(overlap: Overlap) -> Self {
+        Self { given: overlap.given as f64, there: overlap.there as f64, both: overlap.both as f64 }
+    }
 }
 
 impl Counts {
@@ -104,9 +180,7 @@ impl Sets {
         let mut figures = Vec::new();
         for (definition, ids, counts) in list {
             let cell = ids.map_or_else(|| scope.cell(), |ids| scope.cell().with("ids", ids));
-            let add = |sum: &mut Counts, at: usize, times: f64| sum.add(&counts[at], times);
-            figures.push(corpus.figure(definition, &cell.clone().with("average", "micro"), add, Counts::f1));
-            figures.push(corpus.mean(definition, &cell.with("average", "samples"), |at| counts[at].f1()));
+            averages(&corpus, definition, &cell, counts, &mut figures);
         }
         figures
     }

@@ -1,4 +1,5 @@
-//! Documents from local files: JSON lines, JSON, CSV, TSV and Parquet, each also gzipped. Nothing is fetched.
+//! Documents from local files: JSON lines, JSON, CSV, TSV, tagged tokens and Parquet, each also gzipped. Nothing is
+//! fetched.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::conll;
 use super::error::TaskError;
 use super::shipped;
 use super::value::Value;
@@ -68,10 +70,11 @@ impl Rows {
     }
 
     fn take(&mut self, path: &Path, bytes: &[u8], options: &Value) -> Result<(), TaskError> {
-        match kind_of(path) {
+        match kind_of(path, options) {
             Kind::Lines => self.take_lines(path, bytes),
             Kind::Json => self.take_json(path, bytes, options),
             Kind::Table(separator) => self.take_table(path, bytes, separator, options),
+            Kind::Tagged => self.take_tagged(path, bytes),
             Kind::Parquet => self.take_parquet(path, bytes),
             Kind::Unknown(extension) => {
                 let problem = format!("files of the kind `{extension}` are not read");
@@ -200,6 +203,15 @@ impl Rows {
         Ok(())
     }
 
+    fn take_tagged(&mut self, path: &Path, bytes: &[u8]) -> Result<(), TaskError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let text = std::str::from_utf8(bytes).map_err(|error| damaged(path, "its text", error.to_string()))?;
+        let documents =
+            conll::documents(text).map_err(|(line, problem)| damaged(path, &format!("line {line}"), problem))?;
+        documents.iter().for_each(|document| self.push(document));
+        Ok(())
+    }
+
     fn take_parquet(&mut self, path: &Path, bytes: &[u8]) -> Result<(), TaskError> {
         let fail = |source| TaskError::Parquet { path: path.to_owned(), source };
         let mut lines = Vec::new();
@@ -303,19 +315,24 @@ enum Kind {
     Lines,
     Json,
     Table(u8),
+    /// A tagged token in a line.
+    Tagged,
     Parquet,
     Unknown(String),
 }
 
-fn kind_of(path: &Path) -> Kind {
+/// What the option `format` says, else the ending of the name.
+fn kind_of(path: &Path, options: &Value) -> Kind {
     let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
-    match name.rsplit_once('.').map(|(_, extension)| extension) {
+    let format = options.get("format").and_then(Value::as_text);
+    match format.or(name.rsplit_once('.').map(|(_, extension)| extension)) {
         Some("jsonl" | "ndjson") => Kind::Lines,
         Some("json") => Kind::Json,
         Some("csv") => Kind::Table(b','),
         Some("tsv") => Kind::Table(b'\t'),
         Some("parquet") => Kind::Parquet,
+        Some("conll") => Kind::Tagged,
         other => Kind::Unknown(other.unwrap_or_default().to_owned()),
     }
 }
@@ -369,7 +386,7 @@ pub struct DataName<'a> {
 ///
 /// `data_files` of the options come first, as in the `datasets` library: one or several for a split called `train`, or a
 /// mapping from splits. Otherwise `dataset_path` is a folder, here or under a data folder, that holds
-/// `[dataset_name/]split.jsonl` (or `.json`, `.csv`, `.tsv`, `.parquet`, each also `.gz`).
+/// `[dataset_name/]split.jsonl` (or `.json`, `.csv`, `.tsv`, `.parquet`, `.conll`, each also `.gz`).
 ///
 /// # Errors
 /// [`TaskError::NoData`], with what was looked for.
@@ -393,7 +410,7 @@ pub fn locate(data: &DataName<'_>, split: &str, places: &Places) -> Result<Vec<P
     }
     let mut tried = Vec::new();
     for folder in folders(data, places) {
-        for extension in ["jsonl", "json", "csv", "tsv", "parquet"] {
+        for extension in ["jsonl", "json", "csv", "tsv", "parquet", "conll"] {
             for suffix in ["", ".gz"] {
                 let path = folder.join(format!("{split}.{extension}{suffix}"));
                 if path.is_file() {
@@ -514,6 +531,7 @@ mod tests {
         );
         check("a.csv", "n,t\n1,True\n,False\n", &["{'n': 1.0, 't': True}", "{'n': None, 't': False}"]);
         check("a.tsv", "q\ta\nx\ty z\n", &["{'q': 'x', 'a': 'y z'}"]);
+        assert_eq!(read("a.txt", b"x O\n\ny O\n", r#"{"format": "conll"}"#).unwrap().len(), 2);
         let examples = read("a.json", b"{\"canary\": 1, \"examples\": [{\"q\": 1}]}", r#"{"field": "examples"}"#);
         assert_eq!(examples.unwrap(), ["{'q': 1}"]);
     }
@@ -539,6 +557,7 @@ mod tests {
         check("a.csv", b"a,b\n\"\xff\",1\n", "line");
         check("a.parquet", b"PAR1", if cfg!(feature = "parquet") { "footer" } else { "feature `parquet`" });
         check("a.arrow", b"", "arrow");
+        check("a.conll", b"x O\ny\n", "line 2");
         assert_eq!(read("a.jsonl", b"", "{}").unwrap().len(), 0);
     }
 
@@ -552,8 +571,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, kind in 0_usize..5) {
-            drop(read(["a.jsonl", "a.json", "a.csv", "a.tsv", "a.parquet"][kind], &bytes, "{}"));
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, kind in 0_usize..6) {
+            drop(read(["a.jsonl", "a.json", "a.csv", "a.tsv", "a.parquet", "a.conll"][kind], &bytes, "{}"));
         }
     }
 }

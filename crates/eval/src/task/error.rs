@@ -189,7 +189,7 @@ impl TaskError {
                 "correct `dataset_name`, the split, or `items` and `seed` of `dataset_kwargs`".to_owned()
             }
             Self::Data { .. } => "correct the file; data is read as UTF-8 JSON lines, a JSON list, CSV or TSV with a \
-                                  head line, each also gzipped"
+                                  head line, or tagged tokens (`.conll`), each also gzipped"
                 .to_owned(),
             Self::Parquet { source, .. } => source.hint().to_owned(),
             Self::Document { .. } => "correct the document, or the key that reads it".to_owned(),

@@ -4,6 +4,7 @@
 //! reads a task's data and makes each document a [`Sample`], whose requests are those of lm-eval, byte for byte.
 
 pub mod config;
+mod conll;
 pub mod data;
 pub mod error;
 mod fewshot;
@@ -18,6 +19,7 @@ pub mod random;
 pub mod score;
 mod security;
 mod shipped;
+mod spans;
 pub mod template;
 pub mod transform;
 pub mod value;

@@ -5,16 +5,17 @@ use weighbridge_types::sample::SampleScore;
 use super::config::{MetricConfig, OutputType};
 use super::pattern::Pattern;
 use super::prepared::{Sample, Task, choice_at};
+use super::spans;
 use super::value::Value;
-use crate::score::Detected;
 use crate::score::detection::suspicion;
+use crate::score::{Detected, Overlap};
 
 /// Name of the column that holds whether attacks were found; its figures are many.
 pub const DETECTION: &str = "detection";
 use crate::check::{distinct, share_met};
 
 /// Metrics that are computed here, by the lm-eval name.
-pub const METRICS: [&str; 15] = [
+pub const METRICS: [&str; 16] = [
     "acc",
     "acc_norm",
     "acc_bytes",
@@ -27,6 +28,7 @@ pub const METRICS: [&str; 15] = [
     "brier_score",
     "f1",
     "mcc",
+    "span_f1",
     "checks_met",
     "distinct_1",
     "distinct_2",
@@ -57,8 +59,22 @@ pub enum Score {
     Weighted(f64, f64),
     /// The right and the given label.
     Labels(i64, i64),
+    /// How much two sets have in common.
+    Overlap(Overlap),
     /// Whether an attack was there and was found.
     Detection(Detected),
+}
+
+impl Score {
+    /// Whether an attack was there and was found, where this says so.
+    pub(crate) fn detected(self) -> Option<Detected> {
+        if let Self::Detection(detected) = self { Some(detected) } else { None }
+    }
+
+    /// How much two sets have in common, where this says so.
+    pub(crate) fn overlap(self) -> Option<Overlap> {
+        if let Self::Overlap(overlap) = self { Some(overlap) } else { None }
+    }
 }
 
 impl TryFrom<Score> for SampleScore {
@@ -70,6 +86,7 @@ impl TryFrom<Score> for SampleScore {
             Score::Number(value) if value.is_finite() => Ok(Self::Number(value)),
             Score::Weighted(sum, units) if sum.is_finite() && units.is_finite() => Ok(Self::Weighted { sum, units }),
             Score::Labels(gold, given) => Ok(Self::Labels { gold, given }),
+            Score::Overlap(Overlap { given, there, both }) => Ok(Self::Overlap { given, there, both }),
             Score::Detection(Detected { is_attack, is_flagged, suspicion }) => {
                 Ok(Self::Detection { is_attack, is_flagged, suspicion })
             }
@@ -84,6 +101,7 @@ impl From<SampleScore> for Score {
             SampleScore::Number(value) => Self::Number(value),
             SampleScore::Weighted { sum, units } => Self::Weighted(sum, units),
             SampleScore::Labels { gold, given } => Self::Labels(gold, given),
+            SampleScore::Overlap { given, there, both } => Self::Overlap(Overlap { given, there, both }),
             SampleScore::Detection { is_attack, is_flagged, suspicion } => {
                 Self::Detection(Detected { is_attack, is_flagged, suspicion })
             }
@@ -103,13 +121,14 @@ pub struct FilterScores {
 }
 
 impl FilterScores {
-    /// Whether the document counts as answered right: by accuracy, else by exact match. `None` where the task has
-    /// neither.
+    /// Whether the document counts as answered right: by accuracy, else by exact match, else where all spans are found and
+    /// no other. `None` where the task has none of them.
     #[must_use]
     pub fn is_right(&self) -> Option<bool> {
         let of = |name: &str| self.scores.iter().find(|(metric, _)| metric == name);
-        match of("acc").or_else(|| of("exact_match")).map(|(_, score)| *score) {
+        match ["acc", "exact_match", "span_f1"].into_iter().find_map(of).map(|(_, score)| *score) {
             Some(Score::Number(value)) => Some(value > 0.0),
+            Some(Score::Overlap(overlap)) => Some(overlap.is_whole()),
             _ => None,
         }
     }
@@ -125,6 +144,24 @@ impl Task {
             return Err(format!("{} answers came for {} requests", answers.len(), sample.asks.len()));
         }
         self.filters.iter().map(|filter| self.score_filter(filter, sample, answers)).collect()
+    }
+
+    /// What a document without an answer counts as, for each filter: nothing flagged, nothing found. Metrics that average
+    /// numbers need no such score.
+    #[must_use]
+    pub fn missed(&self, sample: &Sample) -> Vec<FilterScores> {
+        let scores = || match self.config.output_type {
+            OutputType::MultipleChoice => {
+                let choices = sample.choices.as_deref().unwrap_or_default();
+                self.with_detection(Vec::new(), choices, &self.gold(sample), None, &[])
+            }
+            OutputType::Generate if self.uses_metric("span_f1") => {
+                vec![("span_f1".to_owned(), Score::Overlap(spans::found(&sample.target, "")))]
+            }
+            OutputType::Generate | OutputType::LogLikelihood | OutputType::Rolling => Vec::new(),
+        };
+        let of_filter = |_| FilterScores { filtered: Vec::new(), fell_back: false, scores: scores() };
+        self.filters.iter().map(of_filter).collect()
     }
 
     fn score_filter(
@@ -319,6 +356,7 @@ fn answer_score(metric: &MetricConfig, sample: &Sample, result: &Value) -> Optio
         // A share of 1 is exact: as many checks hold as there are.
         "acc" if has_checks => Some(truth(met() >= 1.0)),
         "checks_met" if has_checks => Some(Score::Number(met())),
+        "span_f1" => Some(Score::Overlap(spans::found(&sample.target, texts.first().map_or("", String::as_str)))),
         "distinct_1" => distinct(&texts, 1).map(Score::Number),
         "distinct_2" => distinct(&texts, 2).map(Score::Number),
         _ => None,
@@ -439,6 +477,7 @@ pub fn aggregate(metric: &str, scores: &[Score]) -> Figure {
         "bits_per_byte" => Figure { value: weighted(scores).map(|mean| -mean / std::f64::consts::LN_2), ..none },
         "f1" => Figure { value: binary_f1(scores), ..none },
         "mcc" => Figure { value: correlation(scores), ..none },
+        "span_f1" => Figure { value: Some(overlaps(scores).sum::<Overlap>().f1()), ..none },
         "brier_score" => Figure { value: Some(mean(&numbers)), ..none },
         _ => Figure { value: Some(mean(&numbers)), error: mean_error(&numbers), n },
     }
@@ -468,6 +507,10 @@ fn weighted(scores: &[Score]) -> Option<f64> {
 
 fn labels(scores: &[Score]) -> impl Iterator<Item = (i64, i64)> + '_ {
     scores.iter().filter_map(|score| if let Score::Labels(gold, given) = score { Some((*gold, *given)) } else { None })
+}
+
+fn overlaps(scores: &[Score]) -> impl Iterator<Item = Overlap> + '_ {
+    scores.iter().filter_map(|score| score.overlap())
 }
 
 /// F1 of the class 1, as scikit-learn's `f1_score` with its defaults; 0 where the class never occurs.

@@ -7,7 +7,7 @@ use weighbridge_eval::task::score::{Answer, Score};
 use weighbridge_eval::task::{Cache, Library, Places, Sample, Task, TaskSettings, Value};
 
 /// A made-up line of each file.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     ("gsm8k/test.jsonl", r#"{"question": "Ida has 3 pens and buys 4. How many now?", "answer": "3 + 4 = 7\n#### 7"}"#),
     ("gsm8k/train_first1000.jsonl", ""),
     ("bbh/bbh/navigate.json", ""),
@@ -42,6 +42,7 @@ const FILES: [(&str, &str); 14] = [
         "ifeval/input_data.jsonl",
         "{\"prompt\": \"In Kannada.\", \"instruction_id_list\": [\"language:response_language\"], \"kwargs\": [{\"language\": \"kn\"}]}\n{\"prompt\": \"No commas, 2 words.\", \"instruction_id_list\": [\"punctuation:no_comma\", \"length_constraints:number_words\"], \"kwargs\": [{}, {\"relation\": \"at least\", \"num_words\": 2}]}\n",
     ),
+    ("cyner/valid.txt", "Tin\tB-Malware\nHeron\tI-Malware\nhit\tO\nLinux\tB-System\n.\tO\n\nNothing\tO\nelse\tO\n"),
     ("e2e_nlg/devset.csv", "mr,ref\nname[X],X is a place.\nname[Y],Y too.\nname[Z],Z as well.\nname[W],And W.\n"),
 ];
 
@@ -129,6 +130,26 @@ fn what_is_only_recorded_says_so() {
     let task = task("public_e2e_nlg", folder.path());
     let sample = task.sample(0).unwrap();
     assert!(scores(&task, &sample, &[Answer::Texts(vec!["X".to_owned()])]).is_empty());
+}
+
+#[test]
+fn entities_are_counted_and_a_lost_answer_finds_none() {
+    let folder = data();
+    let task = task("security_ner", folder.path());
+    let check = |row: usize, answer: Option<&str>, expected: [u64; 3], is_right: bool| {
+        let sample = task.sample(row).unwrap();
+        let scores = match answer {
+            Some(text) => task.score(&sample, &[Answer::Texts(vec![text.to_owned()])]).unwrap().remove(0),
+            None => task.missed(&sample).remove(0),
+        };
+        let Score::Overlap(found) = scores.scores[0].1 else { panic!("{scores:?}") };
+        assert_eq!([found.given, found.there, found.both], expected, "{row} {answer:?}");
+        assert_eq!(scores.is_right(), Some(is_right));
+    };
+    check(0, Some("Malware: Tin Heron\nSystem: Linux"), [2, 2, 2], true);
+    check(0, Some("Malware: Tin\nSystem: Linux"), [2, 2, 1], false);
+    check(0, None, [0, 2, 0], false);
+    check(1, Some(" none\n"), [0, 0, 0], true);
 }
 
 #[test]
