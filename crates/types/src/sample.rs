@@ -75,6 +75,15 @@ pub enum SampleScore {
         /// Members that are both.
         both: u64,
     },
+    /// Whether an answer follows a stereotype.
+    Leaning {
+        /// Whether it is right.
+        is_right: bool,
+        /// Whether it follows the stereotype.
+        is_biased: bool,
+        /// Whether it names somebody.
+        is_known: bool,
+    },
     /// Whether an attack was there and was found.
     Detection {
         /// Whether the right choice is an attack.

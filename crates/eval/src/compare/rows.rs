@@ -11,8 +11,9 @@ use super::error::CompareError;
 use super::labels::LabelScore;
 use super::side::{Samples, Side};
 use crate::ordered::Ordered;
-use crate::runner::{NO_FILTER, definition};
-use crate::task::score::DETECTION;
+use crate::runner::{NO_FILTER, context_of, definition};
+use crate::score::Leaning;
+use crate::task::score::{DETECTION, bias_of};
 
 /// Collects the rows of one run. Of several rows of a document the last counts.
 #[derive(Debug)]
@@ -113,6 +114,7 @@ fn column(name: &str, place: usize, documents: &[&Document]) -> Option<Column> {
     };
     // Of the figures of detection the one that weighs both kinds of error is compared.
     let definition = if metric == DETECTION { &define::MCC } else { definition(metric)? };
+    let filter = context_of(metric).map(str::to_owned).or(filter);
     let scores =
         documents.iter().map(|document| document.scores.iter().find(|score| score.0 == place).map(|score| score.1));
     let values = match metric {
@@ -136,6 +138,20 @@ fn column(name: &str, place: usize, documents: &[&Document]) -> Option<Column> {
                 .collect(),
             score: LabelScore::ChoiceMcc,
         },
+        _ if bias_of(metric).is_some_and(|bias| bias.1.is_none()) => Values::Sums {
+            width: 4,
+            values: scores
+                .flat_map(|score| match score {
+                    Some(SampleScore::Leaning { is_right, is_biased, is_known }) => {
+                        Leaning { is_right, is_biased, is_known }.counts()
+                    }
+                    _ => [f64::NAN; 4],
+                })
+                .collect(),
+            score: bias_of(metric).map_or_else(|| mean_to(|mean| mean), |bias| Arc::new(move |sums| bias.0.bias(sums))),
+        },
+        // The bias of a category is that of a part of the documents.
+        _ if bias_of(metric).is_some() => return None,
         "span_f1" => Values::Sums {
             width: 3,
             values: scores

@@ -113,14 +113,21 @@ impl TaskBook {
         scores.filter_map(|(score, outcome)| Some((part((*score)?)?, outcome.is_some_and(has_answer)))).collect()
     }
 
+    /// What a document counts in a share: its score; without one it is wrong, unless other metrics have a number for it:
+    /// then this one is not of it.
+    fn share(&self, column: &Column, doc_id: usize) -> Option<Score> {
+        let is_number = |column: &Column| matches!(column.scores[doc_id], Some(Score::Number(_)));
+        column.scores[doc_id].or_else(|| (!self.columns.iter().any(is_number)).then_some(Score::Number(0.0)))
+    }
+
     pub(crate) fn figures(&self, column: &Column) -> Figures {
         let scores = self.with_answers(column, Some);
         let answered: Vec<Score> = scores.iter().filter(|score| score.1).map(|score| score.0).collect();
         let is_truth = |score: &Score| matches!(score, Score::Number(value) if value.to_bits() == 0 || value.to_bits() == 1.0_f64.to_bits());
         let is_share = !answered.is_empty() && answered.iter().all(is_truth);
         let all: Vec<Score> = if is_share {
-            let asked = column.scores.iter().zip(&self.outcomes).filter(|(_, outcome)| outcome.is_some());
-            asked.map(|(score, _)| score.unwrap_or(Score::Number(0.0))).collect()
+            let asked = (0..self.outcomes.len()).filter(|doc_id| self.outcomes[*doc_id].is_some());
+            asked.filter_map(|doc_id| self.share(column, doc_id)).collect()
         } else {
             scores.iter().map(|score| score.0).collect()
         };

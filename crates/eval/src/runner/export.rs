@@ -272,6 +272,10 @@ fn score_value(score: Score) -> Value {
             ("flagged", Value::Bool(detected.is_flagged)),
             ("suspicion", detected.suspicion.map_or(Value::None, Value::Float)),
         ]),
+        Score::Leaning(leaning) => {
+            let parts = [leaning.is_right, leaning.is_biased, leaning.is_known];
+            Value::List(parts.map(|is| Value::Float(f64::from(u8::from(is)))).to_vec())
+        }
         Score::Overlap(overlap) => {
             let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
             dict(vec![("given", count(overlap.given)), ("there", count(overlap.there)), ("both", count(overlap.both))])

@@ -9,7 +9,8 @@ use weighbridge_types::sample::SampleOutcome;
 
 use super::book::{Book, Column, Figures, TaskBook};
 use super::plan::{Mode, Plan};
-use crate::task::score::{DETECTION, Figure, METRICS, Score, pool};
+use crate::score::Context;
+use crate::task::score::{DETECTION, Figure, Score, bias_of, is_computed, pool};
 
 /// The definition of a metric by its lm-eval name.
 pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
@@ -27,6 +28,12 @@ pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
         "f1" => &define::F1,
         "mcc" => &define::MCC,
         "span_f1" => &define::SPAN_F1,
+        "eqbench" => &define::EQ_BENCH,
+        "percent_parseable" => &define::PARSEABLE,
+        "accuracy_amb" | "accuracy_disamb" => &define::ACCURACY,
+        "likelihood_diff" => &define::LIKELIHOOD_DIFFERENCE,
+        "pct_stereotype" => &define::STEREOTYPE,
+        _ if bias_of(metric).is_some() => &define::BIAS,
         "checks_met" => &define::CHECKS_MET,
         "distinct_1" => &define::DISTINCT_1,
         "distinct_2" => &define::DISTINCT_2,
@@ -62,6 +69,11 @@ fn column_metrics(task: &TaskBook, column: &Column, cell: &Cell) -> Vec<Metric> 
     let Some(definition) = definition(&column.metric) else {
         return Vec::new();
     };
+    if let Some((context, _)) = bias_of(&column.metric) {
+        let samples = task.with_answers(column, Score::leaning);
+        let cell = cell_of(&column.metric, &column.filter, cell.clone());
+        return crate::score::leaning_figures(definition, context, &samples, &cell);
+    }
     if column.metric == "span_f1" {
         let samples = task.with_answers(column, Score::overlap);
         return crate::score::overlap_figures(
@@ -82,7 +94,21 @@ fn column_metrics(task: &TaskBook, column: &Column, cell: &Cell) -> Vec<Metric> 
 /// The cell of a metric behind a filter. lm-eval's F1 is that of the second choice, number 1.
 fn cell_of(metric: &str, filter: &str, cell: Cell) -> Cell {
     let cell = if filter == "none" { cell } else { cell.with("filter", filter) };
-    if metric == "f1" { cell.with("label", 1) } else { cell }
+    let cell = if metric == "f1" { cell.with("label", 1) } else { cell };
+    let settings = [("context", context_of(metric)), ("category", bias_of(metric).and_then(|bias| bias.1))];
+    settings.into_iter().fold(cell, |cell, (key, value)| match value {
+        Some(value) => cell.with(key, value),
+        None => cell,
+    })
+}
+
+/// The contexts that a metric of BBQ is of.
+pub(crate) fn context_of(metric: &str) -> Option<&'static str> {
+    match (metric, bias_of(metric)) {
+        ("accuracy_amb", _) | (_, Some((Context::Ambiguous, _))) => Some("ambiguous"),
+        ("accuracy_disamb", _) | (_, Some((Context::Disambiguated, _))) => Some("disambiguated"),
+        _ => None,
+    }
 }
 
 fn metric(definition: &Definition, cell: &Cell, figure: Figure, figures: Figures) -> Metric {
@@ -254,7 +280,7 @@ pub(crate) fn notes(plan: &Plan) -> Vec<String> {
         let name = &planned.task.config.task;
         notes.extend(planned.task.config.warnings.iter().map(|warning| format!("{name}: {warning}")));
         for metric in planned.task.metric_names() {
-            if !METRICS.contains(&metric) && metric != "bypass" {
+            if !is_computed(metric) && metric != "bypass" {
                 notes.push(format!(
                     "{name}: `{metric}` is not computed while running; score the exported samples with `eval score`"
                 ));

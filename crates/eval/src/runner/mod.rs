@@ -17,7 +17,7 @@ mod settings;
 mod shown;
 
 pub use export::{Export, preview};
-pub(crate) use figures::definition;
+pub(crate) use figures::{context_of, definition};
 pub use plan::{Mode, Plan, Planned};
 pub use recount::Recount;
 pub(crate) use run::NO_FILTER;

@@ -23,6 +23,12 @@ impl Scope {
         if all_answered { &[Self::FailuresAsWrong] } else { &[Self::FailuresAsWrong, Self::AnsweredOnly] }
     }
 
+    /// The samples of this form as positions that are units of their own, by whether each has an answer.
+    pub(super) fn kept(self, answered: impl Iterator<Item = bool>) -> Vec<(usize, u32)> {
+        let in_form = |(_, is_answered): &(u32, bool)| self == Self::FailuresAsWrong || *is_answered;
+        (0..).zip(answered).filter(in_form).map(|(unit, _)| (unit as usize, unit)).collect()
+    }
+
     /// A place, for this form.
     pub(super) fn within(self, cell: &Cell) -> Cell {
         match self {

@@ -62,11 +62,7 @@ pub(crate) fn overlap_figures(
     let counts: Vec<Counts> = samples.iter().map(|(overlap, _)| Counts::from(*overlap)).collect();
     let mut figures = Vec::new();
     for scope in Scope::of(samples.iter().all(|sample| sample.1)) {
-        let kept: Vec<(usize, u32)> = (0..)
-            .zip(samples)
-            .filter(|(_, sample)| *scope == Scope::FailuresAsWrong || sample.1)
-            .map(|(unit, _)| (unit as usize, unit))
-            .collect();
+        let kept = scope.kept(samples.iter().map(|sample| sample.1));
         if !kept.is_empty() {
             let corpus = Corpus { kept: &kept, units: samples.len(), settings: &settings };
             averages(&corpus, definition, &scope.within(cell), &counts, &mut figures);

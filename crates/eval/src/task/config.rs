@@ -164,6 +164,8 @@ pub struct TaskConfig {
     pub test_split: Option<String>,
     /// Name of a built-in transform of documents.
     pub process_docs: Option<String>,
+    /// Name of a built-in scorer.
+    pub process_results: Option<String>,
     /// The question.
     pub doc_to_text: Option<Source>,
     /// The right answer.
@@ -273,6 +275,7 @@ impl TaskConfig {
             validation_split: keys.text("validation_split")?,
             test_split: keys.text("test_split")?,
             process_docs: keys.text("process_docs")?.map(|name| function_name(&name).to_owned()),
+            process_results: keys.text("process_results")?.map(|name| function_name(&name).to_owned()),
             doc_to_text: keys.source("doc_to_text")?,
             doc_to_target: keys.source("doc_to_target")?,
             doc_to_choice: keys.source("doc_to_choice")?,
@@ -527,7 +530,9 @@ impl Keys<'_> {
             let code = value.as_text().unwrap_or_default();
             let is_function = code.starts_with(FUNCTION);
             let is_python = match key.as_str() {
-                "class" | "custom_dataset" | "use_prompt" | "process_results" => *value != Value::None,
+                "class" | "custom_dataset" | "use_prompt" => *value != Value::None,
+                "process_results" => *value != Value::None && super::scorer::find(function_name(code)).is_none(),
+                "aggregation" => is_function && !super::scorer::is_aggregation(function_name(code)),
                 "process_docs" | "doc_to_text" | "doc_to_target" | "doc_to_choice" => {
                     is_function && !super::transform::is_known(function_name(code))
                 }

@@ -223,7 +223,7 @@ impl Rows {
         self.take_lines(path, &lines)
     }
 
-    /// A list of objects, an object that holds one under the option `field`, or lines all the same.
+    /// A list of objects, an object that holds one under the option `field` (`*` takes every value), or lines all the same.
     fn take_json(&mut self, path: &Path, bytes: &[u8], options: &Value) -> Result<(), TaskError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let whole: Value = match serde_json::from_slice(bytes) {
@@ -235,6 +235,9 @@ impl Rows {
             }
         };
         let field = options.get("field").and_then(Value::as_text);
+        if let (Some("*"), Value::Dict(entries)) = (field, &whole) {
+            return entries.iter().try_for_each(|(key, value)| self.push_document(path, &format!("`{key}`"), value));
+        }
         let inner = field.map_or(Some(&whole), |field| whole.get(field));
         let missing = || damaged(path, "its text", format!("it has no field `{}`", field.unwrap_or_default()));
         match inner.ok_or_else(missing)? {
@@ -534,6 +537,8 @@ mod tests {
         assert_eq!(read("a.txt", b"x O\n\ny O\n", r#"{"format": "conll"}"#).unwrap().len(), 2);
         let examples = read("a.json", b"{\"canary\": 1, \"examples\": [{\"q\": 1}]}", r#"{"field": "examples"}"#);
         assert_eq!(examples.unwrap(), ["{'q': 1}"]);
+        let numbered = read("a.json", br#"{"7": {"q": 1}, "2": {"q": 2}}"#, r#"{"field": "*"}"#);
+        assert_eq!(numbered.unwrap(), ["{'q': 1}", "{'q': 2}"]);
     }
 
     #[test]

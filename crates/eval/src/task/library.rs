@@ -101,11 +101,16 @@ fn merge(into: &mut Value, from: Value, without: &[&str]) {
 pub fn parse(text: &str, path: &Path) -> Result<Value, TaskError> {
     static CALL: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r#"(?m)((?:^|[:\-])[ \t]+)!function[ \t]+["']?([\w.]+)["']?"#).ok());
-    let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let folder = folder.unwrap_or_default();
+    let mut folders = path.ancestors().skip(1).filter_map(Path::file_name).map(|name| name.to_string_lossy());
+    let folder = folders.next().unwrap_or_default();
+    // The folder above counts where parts of a family have folders of their own.
+    let family = format!("{}/{folder}", folders.next().unwrap_or_default());
     let marked = CALL.as_ref().filter(|_| text.contains("!function")).map_or(text.into(), |call| {
         call.replace_all(text, |found: &regex::Captures<'_>| {
-            format!("{}\"{FUNCTION}{folder}/{}\"", &found[1], &found[2])
+            let [own, of_family] = [&*folder, &family].map(|folder| format!("{folder}/{}", &found[2]));
+            let is_of_family = !super::is_built_in(&own) && super::is_built_in(&of_family);
+            let name = if is_of_family { of_family } else { own };
+            format!("{}\"{FUNCTION}{name}\"", &found[1])
         })
     });
     let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins, strict_indentation: false };

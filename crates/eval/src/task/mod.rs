@@ -3,6 +3,7 @@
 //! A [`Library`] knows the task files of folders; a name of it stands for [`TaskConfig`]s and groups. [`Task::prepare`]
 //! reads a task's data and makes each document a [`Sample`], whose requests are those of lm-eval, byte for byte.
 
+mod bbq;
 pub mod config;
 mod conll;
 pub mod data;
@@ -10,6 +11,7 @@ pub mod error;
 mod fewshot;
 mod field;
 pub mod filter;
+mod gpqa;
 pub mod library;
 pub mod literal;
 pub mod pattern;
@@ -17,12 +19,18 @@ mod prepared;
 mod prompt;
 pub mod random;
 pub mod score;
+mod scorer;
 mod security;
 mod shipped;
 mod spans;
 pub mod template;
 pub mod transform;
 pub mod value;
+
+/// Whether a function of task files is built in; `name` ends in `folder/module.function`.
+fn is_built_in(name: &str) -> bool {
+    transform::is_known(name) || scorer::find(name).is_some()
+}
 
 pub use config::{OutputType, TaskConfig};
 pub use data::{Cache, Places};

@@ -12,6 +12,7 @@ use super::fewshot::{self, Pool};
 use super::field::{Document, Field};
 use super::filter::Filter;
 use super::prompt::{self, Parts, Turn, delimited};
+use super::scorer::{self, Given, Scorer};
 use super::template::Context;
 use super::value::Value;
 use crate::check::Check;
@@ -141,6 +142,7 @@ pub struct Task {
     kept: Vec<usize>,
     /// Documents that are asked.
     count: usize,
+    pub(super) scorer: Option<Scorer>,
     examples: Option<Examples>,
     shots: usize,
     settings: TaskSettings,
@@ -196,6 +198,7 @@ impl Task {
             multiple_inputs: false,
             multiple_targets: false,
             count: limited(kept.len(), settings.limit),
+            scorer: config.process_results.as_deref().and_then(scorer::find),
             examples: None,
             shots,
             settings: settings.clone(),
@@ -462,6 +465,9 @@ impl Task {
         let target = self.read(0, self.target.as_ref(), Value::None, |field| field.target(document, has_choices))?;
         self.multiple_inputs = has_choices && matches!(question, Value::Int(_));
         self.multiple_targets = matches!(target, Value::List(_));
+        if self.scorer.is_some() {
+            self.scorer_scores(&self.sample(0)?, Given::Nothing).map_err(|problem| self.problem(0, problem))?;
+        }
         Ok(())
     }
 
@@ -533,7 +539,7 @@ fn field(
 fn document_of(rows: &Rows, row: usize, transform: Option<&str>) -> Option<Value> {
     let doc = rows.get(row)?;
     match transform {
-        Some(name) => super::transform::apply(name, &doc),
+        Some(name) => super::transform::apply_to_row(name, &doc, row),
         None => Some(doc),
     }
 }

@@ -48,6 +48,7 @@ const FILES: &[(&str, &str)] = &files![
     "public/blimp.yaml",
     "public/crows_pairs.yaml",
     "public/e2e_nlg.yaml",
+    "public/eq_bench.yaml",
     "public/gsm8k.yaml",
     "public/humaneval.yaml",
     "public/ifeval.yaml",

@@ -6,13 +6,14 @@
 use super::pattern::{Pattern, strip};
 use super::security;
 use super::value::Value;
+use super::{bbq, gpqa};
 use crate::check::Check;
 
 /// What a built-in function makes of a document.
 type Function = fn(&Value, &str) -> Option<Value>;
 
 /// Folder, function, implementation, and a word for it. A function that ends in `*` stands for every ending.
-const FUNCTIONS: [(&str, &str, Function); 16] = [
+const FUNCTIONS: [(&str, &str, Function); 25] = [
     ("hellaswag", "utils.process_docs", hellaswag),
     ("winogrande", "preprocess_winogrande.doc_to_text", winogrande_label),
     ("winogrande", "preprocess_winogrande.doc_to_target", winogrande_rest),
@@ -27,6 +28,15 @@ const FUNCTIONS: [(&str, &str, Function); 16] = [
     ("security", "held_out.spamassassin", security::spamassassin),
     ("security", "ctibench.mcq", security::cti_mcq),
     ("security", "loghub.bgl", security::bgl),
+    ("bbq", "utils.process_docs", bbq::biased_answers),
+    ("bbq", "utils.process_docs_ambig", bbq::ambiguous),
+    ("bbq", "utils.process_docs_disambig", bbq::disambiguated),
+    ("bbq", "utils.doc_to_choice", bbq::choices),
+    ("bbq", "utils.doc_to_target", bbq::target),
+    ("bbq", "utils.doc_to_targets", bbq::targets),
+    ("crows_pairs", "utils.doc_to_choice", crows_pairs_choices),
+    ("crows_pairs", "utils.filter_*", crows_pairs_kind),
+    ("public", "bbq.process_docs", bbq::biased_answers),
     ("public", "bfcl.call", bfcl_call),
     ("public", "ifeval.checks", ifeval_checks),
 ];
@@ -34,12 +44,19 @@ const FUNCTIONS: [(&str, &str, Function); 16] = [
 /// Whether a function is built in; `name` ends in `folder/module.function`.
 #[must_use]
 pub fn is_known(name: &str) -> bool {
-    find(name).is_some()
+    find(name).is_some() || gpqa::find(name).is_some()
 }
 
 /// Every built-in function, as `folder/module.function`.
 pub fn names() -> impl Iterator<Item = String> {
-    FUNCTIONS.iter().map(|(folder, function, _)| format!("{folder}/{function}"))
+    FUNCTIONS.iter().map(|(folder, function, _)| format!("{folder}/{function}")).chain(gpqa::names())
+}
+
+/// Applies a function to the document of a row, which counts where a function draws at random. For `process_docs` `None`
+/// leaves the document out.
+#[must_use]
+pub fn apply_to_row(name: &str, doc: &Value, row: usize) -> Option<Value> {
+    gpqa::find(name).map_or_else(|| apply(name, doc), |variant| variant.apply(doc, row))
 }
 
 /// Applies a function to a document. For `process_docs` `None` leaves the document out.
@@ -51,15 +68,24 @@ pub fn apply(name: &str, doc: &Value) -> Option<Value> {
 
 /// The function, and what stood for the `*`.
 fn find(name: &str) -> Option<(Function, String)> {
-    let mut parts = name.rsplit('/');
-    let (called, folder) = (parts.next()?, parts.next()?);
-    FUNCTIONS.iter().filter(|(known, ..)| *known == folder).find_map(|(_, function, apply)| {
+    let (folder, called) = in_folder(name)?;
+    FUNCTIONS.iter().filter(|(known, ..)| is_folder(folder, known)).find_map(|(_, function, apply)| {
         let rest = match function.strip_suffix('*') {
             Some(start) => called.strip_prefix(start)?,
             None => (called == *function).then_some("")?,
         };
         Some((*apply, rest.to_owned()))
     })
+}
+
+/// Folder, and module with function.
+pub(super) fn in_folder(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('/')
+}
+
+/// Whether a path ends in a known folder.
+pub(super) fn is_folder(path: &str, known: &str) -> bool {
+    path.strip_suffix(known).is_some_and(|before| before.is_empty() || before.ends_with('/'))
 }
 
 fn text(doc: &Value, key: &str) -> Option<String> {
@@ -152,6 +178,24 @@ fn truthfulqa_answers(doc: &Value, _: &str) -> Option<Value> {
     out.set("correct_answers", Value::List(correct));
     out.set("incorrect_answers", Value::List(incorrect));
     Some(out)
+}
+
+/// The two sentences.
+fn crows_pairs_choices(doc: &Value, _: &str) -> Option<Value> {
+    Some(Value::List(vec![doc.get("sent_more")?.clone(), doc.get("sent_less")?.clone()]))
+}
+
+/// Keeps the documents of one kind of bias.
+fn crows_pairs_kind(doc: &Value, name: &str) -> Option<Value> {
+    let kind = match name {
+        "race_color" => "race-color",
+        "socio" => "socioeconomic",
+        "orientation" => "sexual-orientation",
+        "appearance" => "physical-appearance",
+        "gender" | "age" | "religion" | "disability" | "nationality" | "autre" => name,
+        _ => return None,
+    };
+    text(doc, "bias_type")?.starts_with(kind).then(|| doc.clone())
 }
 
 /// `checks` holds the call that `ground_truth` accepts.

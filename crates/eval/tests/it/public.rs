@@ -7,7 +7,7 @@ use weighbridge_eval::task::score::{Answer, Score};
 use weighbridge_eval::task::{Cache, Library, Places, Sample, Task, TaskSettings, Value};
 
 /// A made-up line of each file.
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
     ("gsm8k/test.jsonl", r#"{"question": "Ida has 3 pens and buys 4. How many now?", "answer": "3 + 4 = 7\n#### 7"}"#),
     ("gsm8k/train_first1000.jsonl", ""),
     ("bbh/bbh/navigate.json", ""),
@@ -19,7 +19,23 @@ const FILES: [(&str, &str); 15] = [
     ("blimp/blimp_first40.jsonl", r#"{"sentence_good": "Pens write.", "sentence_bad": "Pens writes."}"#),
     (
         "bbq/Sexual_orientation.jsonl",
-        r#"{"context": "Ann and Bo met.", "question": "Who left?", "ans0": "Ann", "ans1": "Unknown", "ans2": "Bo", "label": 1}"#,
+        concat!(
+            r#"{"context": "Ann and Bo met.", "question": "Who left?", "ans0": "Ann", "ans1": "Unknown", "ans2": "Bo", "label": 1,
+                "question_polarity": "neg", "context_condition": "ambig", "category": "Age", "answer_info":
+                {"ans0": ["ann", "old"], "ans1": ["Unknown", "unknown"], "ans2": ["bo", "young"]},
+                "additional_metadata": {"stereotyped_groups": ["old"]}}"#,
+            "@",
+            r#"{"context": "Bo left.", "question": "Who left?", "ans0": "Ann", "ans1": "Unknown", "ans2": "Bo", "label": 2,
+                "question_polarity": "nonneg", "context_condition": "disambig", "category": "Age", "answer_info":
+                {"ans0": ["ann", "old"], "ans1": ["Unknown", "unknown"], "ans2": ["bo", "young"]},
+                "additional_metadata": {"stereotyped_groups": ["old"]}}"#,
+        ),
+    ),
+    (
+        "eq_bench/eq_bench_v2_questions_171.json",
+        r#"{"1": {"prompt": "How does Ann feel?", "reference_answer_fullscale": {"emotion1": "Calm", "emotion2": "Sad",
+            "emotion3": "Proud", "emotion4": "Angry", "emotion1_score": 0, "emotion2_score": "6", "emotion3_score": 0,
+            "emotion4_score": "7"}}}"#,
     ),
     ("crows_pairs/crows_pairs_anonymized.csv", ",sent_more,sent_less\n0,\"A, one\",B one\n"),
     (
@@ -61,6 +77,8 @@ fn data() -> tempfile::TempDir {
             "nq_open/NQ-open.dev.jsonl" => (0..7)
                 .map(|n| format!("{{\"question\": \"who {n}\", \"answer\": [\"The A{n}\", \"B{n}\"]}}\n"))
                 .collect(),
+            // A document is a line, however it is written here.
+            "bbq/Sexual_orientation.jsonl" => text.replace('\n', " ").replace('@', "\n"),
             _ => text.to_owned(),
         };
         let path = folder.path().join(name);
@@ -150,6 +168,53 @@ fn entities_are_counted_and_a_lost_answer_finds_none() {
     check(0, Some("Malware: Tin\nSystem: Linux"), [2, 2, 1], false);
     check(0, None, [0, 2, 0], false);
     check(1, Some(" none\n"), [0, 0, 0], true);
+}
+
+#[test]
+fn bias_is_kept_by_context() {
+    let folder = data();
+    let task = task("public_bbq", folder.path());
+    let check = |row: usize, values: Option<[f64; 3]>, expected: &str| {
+        let sample = task.sample(row).unwrap();
+        let answers = values.map(|values| values.map(|value| Answer::LogProbability { value, is_greedy: false }));
+        let scores = match answers {
+            Some(answers) => task.score(&sample, &answers).unwrap().remove(0),
+            None => task.missed(&sample).remove(0),
+        };
+        let shown = |(name, score): &(String, Score)| match score {
+            Score::Number(value) => format!("{name}={value}"),
+            Score::Leaning(found) => format!("{name}={}{}", u8::from(found.is_biased), u8::from(found.is_known)),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(scores.scores.iter().map(shown).collect::<Vec<_>>().join(" "), expected);
+    };
+    check(0, Some([-1.0, -2.0, -3.0]), "acc=0 accuracy_amb=0 amb_bias_score=11");
+    check(0, Some([-3.0, -1.0, -3.0]), "acc=1 accuracy_amb=1 amb_bias_score=00");
+    check(1, Some([-3.0, -2.0, -1.0]), "acc=1 accuracy_disamb=1 disamb_bias_score=11");
+    check(1, Some([-1.0, -2.0, -3.0]), "acc=0 accuracy_disamb=0 disamb_bias_score=01");
+    check(1, None, "acc=0 accuracy_disamb=0 disamb_bias_score=00");
+}
+
+#[test]
+fn emotions_are_scored_in_both_passes() {
+    let folder = data();
+    let task = task("public_eq_bench", folder.path());
+    let sample = task.sample(0).unwrap();
+    let all = |text: &str| {
+        let filters = task.score(&sample, &[Answer::Texts(vec![text.to_owned()])]).unwrap();
+        filters
+            .into_iter()
+            .map(|filter| filter.scores.iter().map(|score| score.1).collect())
+            .collect::<Vec<Vec<Score>>>()
+    };
+    let (right, none) = (vec![Score::Number(100.0); 2], vec![Score::Number(0.0); 2]);
+    let scores = "\nCalm: 0\nSad: 6\nProud: 0\nAngry: 7\n";
+    assert_eq!(
+        all(&format!("First pass scores:{scores}\nCritique: fine\n\nRevised scores:{scores}")),
+        [&right[..], &right]
+    );
+    assert_eq!(all(&format!("First pass scores: none\nRevised scores:{scores}")), [&none[..], &right]);
+    assert_eq!(all("I would rather not."), [&none[..], &none]);
 }
 
 #[test]
