@@ -230,6 +230,9 @@ pub(crate) enum Shape {
     /// Qwen2.5 with 0.5 billion parameters.
     #[value(name = "qwen2.5-0.5b")]
     Qwen25Half,
+    /// Llama with 1.1 billion parameters.
+    #[value(name = "llama-1.1b")]
+    Llama1B,
     /// The model inside this program.
     Tiny,
 }

@@ -29,19 +29,22 @@ pub enum Shape {
     Gpt2Small,
     /// Qwen 2.5 0.5B: 494 M parameters, grouped attention, a vocabulary of 151,936.
     Qwen25Half,
+    /// TinyLlama: Llama with 1.1 billion parameters, grouped attention, a head of its own.
+    Llama1B,
     /// The embedded model's family: Llama with about 5 M parameters.
     Tiny,
 }
 
 impl Shape {
     /// Every shape.
-    pub const ALL: [Self; 3] = [Self::Tiny, Self::Gpt2Small, Self::Qwen25Half];
+    pub const ALL: [Self; 4] = [Self::Tiny, Self::Gpt2Small, Self::Qwen25Half, Self::Llama1B];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gpt2Small => "gpt2-124m",
             Self::Qwen25Half => "qwen2.5-0.5b",
+            Self::Llama1B => "llama-1.1b",
             Self::Tiny => "tiny",
         }
     }

@@ -35,6 +35,7 @@ fn synth(shape: Shape, quant: &str, seed: u64, path: &Path) -> Result<Exit, Fail
     let shape = match shape {
         Shape::Gpt2Small => synth::Shape::Gpt2Small,
         Shape::Qwen25Half => synth::Shape::Qwen25Half,
+        Shape::Llama1B => synth::Shape::Llama1B,
         Shape::Tiny => synth::Shape::Tiny,
     };
     let bytes = synthesize(shape, registry::block_type(quant)?, seed, path)?;

@@ -42,7 +42,7 @@ fn controls(shape: Shape, size: usize) -> Vec<(usize, &'static str)> {
     let first = match shape {
         Shape::Gpt2Small => return vec![(size - 1, "<|endoftext|>")],
         Shape::Qwen25Half => 151_643,
-        Shape::Tiny => size - 3,
+        Shape::Tiny | Shape::Llama1B => size - 3,
     };
     vec![(first, "<|endoftext|>"), (first + 1, "<|im_start|>"), (first + 2, "<|im_end|>")]
 }
