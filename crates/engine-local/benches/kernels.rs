@@ -20,21 +20,17 @@ fn weight(block_type: BlockType) -> Tensor {
     Tensor::new("w", vec![ROWS, COLUMNS], block_type, Bytes::copy_from(&row.repeat(ROWS))).expect("the shapes fit")
 }
 
-fn name(isa: Isa) -> &'static str {
-    if isa == Isa::Portable { "portable" } else { "avx2" }
-}
-
 fn products(criterion: &mut Criterion) {
     for block_type in BlockType::ALL {
         let weight = weight(block_type);
         let mut group = criterion.benchmark_group(block_type.name());
         for isa in Isa::available() {
             let mut compute = Compute::new(isa, 1).expect("no thread is started");
-            for positions in [1, 4, 128] {
+            for positions in [1, 4, 8, 128] {
                 let x: Vec<f32> = (0..positions * COLUMNS).map(|i| (i * 31 % 199) as f32 / 99.0 - 1.0).collect();
                 let (mut out, mut blocks) = (vec![0.0; positions * ROWS], Vec::new());
                 group.throughput(Throughput::Elements((positions * ROWS * COLUMNS) as u64));
-                group.bench_function(BenchmarkId::new(name(isa), positions), |bencher| {
+                group.bench_function(BenchmarkId::new(isa.name(), positions), |bencher| {
                     bencher.iter(|| {
                         let mut x = Activations::new(&x, COLUMNS, &mut blocks);
                         compute.matmul(&weight, &mut x, &mut out);

@@ -67,7 +67,8 @@ async fn measure(file: &Path, options: &LocalOptions) {
     let engine = LocalEngine::load(file, options.clone()).expect("the model can be loaded");
     generate(&engine, clock, 1, 0, 1).await;
     let ready = (clock.now() - Stamp::default()).as_secs_f64();
-    let threads = options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let threads =
+        options.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let mut host = Host::measure(clock, threads);
     let prompt = median(|repetition| prompt_rate(&engine, clock, repetition)).await;
     let mut decode = Vec::new();
@@ -77,11 +78,21 @@ async fn measure(file: &Path, options: &LocalOptions) {
     host = host.larger(Host::measure(clock, threads));
     let work = Work::of(&engine);
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    println!("{name}, {threads} threads, ready in {ready:.2} s; host {:.1} GB/s, {:.0} GFLOP/s", host.bytes / 1e9, host.flops / 1e9);
-    println!("  prompt of {PROMPT}  {prompt:7.1} tokens/s  {:3.0} % of arithmetic", 1e2 * prompt * work.prompt / host.flops);
+    println!(
+        "{name}, {threads} threads, ready in {ready:.2} s; host {:.1} GB/s, {:.0} GFLOP/s",
+        host.bytes / 1e9,
+        host.flops / 1e9
+    );
+    println!(
+        "  prompt of {PROMPT}  {prompt:7.1} tokens/s  {:3.0} % of arithmetic",
+        1e2 * prompt * work.prompt / host.flops
+    );
     for (requests, rate) in [1, 4, 8].into_iter().zip(decode) {
         let steps = rate / f64::from(requests);
-        println!("  decode by {requests}    {rate:7.1} tokens/s  {:3.0} % of bandwidth", 1e2 * steps * work.step / host.bytes);
+        println!(
+            "  decode by {requests}    {rate:7.1} tokens/s  {:3.0} % of bandwidth",
+            1e2 * steps * work.step / host.bytes
+        );
     }
     println!("  peak resident memory {:.0} MB, {:?}", peak_resident_bytes() / 1e6, engine.memory());
 }
@@ -98,7 +109,8 @@ impl Work {
     fn of(engine: &LocalEngine) -> Self {
         let file = engine.file();
         let is_matrix = |name: &str| name.starts_with("blk.") && !name.ends_with(".bias") && !name.contains("norm");
-        let matrices: Vec<_> = file.tensors.iter().filter(|(name, _)| is_matrix(name)).map(|(_, tensor)| tensor).collect();
+        let matrices: Vec<_> =
+            file.tensors.iter().filter(|(name, _)| is_matrix(name)).map(|(_, tensor)| tensor).collect();
         let head = file.head().expect("a model has a head");
         let bytes = matrices.iter().map(|tensor| tensor.bytes().len()).sum::<usize>() + head.bytes().len();
         let products = matrices.iter().map(|tensor| tensor.value_count()).sum::<usize>();

@@ -187,12 +187,17 @@ impl Model {
     fn rotate(&self, compute: &mut Compute, (cosines, sines): (&[f32], &[f32]), rows: usize, heads: &mut [f32]) {
         let Some(rope) = &self.config.rope else { return };
         let (pairs, head_dim, width) = (self.frequencies.len(), self.config.head_dim, heads.len() / rows);
-        compute.for_rows(heads, width, |row, heads| {
-            let angles = row * pairs..(row + 1) * pairs;
-            for head in heads.chunks_exact_mut(head_dim) {
-                rotate(rope.style, head, &cosines[angles.clone()], &sines[angles.clone()]);
-            }
-        });
+        compute.for_rows(
+            heads,
+            width,
+            #[inline(always)]
+            |row, heads| {
+                let angles = row * pairs..(row + 1) * pairs;
+                for head in heads.chunks_exact_mut(head_dim) {
+                    rotate(rope.style, head, &cosines[angles.clone()], &sines[angles.clone()]);
+                }
+            },
+        );
     }
 
     fn attend(&self, compute: &mut Compute, scratch: &mut Scratch, spans: &[Span<'_>], layer: usize) {
@@ -201,11 +206,17 @@ impl Model {
         let out = resized(&mut scratch.heads, scratch.query.len());
         let (places, query) = (&scratch.places, &scratch.query);
         let keys: usize = places.iter().map(|place| place.position + 1).sum();
-        compute.for_rows_of(out, head_dim, 2 * keys * heads * head_dim, |unit, out| {
-            let (place, head) = (places[unit / heads], unit % heads);
-            let (keys, values) = spans[place.span].slot.head(layer, head / group, place.position + 1);
-            attend(&query[unit * head_dim..][..head_dim], keys, values, out);
-        });
+        compute.for_rows_of(
+            out,
+            head_dim,
+            2 * keys * heads * head_dim,
+            #[inline(always)]
+            |unit, out| {
+                let (place, head) = (places[unit / heads], unit % heads);
+                let (keys, values) = spans[place.span].slot.head(layer, head / group, place.position + 1);
+                attend(&query[unit * head_dim..][..head_dim], keys, values, out);
+            },
+        );
     }
 
     fn feed_forward(&self, compute: &mut Compute, scratch: &mut Scratch, block: &Block) {
@@ -216,14 +227,24 @@ impl Model {
         let (inside, down) = match &block.ffn {
             FeedForward::Gelu { up, down } => {
                 apply(compute, up, &mut normed, wide);
-                compute.for_rows(wide, inner, |_, row| gelu(row));
+                compute.for_rows(
+                    wide,
+                    inner,
+                    #[inline(always)]
+                    |_, row| gelu(row),
+                );
                 (wide, down)
             }
             FeedForward::SwiGlu { gate, up, down } => {
                 let gated = resized(&mut scratch.gate, rows * inner);
                 apply(compute, gate, &mut normed, gated);
                 apply(compute, up, &mut normed, wide);
-                compute.for_rows(gated, inner, |row, gate| swiglu(gate, &wide[row * inner..][..inner]));
+                compute.for_rows(
+                    gated,
+                    inner,
+                    #[inline(always)]
+                    |row, gate| swiglu(gate, &wide[row * inner..][..inner]),
+                );
                 (gated, down)
             }
         };
@@ -236,13 +257,18 @@ impl Model {
     fn norm(&self, compute: &mut Compute, norm: &Norm, rows: &[f32], out: &mut [f32]) {
         let (weight, epsilon) = (norm.weight.values(), self.config.norm_epsilon);
         let width = weight.len();
-        compute.for_rows(out, width, |row, out| {
-            let row = &rows[row * width..][..width];
-            match &norm.bias {
-                Some(bias) => layer_norm(row, weight, bias.values(), epsilon, out),
-                None => rms_norm(row, weight, epsilon, out),
-            }
-        });
+        compute.for_rows(
+            out,
+            width,
+            #[inline(always)]
+            |row, out| {
+                let row = &rows[row * width..][..width];
+                match &norm.bias {
+                    Some(bias) => layer_norm(row, weight, bias.values(), epsilon, out),
+                    None => rms_norm(row, weight, epsilon, out),
+                }
+            },
+        );
     }
 
     /// Normalizes each head where it lies.

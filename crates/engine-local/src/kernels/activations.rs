@@ -19,11 +19,15 @@ pub struct QuantizedBlock {
     pub scale: f32,
     /// `scale ·` the sum of the codes, for weights with minimums.
     pub sum: f32,
+    /// -128 times the sum of the codes: what takes 128 that was added to each weight code away again.
+    pub excess: i32,
+    /// The same for the first half of the codes.
+    pub excess_of_half: i32,
 }
 
 impl Default for QuantizedBlock {
     fn default() -> Self {
-        Self { codes: [0; BLOCK], scale: 0.0, sum: 0.0 }
+        Self { codes: [0; BLOCK], scale: 0.0, sum: 0.0, excess: 0, excess_of_half: 0 }
     }
 }
 
@@ -91,12 +95,16 @@ fn quantize(values: &[f32; BLOCK]) -> QuantizedBlock {
     // A block of zeros, or of values too small to invert their scale, is zeros.
     let inverse = if scale > f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 };
     let mut codes = [0_i8; BLOCK];
-    let mut sum = 0_i32;
-    for (code, value) in codes.iter_mut().zip(values) {
-        // Read from the bits, because SSE2 has no conversion of floats that saturates, as `as` would.
-        let whole = (value * inverse + ROUND).to_bits().wrapping_sub(ROUND.to_bits()).cast_signed();
-        *code = whole as i8;
-        sum += whole;
+    let mut sums = [0_i32; 2];
+    let halves = codes.as_chunks_mut::<{ BLOCK / 2 }>().0.iter_mut().zip(values.as_chunks::<{ BLOCK / 2 }>().0);
+    for (sum, (codes, values)) in sums.iter_mut().zip(halves) {
+        for (code, value) in codes.iter_mut().zip(values) {
+            // Read from the bits, because SSE2 has no conversion of floats that saturates, as `as` would.
+            let whole = (value * inverse + ROUND).to_bits().wrapping_sub(ROUND.to_bits()).cast_signed();
+            *code = whole as i8;
+            *sum += whole;
+        }
     }
-    QuantizedBlock { codes, scale, sum: scale * sum as f32 }
+    let sum = sums[0] + sums[1];
+    QuantizedBlock { codes, scale, sum: scale * sum as f32, excess: -128 * sum, excess_of_half: -128 * sums[0] }
 }

@@ -1,10 +1,13 @@
 //! Matrix products over weights as they lie in the file.
 
+use std::cell::RefCell;
+
 use super::activations::{Activations, BLOCK, QuantizedBlock};
 use super::blocks::{self, Blocks};
 use super::isa::Isa;
 use super::pool::{Columns, Pool};
 use super::portable;
+use super::tile::{self, Lanes, Rows, Tile};
 use crate::quant::BlockType;
 use crate::weights::Tensor;
 
@@ -94,12 +97,12 @@ impl Compute {
     }
 }
 
-/// Weight rows of one part: a multiple of eight, or all.
+/// Weight rows of one part: whole tiles, or all.
 fn chunk_of(rows: usize, products: usize, threads: usize) -> usize {
     if threads == 1 || products < PARALLEL_PRODUCTS {
         return rows.max(1);
     }
-    rows.div_ceil(threads * PARTS_PER_THREAD).next_multiple_of(8)
+    rows.div_ceil(threads * PARTS_PER_THREAD).next_multiple_of(tile::ROWS)
 }
 
 fn float_part(isa: Isa, weight: &Tensor, x: &[f32], mut part: Columns<'_, f32>) {
@@ -133,7 +136,7 @@ fn widen(isa: Isa, weight: &Tensor, start: usize, out: &mut [f32]) {
     let bytes = &weight.bytes()[start * weight.row_bytes()..(start + count) * weight.row_bytes()];
     match (isa, weight.block_type(), bytemuck::try_cast_slice(bytes)) {
         #[cfg(target_arch = "x86_64")]
-        (Isa::Avx2(avx2), BlockType::F16, Ok(halves)) => avx2.widen_f16(halves, out),
+        (Isa::Avx2(avx2) | Isa::Vnni(avx2, _), BlockType::F16, Ok(halves)) => avx2.widen_f16(halves, out),
         (_, BlockType::BF16, Ok(halves)) => isa.vectorize(
             #[inline(always)]
             || widen_bf16(halves, out),
@@ -154,7 +157,7 @@ fn float_panel(isa: Isa, weights: &[f32], x: &[f32], columns: usize, put: impl F
     match isa {
         Isa::Portable => portable::float_panel(weights, x, columns, put),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(avx2) => avx2.float_panel(weights, x, columns, put),
+        Isa::Avx2(avx2) | Isa::Vnni(avx2, _) => avx2.float_panel(weights, x, columns, put),
     }
 }
 
@@ -171,18 +174,51 @@ fn block_part(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], part: Columns<'_,
 
 fn part_of<B: Blocks>(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], mut part: Columns<'_, f32>) {
     let groups = weight.cols() / BLOCK;
-    let rows = part.range.clone();
-    let weights = &weight.bytes()[rows.start * weight.row_bytes()..rows.end * weight.row_bytes()];
-    let block_rows = (ACTIVATION_BYTES / (groups * size_of::<QuantizedBlock>())).max(8).next_multiple_of(8);
-    for (number, x) in x.chunks(block_rows * groups).enumerate() {
-        let first = number * block_rows;
-        let put = |row: usize, position: usize, value| part.row_mut(first + position)[row] = value;
-        match isa {
-            Isa::Portable => portable::block_panel::<B>(weights, x, groups, put),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(avx2) => avx2.block_panel::<B>(weights, x, groups, put),
+    let range = part.range.clone();
+    TILE.with_borrow_mut(|(tile, sums)| {
+        for start in range.clone().step_by(tile::ROWS) {
+            let count = tile::ROWS.min(range.end - start);
+            let bytes = &weight.bytes()[start * weight.row_bytes()..(start + count) * weight.row_bytes()];
+            let rows = Rows { bytes, row_bytes: weight.row_bytes() };
+            sums.clear();
+            sums.resize(x.len() / groups, Lanes([0.0; tile::ROWS]));
+            for first in (0..groups).step_by(tile::GROUPS) {
+                let span = first..groups.min(first + tile::GROUPS);
+                match isa {
+                    Isa::Portable => {
+                        tile::fill_portable::<B>(tile, rows, span);
+                        tile::multiply_portable::<B>(tile, &x[first..], groups, sums);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2(avx2) if sums.len() <= tile::FEW => {
+                        avx2.multiply_few::<B>(tile, (rows, span), &x[first..], groups, sums);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2(avx2) => {
+                        avx2.fill::<B>(tile, rows, span);
+                        avx2.multiply::<B>(tile, &x[first..], groups, sums);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Vnni(_, vnni) if sums.len() <= tile::FEW => {
+                        vnni.multiply_few::<B>(tile, (rows, span), &x[first..], groups, sums);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Vnni(_, vnni) => {
+                        vnni.fill::<B>(tile, rows, span);
+                        vnni.multiply::<B>(tile, &x[first..], groups, sums);
+                    }
+                }
+            }
+            for (position, Lanes(sums)) in sums.iter().enumerate() {
+                part.row_mut(position)[start - range.start..][..count].copy_from_slice(&sums[..count]);
+            }
         }
-    }
+    });
+}
+
+thread_local! {
+    /// What each thread of an engine unpacks weights into, and its sums; kept for the next product.
+    static TILE: RefCell<(Box<Tile>, Vec<Lanes>)> = RefCell::new((Tile::new(), Vec::new()));
 }
 
 #[cfg(test)]
@@ -232,9 +268,11 @@ mod tests {
     fn check(block_type: BlockType, rows: usize, columns: usize, positions: usize, seed: usize) {
         let weight = weight(block_type, rows, columns, seed);
         let (values, x) = (weight.to_f32(), noise(positions * columns, seed + 1));
+        let plain = product(Isa::Portable, 1, &weight, &x);
         for isa in Isa::available() {
             let seen = if block_type.is_float() { x.clone() } else { rounded(isa, &x) };
             let found = product(isa, 2, &weight, &x);
+            assert!(block_type.is_float() || found == plain, "{block_type} differs with {isa:?}");
             for (position, seen) in seen.chunks(columns).enumerate() {
                 for (row, values) in values.chunks(columns).enumerate() {
                     let (expected, size) = exact(values, seen);

@@ -11,6 +11,9 @@ mod isa;
 mod matmul;
 mod pool;
 mod portable;
+mod tile;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

@@ -5,10 +5,12 @@
 #![expect(unsafe_code, reason = "vector instructions are unsafe unless the machine has them")]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-use super::activations::QuantizedBlock;
+use super::activations::{BLOCK, QuantizedBlock};
 use super::blocks::Blocks;
 use super::portable::{LANES, add_lanes};
+use super::tile::{self, FEW, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 
 /// Proof that the machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,16 +37,36 @@ impl Avx2 {
         unsafe { float_panel(weights, x, columns, put) }
     }
 
-    /// See [`portable::block_panel`](super::portable::block_panel).
-    pub(super) fn block_panel<B: Blocks>(
+    /// See [`tile::fill`].
+    pub(super) fn fill<B: Blocks>(self, tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
+        // SAFETY: `self` proves the features.
+        unsafe { fill::<B>(tile, rows, groups) }
+    }
+
+    /// [`fill`](Self::fill) and [`multiply`](Self::multiply) at once for [`FEW`] rows of activations at most: codes go
+    /// through registers only. `x` begins with the first of the groups.
+    pub(super) fn multiply_few<B: Blocks>(
         self,
-        weights: &[u8],
+        tile: &mut Tile,
+        (rows, groups): (Rows<'_>, Range<usize>),
         x: &[QuantizedBlock],
-        groups: usize,
-        put: impl FnMut(usize, usize, f32),
+        stride: usize,
+        sums: &mut [Lanes],
     ) {
         // SAFETY: `self` proves the features.
-        unsafe { block_panel::<B>(weights, x, groups, put) }
+        unsafe {
+            tile_of_few::<B>(tile, rows, groups.clone());
+            match sums {
+                [one] => few::<B, 1>(tile, (rows, groups), x, stride, std::array::from_mut(one)),
+                sums => few::<B, FEW>(tile, (rows, groups), x, stride, sums.as_mut_array().expect("two rows at most")),
+            }
+        }
+    }
+
+    /// See [`tile::multiply_portable`].
+    pub(super) fn multiply<B: Blocks>(self, tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
+        // SAFETY: `self` proves the features.
+        unsafe { multiply::<B>(tile, x, stride, sums) }
     }
 
     /// Converts F16 values.
@@ -151,74 +173,199 @@ fn float_tile<const R: usize, const M: usize>(
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn block_panel<B: Blocks>(weights: &[u8], x: &[QuantizedBlock], groups: usize, mut put: impl FnMut(usize, usize, f32)) {
-    let row_bytes = groups / B::GROUPS * B::BYTES;
-    let positions = x.len() / groups;
-    for (row, weights) in weights.chunks_exact(row_bytes).enumerate() {
-        let mut position = 0;
-        while position < positions {
-            let left = positions - position;
-            let x = &x[position * groups..];
-            let mut emit = |m: usize, value| put(row, position + m, value);
-            position += match left {
-                1 => byte_tile::<B, 1>(weights, x, groups, &mut emit),
-                2 => byte_tile::<B, 2>(weights, x, groups, &mut emit),
-                3 => byte_tile::<B, 3>(weights, x, groups, &mut emit),
-                4..8 => byte_tile::<B, 4>(weights, x, groups, &mut emit),
-                _ => byte_tile::<B, 8>(weights, x, groups, &mut emit),
-            };
-        }
+fn fill<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
+    tile::fill::<B, true>(tile, rows, groups, |bits| half_to_f32(bits));
+    for group in &mut tile.codes[..tile.groups] {
+        transpose(group);
     }
 }
 
-/// One weight row against `M` rows of activations; returns `M`.
+/// Rows of a tile that one register holds.
+const HALF: usize = ROWS / 2;
+
+/// Twice eight rows of eight words to eight steps, in two rounds within the halves of the registers and one across them.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn byte_tile<B: Blocks, const M: usize>(
-    weights: &[u8],
-    x: &[QuantizedBlock],
-    groups: usize,
-    emit: &mut impl FnMut(usize, f32),
-) -> usize {
-    assert!(weights.len() == groups / B::GROUPS * B::BYTES && x.len() >= M * groups);
-    let mut sums = [_mm256_setzero_ps(); M];
-    let mut minimums = [0.0_f32; M];
-    for (number, block) in weights.chunks_exact(B::BYTES).enumerate() {
-        let header = B::header(block, |bits| half_to_f32(bits));
-        for group in 0..B::GROUPS {
-            let codes = B::codes(block, group);
-            // SAFETY: it reads 32 bytes of an array of 32.
-            let codes = unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) };
-            let magnitudes = _mm256_abs_epi8(codes);
-            let [low, high] = B::scales(&header, group);
-            let scale =
-                if B::HALVES { _mm256_set_m128(_mm_set1_ps(high), _mm_set1_ps(low)) } else { _mm256_set1_ps(low) };
-            for m in 0..M {
-                // SAFETY: number * GROUPS + group < groups, and `x` holds M rows of `groups` blocks.
-                let x = unsafe { x.get_unchecked(m * groups + number * B::GROUPS + group) };
-                // SAFETY: it reads 32 bytes of an array of 32.
-                let x_codes = unsafe { _mm256_loadu_si256(x.codes.as_ptr().cast()) };
-                let products = four_products(magnitudes, _mm256_sign_epi8(x_codes, codes));
-                let factor = _mm256_mul_ps(scale, _mm256_set1_ps(x.scale));
-                sums[m] = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(products), sums[m]);
-                if B::MINIMUMS {
-                    minimums[m] += B::minimum(&header, group) * x.sum;
-                }
+fn transpose(group: &mut Group) {
+    let rows = *group;
+    for start in [0, HALF] {
+        // SAFETY: it reads the 32 bytes of one of sixteen rows.
+        let row = |row: usize| unsafe { _mm256_load_si256(rows.0.as_ptr().add((start + row) * BLOCK).cast()) };
+        let four = |at: usize| {
+            let (a, b) = (_mm256_unpacklo_epi32(row(at), row(at + 1)), _mm256_unpackhi_epi32(row(at), row(at + 1)));
+            let (c, d) =
+                (_mm256_unpacklo_epi32(row(at + 2), row(at + 3)), _mm256_unpackhi_epi32(row(at + 2), row(at + 3)));
+            [
+                _mm256_unpacklo_epi64(a, c),
+                _mm256_unpackhi_epi64(a, c),
+                _mm256_unpacklo_epi64(b, d),
+                _mm256_unpackhi_epi64(b, d),
+            ]
+        };
+        for (number, (low, high)) in four(0).into_iter().zip(four(4)).enumerate() {
+            let half_step = |number: usize| (number * ROWS + start) * STEP;
+            // SAFETY: half a step is 32 bytes on a boundary of 32, and there are eight steps.
+            unsafe {
+                let begin = group.0.as_mut_ptr();
+                let early = _mm256_permute2x128_si256::<0x20>(low, high);
+                _mm256_store_si256(begin.add(half_step(number)).cast(), early);
+                let late = _mm256_permute2x128_si256::<0x31>(low, high);
+                _mm256_store_si256(begin.add(half_step(number + STEPS / 2)).cast(), late);
             }
         }
     }
-    for m in 0..M {
-        emit(m, add_up(sums[m]) - minimums[m]);
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn multiply<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sums: &mut [Lanes]) {
+    let mut start = 0;
+    while !sums.is_empty() {
+        let x = &x[start * stride..];
+        let done = match sums.len() {
+            1 => several::<B, 1>(tile, x, stride, sums),
+            2 => several::<B, 2>(tile, x, stride, sums),
+            3 => several::<B, 3>(tile, x, stride, sums),
+            _ => several::<B, 4>(tile, x, stride, sums),
+        };
+        start += done;
+        sums = &mut sums[done..];
     }
-    M
+}
+
+/// `P` rows of activations, with each half of the tile; returns `P`.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn several<B: Blocks, const P: usize>(tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) -> usize {
+    assert!(x.len() >= (P - 1) * stride + tile.groups && sums.len() >= P);
+    for start in [0, HALF] {
+        // SAFETY, here and below: half of sixteen floats or words are eight, from 0 or 8 on.
+        let load = |lanes: &Lanes| unsafe { _mm256_load_ps(lanes.0[start..].as_ptr()) };
+        let mut totals = [_mm256_setzero_ps(); P];
+        for (total, sums) in totals.iter_mut().zip(&*sums) {
+            *total = load(sums);
+        }
+        for group in 0..tile.groups {
+            let codes = &tile.codes[group].0;
+            // SAFETY: the assertion above; `p` is below `P`.
+            let x = |p: usize| unsafe { x.get_unchecked(p * stride + group) };
+            let halves = if B::HALVES { 2 } else { 1 };
+            for half in 0..halves {
+                let mut wholes = [_mm256_setzero_si256(); P];
+                for step in half * STEPS / halves..(half + 1) * STEPS / halves {
+                    // SAFETY: it reads the 32 bytes of half of one of eight steps.
+                    let weights = unsafe { _mm256_load_si256(codes.as_ptr().add((step * ROWS + start) * STEP).cast()) };
+                    let magnitudes = _mm256_abs_epi8(weights);
+                    for (p, whole) in wholes.iter_mut().enumerate() {
+                        // SAFETY: it reads 4 of 32 codes.
+                        let codes = unsafe { x(p).codes.as_ptr().add(step * STEP).cast::<i32>().read_unaligned() };
+                        let signed = _mm256_sign_epi8(_mm256_set1_epi32(codes), weights);
+                        *whole = _mm256_add_epi32(*whole, four_products(magnitudes, signed));
+                    }
+                }
+                let scale = load(&tile.scales[group][half]);
+                for (p, (total, whole)) in totals.iter_mut().zip(wholes).enumerate() {
+                    let factor = _mm256_mul_ps(scale, _mm256_set1_ps(x(p).scale));
+                    *total = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(whole), *total);
+                }
+            }
+            if B::MINIMUMS {
+                let minimum = load(&tile.minimums[group]);
+                for (p, total) in totals.iter_mut().enumerate() {
+                    *total = _mm256_fnmadd_ps(minimum, _mm256_set1_ps(x(p).sum), *total);
+                }
+            }
+        }
+        for (total, sums) in totals.iter().zip(&mut *sums) {
+            // SAFETY: as above.
+            unsafe { _mm256_store_ps(sums.0[start..].as_mut_ptr(), *total) };
+        }
+    }
+    P
 }
 
 /// Sums of four products of bytes. A pair stays within 16 bits: 2 · 128 · 127 < 32768.
-///
-/// The byte products of AVX-512 VNNI do the same in one instruction; measured on Zen 4 they were not faster in this
-/// layout, and for one row of Q8_0 half as fast.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn four_products(unsigned: __m256i, signed: __m256i) -> __m256i {
     _mm256_madd_epi16(_mm256_maddubs_epi16(unsigned, signed), _mm256_set1_epi16(1))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn tile_of_few<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
+    tile::fill::<B, false>(tile, rows, groups, |bits| half_to_f32(bits));
+}
+
+/// As [`several`], with codes that go through registers only. Eight rows' products lie in eight registers; three rounds of
+/// additions bring the eight sums into one.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn few<B: Blocks, const P: usize>(
+    tile: &Tile,
+    (rows, groups): (Rows<'_>, Range<usize>),
+    x: &[QuantizedBlock],
+    stride: usize,
+    sums: &mut [Lanes; P],
+) {
+    assert!(x.len() >= (P - 1) * stride + groups.len() && groups.end / B::GROUPS * B::BYTES <= rows.row_bytes);
+    for start in [0, HALF] {
+        // SAFETY, here and below: half of sixteen floats are eight, from 0 or 8 on.
+        let load = |lanes: &Lanes| unsafe { _mm256_load_ps(lanes.0[start..].as_ptr()) };
+        let mut totals = [_mm256_setzero_ps(); P];
+        for (total, sums) in totals.iter_mut().zip(&*sums) {
+            *total = load(sums);
+        }
+        for (number, block) in (groups.start / B::GROUPS..groups.end / B::GROUPS).enumerate() {
+            for within in 0..B::GROUPS {
+                let group = number * B::GROUPS + within;
+                let row = |row: usize| {
+                    // SAFETY: the assertion above.
+                    let codes = B::codes(unsafe { rows.block::<B>(start + row, block) }, within);
+                    // SAFETY: it reads 32 bytes of an array of 32.
+                    unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
+                };
+                for (p, total) in totals.iter_mut().enumerate() {
+                    // SAFETY: the assertion above; `p` is below `P`.
+                    let x = unsafe { x.get_unchecked(p * stride + group) };
+                    // SAFETY: it reads 32 bytes of an array of 32.
+                    let codes = unsafe { _mm256_loadu_si256(x.codes.as_ptr().cast()) };
+                    let product = |weights| four_products(_mm256_abs_epi8(weights), _mm256_sign_epi8(codes, weights));
+                    let four = |at| {
+                        let rows = [row(at), row(at + 1), row(at + 2), row(at + 3)];
+                        add_four(rows.map(
+                            #[inline(always)]
+                            |row| product(row),
+                        ))
+                    };
+                    let (low, high) = (four(0), four(4));
+                    let first = _mm256_permute2x128_si256::<0x20>(low, high);
+                    let second = _mm256_permute2x128_si256::<0x31>(low, high);
+                    let add = |total, scale, whole| {
+                        let factor = _mm256_mul_ps(scale, _mm256_set1_ps(x.scale));
+                        _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(whole), total)
+                    };
+                    let [scale, second_scale] = &tile.scales[group];
+                    if B::HALVES {
+                        *total = add(add(*total, load(scale), first), load(second_scale), second);
+                    } else {
+                        *total = add(*total, load(scale), _mm256_add_epi32(first, second));
+                    }
+                    if B::MINIMUMS {
+                        *total = _mm256_fnmadd_ps(load(&tile.minimums[group]), _mm256_set1_ps(x.sum), *total);
+                    }
+                }
+            }
+        }
+        for (total, sums) in totals.iter().zip(&mut *sums) {
+            // SAFETY: as above.
+            unsafe { _mm256_store_ps(sums.0[start..].as_mut_ptr(), *total) };
+        }
+    }
+}
+
+/// In each half, the sums of four registers' four words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_four([a, b, c, d]: [__m256i; 4]) -> __m256i {
+    let early = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    let late = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    _mm256_add_epi32(_mm256_unpacklo_epi64(early, late), _mm256_unpackhi_epi64(early, late))
 }

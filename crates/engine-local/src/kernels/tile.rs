@@ -1,0 +1,169 @@
+//! Quantized products by tiles: sixteen weight rows whose codes are unpacked once and then meet every row of activations.
+//!
+//! A tile lies in the order that the vector units read it. One step holds four codes of each row side by side, so that one
+//! instruction multiplies a step by four codes of an activation and adds the four products of each row in a lane of its
+//! own. A product over a group of 32 is a whole number and exact. Scaling is one fused operation per group, from the first
+//! group to the last. So every machine, every number of threads and every size of batch gives the same bits.
+
+use std::ops::Range;
+
+use super::activations::{BLOCK, QuantizedBlock};
+use super::blocks::Blocks;
+
+/// Weight rows of a tile: the lanes of a register of 512 bits.
+pub(super) const ROWS: usize = 16;
+
+/// Groups of a tile: 512 columns. The tile takes 11 KiB; twice as many, or half, were slower in whole models.
+pub(super) const GROUPS: usize = 16;
+
+/// Rows of activations for which codes are not worth being kept.
+pub(super) const FEW: usize = 2;
+
+/// Codes of one row in a step.
+pub(super) const STEP: usize = 4;
+
+/// Steps of a group.
+pub(super) const STEPS: usize = BLOCK / STEP;
+
+/// One value for each row of a tile, aligned to a cache line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+pub(super) struct Lanes(pub(super) [f32; ROWS]);
+
+/// Codes of one group: in steps, each with four codes of the first row, then those of the next. While a tile is filled,
+/// all codes of the first row, then those of the next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(64))]
+pub(super) struct Group(pub(super) [i8; ROWS * BLOCK]);
+
+/// Rows of weights, unpacked; and a sum for each row and each row of activations.
+#[derive(Debug)]
+pub(super) struct Tile {
+    /// Codes of all groups. Where the machine multiplies unsigned by signed bytes, they have 128 added.
+    pub(super) codes: [Group; GROUPS],
+    /// Scales of all groups; two for each where halves have scales of their own.
+    pub(super) scales: [[Lanes; 2]; GROUPS],
+    /// What is subtracted from each value of a group.
+    pub(super) minimums: [Lanes; GROUPS],
+    /// Groups in use.
+    pub(super) groups: usize,
+}
+
+impl Tile {
+    /// An empty tile, on the heap.
+    pub(super) fn new() -> Box<Self> {
+        Box::new(Self {
+            codes: [Group([0; ROWS * BLOCK]); GROUPS],
+            scales: [[Lanes([0.0; ROWS]); 2]; GROUPS],
+            minimums: [Lanes([0.0; ROWS]); GROUPS],
+            groups: 0,
+        })
+    }
+}
+
+/// Rows of a matrix: at least one, at most [`ROWS`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    /// All of them, one after the other.
+    pub(super) bytes: &'a [u8],
+    /// Bytes of each.
+    pub(super) row_bytes: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// A block of each row, for kernels that meet few rows of activations and unpack codes on the way.
+    ///
+    /// # Safety
+    /// Rows must have `block + 1` blocks of this format.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a check for each of sixteen rows would cost more than their products")]
+    pub(super) unsafe fn block<B: Blocks>(&self, row: usize, block: usize) -> &'a [u8] {
+        let last = self.bytes.len() / self.row_bytes - 1;
+        let start = row.min(last) * self.row_bytes + block * B::BYTES;
+        // SAFETY: the row is one of this matrix, and the caller vouches for the block.
+        unsafe { self.bytes.get_unchecked(start..start + B::BYTES) }
+    }
+}
+
+/// Unpacks groups of rows into the tile, row after row, so that memory is read in order; a tile that has fewer rows repeats
+/// its last one. `f16` converts a half float. Where `CODES`, codes stay in the order of rows, for [`transpose`]; else the tile
+/// gets scales and minimums only.
+#[inline(always)]
+pub(super) fn fill<B: Blocks, const CODES: bool>(
+    tile: &mut Tile,
+    rows: Rows<'_>,
+    groups: Range<usize>,
+    f16: impl Fn(u16) -> f32 + Copy,
+) {
+    tile.groups = groups.len();
+    let span = groups.start / B::GROUPS * B::BYTES..groups.end / B::GROUPS * B::BYTES;
+    let last = rows.bytes.len() / rows.row_bytes - 1;
+    for row in 0..ROWS {
+        let bytes = &rows.bytes[row.min(last) * rows.row_bytes..][span.clone()];
+        let places = tile.codes.chunks_exact_mut(B::GROUPS).zip(tile.scales.chunks_exact_mut(B::GROUPS));
+        let places = places.zip(tile.minimums.chunks_exact_mut(B::GROUPS));
+        for (block, ((codes, scales), minimums)) in bytes.chunks_exact(B::BYTES).zip(places) {
+            let header = B::header(block, f16);
+            for (group, ((codes, scales), minimum)) in codes.iter_mut().zip(scales).zip(minimums).enumerate() {
+                if CODES {
+                    codes.0[row * BLOCK..][..BLOCK].copy_from_slice(&B::codes(block, group));
+                }
+                let [first, second] = B::scales(&header, group);
+                scales[0].0[row] = first;
+                if B::HALVES {
+                    scales[1].0[row] = second;
+                }
+                if B::MINIMUMS {
+                    minimum.0[row] = B::minimum(&header, group);
+                }
+            }
+        }
+    }
+}
+
+/// [`fill`] for every machine, with the codes in steps.
+pub(super) fn fill_portable<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
+    fill::<B, true>(tile, rows, groups, |bits| half::f16::from_bits(bits).to_f32());
+    tile.codes[..tile.groups].iter_mut().for_each(transpose);
+}
+
+/// Brings the codes of a group from rows into steps.
+fn transpose(group: &mut Group) {
+    let rows = group.0;
+    for (place, code) in group.0.iter_mut().enumerate() {
+        let (step, row, within) = (place / (ROWS * STEP), place / STEP % ROWS, place % STEP);
+        *code = rows[row * BLOCK + step * STEP + within];
+    }
+}
+
+/// Adds the products of the tile and rows of activations to `sums`. `x` begins with the first block of the first row that
+/// the tile meets; rows are `stride` blocks apart.
+pub(super) fn multiply_portable<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
+    for (x, Lanes(sums)) in x.chunks(stride).zip(sums) {
+        for (group, x) in x[..tile.groups].iter().enumerate() {
+            for half in 0..if B::HALVES { 2 } else { 1 } {
+                let steps = if B::HALVES { half * STEPS / 2..(half + 1) * STEPS / 2 } else { 0..STEPS };
+                let products = whole_products(&tile.codes[group], &x.codes, steps);
+                for ((sum, scale), product) in sums.iter_mut().zip(tile.scales[group][half].0).zip(products) {
+                    *sum = (scale * x.scale).mul_add(product as f32, *sum);
+                }
+            }
+            if B::MINIMUMS {
+                for (sum, minimum) in sums.iter_mut().zip(tile.minimums[group].0) {
+                    *sum = (-minimum).mul_add(x.sum, *sum);
+                }
+            }
+        }
+    }
+}
+
+fn whole_products(group: &Group, x: &[i8; BLOCK], steps: Range<usize>) -> [i32; ROWS] {
+    let mut sums = [0; ROWS];
+    for step in steps {
+        let (weights, x) = (&group.0[step * ROWS * STEP..][..ROWS * STEP], &x[step * STEP..][..STEP]);
+        for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(STEP)) {
+            *sum += weights.iter().zip(x).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum::<i32>();
+        }
+    }
+    sums
+}
