@@ -16,6 +16,7 @@ use clap::builder::{PossibleValuesParser, StyledStr, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use weighbridge_report::import::Format;
+use weighbridge_types::units::ByteSize;
 
 use crate::exit::Exit;
 
@@ -145,6 +146,13 @@ pub(crate) struct LocalArguments {
     /// Threads of a model in this process [default: usable cores; of a classifier 1]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    /// Memory for beginnings of prompts that a model in this process computed already [default: none, so that every
+    /// prompt is computed]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) prefix_cache: Option<ByteSize>,
+    /// Memory for keys and values of a model in this process; requests wait where it ends [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) kv_limit: Option<ByteSize>,
     /// Device of a model in this process
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: Device,

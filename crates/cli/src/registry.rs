@@ -32,6 +32,8 @@ const LARGEST_QUANTIZED_UNASKED: u64 = 1 << 30;
 pub(crate) struct Registry {
     keys: Environment,
     threads: Option<NonZeroUsize>,
+    prefix_bytes: u64,
+    kv_limit: Option<u64>,
     http: HttpOptions,
 }
 
@@ -68,7 +70,13 @@ impl Registry {
                 Failure::usage(what, "leave `--threads` out to use every core")
             })?),
         };
-        Ok(Self { keys: environment.clone(), threads, http: HttpOptions::default() })
+        Ok(Self {
+            keys: environment.clone(),
+            threads,
+            prefix_bytes: local.prefix_cache.map_or(0, |size| size.0),
+            kv_limit: local.kv_limit.map(|size| size.0),
+            http: HttpOptions::default(),
+        })
     }
 
     /// Makes endpoints with these options; the key still comes from the environment.
@@ -213,7 +221,12 @@ impl Registry {
     }
 
     fn local_options(&self, model: &ModelRef) -> LocalOptions {
-        LocalOptions { threads: self.threads, model_ref: Some(model.to_string()) }
+        LocalOptions {
+            threads: self.threads,
+            prefix_bytes: self.prefix_bytes,
+            kv_limit: self.kv_limit,
+            model_ref: Some(model.to_string()),
+        }
     }
 
     /// Small graphs gain nothing from several threads; features are computed by whoever asks.

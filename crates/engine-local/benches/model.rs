@@ -5,6 +5,10 @@
 //! after a prompt of 16. Figures are medians of five repetitions in tokens per second, and shares of the host's bound:
 //! decoding alone cannot read its weights faster than memory gives them, a prompt in single precision cannot multiply
 //! faster than the vector units. Both bounds are measured before and after each model, and the larger counts.
+//!
+//! Then what sharing is worth: the time to the first token of a prompt of 512 that was computed before, as a share of the
+//! first time. And what a prompt of 2000 does to a stream that runs: the 99th percentile of its gaps meanwhile, over that of
+//! gaps while nothing else runs; the model must have room for it.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(unsafe_code, reason = "the peak of the vector units needs their instructions")]
 
@@ -24,6 +28,12 @@ const REPETITIONS: u32 = 5;
 const PROMPT: u32 = 512;
 const DECODED: u32 = 64;
 
+/// Tokens of the prompt that arrives beside a stream.
+const LONG_PROMPT: u32 = 2000;
+
+/// Memory for beginnings of prompts.
+const PREFIXES: u64 = 256 << 20;
+
 const MODELS: [(Shape, BlockType); 5] = [
     (Shape::Gpt2Small, BlockType::F32),
     (Shape::Gpt2Small, BlockType::Q8_0),
@@ -36,7 +46,7 @@ const MODELS: [(Shape, BlockType); 5] = [
 async fn main() {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
     let threads = flags.iter().find_map(|flag| flag.strip_prefix("--threads=")?.parse().ok());
-    let options = LocalOptions { threads, ..LocalOptions::default() };
+    let options = LocalOptions { threads, prefix_bytes: PREFIXES, ..LocalOptions::default() };
     let (files, parts): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| Path::new(name).is_file());
     let mut files: Vec<PathBuf> = files.into_iter().map(Into::into).collect();
     if files.is_empty() {
@@ -94,6 +104,7 @@ async fn measure(file: &Path, options: &LocalOptions) {
             1e2 * steps * work.step / host.bytes
         );
     }
+    sharing(&engine, clock).await;
     println!("  peak resident memory {:.0} MB, {:?}", peak_resident_bytes() / 1e6, engine.memory());
 }
 
@@ -145,6 +156,43 @@ async fn decode_rate(engine: &LocalEngine, clock: Clock, requests: u32, repetiti
     let end = stamps.iter().filter_map(|stamps| stamps.last().copied()).min().expect("there are tokens");
     let counted = stamps.iter().flatten().filter(|&&stamp| stamp > start && stamp <= end).count();
     counted as f64 / (end - start).as_secs_f64()
+}
+
+async fn sharing(engine: &LocalEngine, clock: Clock) {
+    let first = median(|repetition| prompt_rate(engine, clock, 500 + repetition)).await;
+    let again = median(|_| prompt_rate(engine, clock, 504)).await;
+    println!("  prompt of {PROMPT} again, {:.1} % of the time", 1e2 * first / again);
+    if engine.file().config.context_length < LONG_PROMPT as usize {
+        return;
+    }
+    let alone = gaps(&generate(engine, clock, 16, 1, 150).await, Stamp::default(), None);
+    let stream = generate(engine, clock, 16, 2, 300);
+    let prompt = async {
+        let start = clock.now();
+        (start, generate(engine, clock, LONG_PROMPT, 3, 1).await[0])
+    };
+    let (stamps, (start, end)) = futures_util::future::join(stream, prompt).await;
+    let beside = gaps(&stamps, start, Some(end));
+    let (alone, beside) = (p99(alone), p99(beside));
+    println!(
+        "  a stream's gaps at p99: {:.1} ms alone, {:.1} ms beside a prompt of {LONG_PROMPT} that took {:.1} s: {:.1} times",
+        1e3 * alone,
+        1e3 * beside,
+        (end - start).as_secs_f64(),
+        beside / alone
+    );
+}
+
+/// Seconds between tokens that lie in a time.
+fn gaps(stamps: &[Stamp], start: Stamp, end: Option<Stamp>) -> Vec<f64> {
+    let within = stamps.iter().copied().filter(|&stamp| stamp >= start && end.is_none_or(|end| stamp <= end));
+    let within: Vec<Stamp> = within.collect();
+    within.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect()
+}
+
+fn p99(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) * 99 / 100]
 }
 
 /// Generates and returns the stamps of the tokens. Prompts of different seeds differ from their first token on.

@@ -103,6 +103,8 @@ pub struct MemoryReport {
     pub kv_held: u64,
     /// Most KV cache held at once since the last [`Engine`] start.
     pub kv_peak: u64,
+    /// KV cache that no request uses, kept for prompts that begin alike; not part of what is held.
+    pub kv_idle: u64,
     /// Scratch buffers held now.
     pub scratch_held: u64,
 }

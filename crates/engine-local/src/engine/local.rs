@@ -13,13 +13,15 @@ use weighbridge_engine::{
     ScoredContinuation, Tokenizer,
 };
 use weighbridge_types::record::EngineDescription;
+use weighbridge_types::time::Clock;
 
+use super::pace::Pace;
 use super::request::{Events, Job, Preparation};
 use super::score::ScoreJob;
 use super::worker::{Command, Shared, Worker};
 use crate::chat::ChatTemplate;
 use crate::error::{ModelError, Result};
-use crate::graph::{KvCounter, KvSlot, Model, Scratch};
+use crate::graph::{KvCounter, KvSlot, Model, PrefixCache, Scratch};
 use crate::kernels::{Compute, Isa};
 use crate::tokenize::LocalTokenizer;
 use crate::weights::ModelFile;
@@ -32,6 +34,12 @@ const QUEUE_LIMIT: usize = 1024;
 pub struct LocalOptions {
     /// Threads that compute; `None` takes one per core that this process may use.
     pub threads: Option<NonZeroUsize>,
+    /// Bytes of keys and values that are kept after their request has ended, for prompts that begin alike; 0 keeps none and
+    /// computes every prompt.
+    pub prefix_bytes: u64,
+    /// Bytes of all keys and values at most; `None` sets no limit. Where it is reached, the youngest requests wait and are
+    /// read again.
+    pub kv_limit: Option<u64>,
     /// The reference as the user wrote it, for the record; `None` records the path.
     pub model_ref: Option<String>,
 }
@@ -90,7 +98,14 @@ impl LocalEngine {
                 tokenizer: Arc::clone(&tokenizer) as Arc<dyn Tokenizer>,
                 template,
                 kv: Arc::clone(&kv),
+                kv_limit: options.kv_limit,
+                keeps_prefixes: options.prefix_bytes > 0,
             },
+            prefixes: PrefixCache::new(options.prefix_bytes, &kv),
+            pace: Pace::default(),
+            clock: Clock::start(),
+            at_once: 0,
+            calm_steps: 0,
             model,
             compute,
             scratch: Scratch::default(),
@@ -174,6 +189,7 @@ impl Engine for LocalEngine {
             kv_per_token: KvSlot::bytes_per_token(&self.file.config),
             kv_held: self.kv.held(),
             kv_peak: self.kv.peak(),
+            kv_idle: self.kv.idle(),
             scratch_held: self.shared.scratch.load(std::sync::atomic::Ordering::Relaxed),
         })
     }

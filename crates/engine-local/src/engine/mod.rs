@@ -1,10 +1,11 @@
 //! The engine: requests in, events out, on one worker thread per model.
 //!
-//! The worker takes one step after another. A step reads the next piece of the oldest prompt that is not read yet,
-//! and then gives every running request one token, computed together. So a long prompt delays the others by one
-//! piece at most, and the weights are read once for all.
+//! The worker takes one step after another. A step is one pass over the weights: it gives every running request its next
+//! token and reads pieces of prompts, no more of them than keep the pace of running streams. Keys and values lie in blocks;
+//! those of prompts that begin alike are shared.
 
 mod local;
+mod pace;
 mod request;
 mod score;
 mod text;

@@ -11,7 +11,7 @@ use weighbridge_types::time::Clock;
 
 use super::text::TextAssembler;
 use crate::chat::ChatTemplate;
-use crate::graph::{KvCounter, KvSlot};
+use crate::graph::{BLOCK_TOKENS, KvCounter, KvSlot, PrefixCache};
 use crate::sampling::{Sampler, log_probability};
 use crate::weights::ModelConfig;
 
@@ -64,6 +64,10 @@ pub(super) struct Preparation {
     pub(super) tokenizer: Arc<dyn Tokenizer>,
     pub(super) template: ChatTemplate,
     pub(super) kv: Arc<KvCounter>,
+    /// Bytes of all keys and values at most.
+    pub(super) kv_limit: Option<u64>,
+    /// Whether beginnings of prompts are kept.
+    pub(super) keeps_prefixes: bool,
 }
 
 /// Whether a generation goes on.
@@ -77,6 +81,8 @@ pub(super) enum Progress {
 #[derive(Debug)]
 pub(super) struct Sequence {
     pub(super) slot: KvSlot,
+    /// Tokens of the prompt that were found and not computed; `None` where nothing is kept.
+    found: Option<u32>,
     /// The prompt, then every generated token.
     tokens: Vec<u32>,
     prompt_len: usize,
@@ -96,9 +102,10 @@ impl Preparation {
         let tokens = self.prompt_tokens(&request.prompt)?;
         let max_tokens = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
         self.check_fits(tokens.len().saturating_add(max_tokens))?;
+        self.check_memory(tokens.len() + max_tokens)?;
         Ok(Sequence {
-            // The last token is never fed back.
-            slot: KvSlot::new(&self.config, tokens.len() + max_tokens - 1, &self.kv),
+            slot: KvSlot::new(&self.config, &self.kv),
+            found: self.keeps_prefixes.then_some(0),
             prompt_len: tokens.len(),
             max_tokens,
             ignore_eos: request.ignore_eos,
@@ -117,6 +124,26 @@ impl Preparation {
         }
         let context = u32::try_from(self.config.context_length).unwrap_or(u32::MAX);
         Err(EngineError::ContextOverflow { needed: needed as u64, context })
+    }
+
+    /// Refuses what could not run even alone.
+    fn check_memory(&self, tokens: usize) -> Result<(), EngineError> {
+        // One more block, because the last one that is found is copied before it is written.
+        let needed = (tokens.div_ceil(BLOCK_TOKENS) + 1) as u64 * self.block_bytes();
+        match self.kv_limit {
+            Some(limit) if needed > limit => {
+                let problem = format!(
+                    "hold {tokens} tokens: their keys and values may take `{needed}` bytes, the limit is `{limit}`"
+                );
+                Err(EngineError::Failed { problem })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Bytes of a block of keys and values.
+    pub(super) fn block_bytes(&self) -> u64 {
+        KvSlot::bytes_per_token(&self.config) * BLOCK_TOKENS as u64
     }
 
     /// Tokens of a text, after the beginning-of-sequence token where the model wants one.
@@ -168,9 +195,34 @@ fn invalid(problem: String) -> EngineError {
 }
 
 impl Sequence {
-    /// Whether the prompt is not fully read.
+    /// Whether no token was generated yet.
     pub(super) fn is_reading(&self) -> bool {
-        self.slot.len() < self.prompt_len
+        self.generated() == 0
+    }
+
+    /// Tokens that wait to be computed.
+    pub(super) fn pending(&self) -> usize {
+        self.tokens.len() - self.slot.len()
+    }
+
+    /// Takes over what is kept of the beginning.
+    pub(super) fn find_beginning(&mut self, prefixes: &mut PrefixCache) {
+        let found = prefixes.find(&self.tokens, &mut self.slot).min(self.prompt_len);
+        if self.is_reading()
+            && let Some(count) = &mut self.found
+        {
+            *count = u32::try_from(found).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// The tokens, and the keys and values of those that were computed.
+    pub(super) fn cached(&mut self) -> (&[u32], &mut KvSlot) {
+        (&self.tokens, &mut self.slot)
+    }
+
+    /// Gives its memory back, or up to what is kept.
+    pub(super) fn give_up(&mut self, prefixes: &mut PrefixCache) {
+        prefixes.keep_rest(&self.tokens, self.slot.take());
     }
 
     /// The slot and the next unread tokens, at most `limit`.
@@ -231,7 +283,7 @@ impl Sequence {
         let usage = Usage {
             input_tokens: count(self.prompt_len),
             output_tokens: count(self.generated()),
-            cached_input_tokens: None,
+            cached_input_tokens: self.found,
             reasoning_tokens: None,
         };
         let at = self.events.clock.now();

@@ -32,12 +32,13 @@ impl Worker {
         });
         let texts: Vec<Vec<u32>> = texts.collect::<Result<_, EngineError>>()?;
         self.preparation.check_fits(prompt.len())?;
-        let capacity = texts.iter().map(Vec::len).chain([prompt.len()]).max().unwrap_or(0);
-        let mut slot = KvSlot::new(&self.preparation.config, capacity, &self.preparation.kv);
+        let mut slot = KvSlot::new(&self.preparation.config, &self.preparation.kv);
+        let found = self.prefixes.find(&prompt, &mut slot);
         // The prompt's last token is read with each continuation: its logits judge the first token.
-        for piece in prompt[..prompt.len().saturating_sub(1)].chunks(PROMPT_PIECE) {
+        for piece in prompt[..prompt.len().saturating_sub(1)][found..].chunks(PROMPT_PIECE) {
             self.model.forward(&mut self.compute, &mut self.scratch, &mut [Span { slot: &mut slot, tokens: piece }]);
         }
+        self.prefixes.keep(&prompt, &mut slot);
         texts.iter().map(|text| self.score_text(&prompt, text, &mut slot)).collect()
     }
 
@@ -61,7 +62,8 @@ impl Worker {
             self.model.forward(&mut self.compute, &mut self.scratch, spans);
             // A token that the prompt was read past is read again, without being scored.
             let skipped = first + scored.log_probabilities.len() - start - 1;
-            let logits = self.model.logits(&mut self.compute, &mut self.scratch, skipped..end - start);
+            let rows: Vec<usize> = (skipped..end - start).collect();
+            let logits = self.model.logits(&mut self.compute, &mut self.scratch, &rows);
             for (logits, &token) in logits.chunks_exact(self.preparation.config.vocab).zip(&text[start + skipped + 1..])
             {
                 let likeliest = likeliest(logits)

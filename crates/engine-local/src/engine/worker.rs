@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use weighbridge_engine::EngineError;
+use weighbridge_types::time::Clock;
 
+use super::pace::Pace;
 use super::request::{Job, Preparation, Progress, Sequence};
 use super::score::ScoreJob;
-use crate::graph::{Model, Scratch, Span};
+use crate::graph::{Model, PrefixCache, Scratch, Span};
 use crate::kernels::Compute;
-
-/// Prompt tokens that one step reads: enough to keep the cores busy, few enough that others wait for a fraction of a
-/// second at most on a model of this size class.
-const PROMPT_PIECE: usize = 256;
 
 /// Generations that run at once; more wait in the queue.
 const SEQUENCES_AT_ONCE: usize = 256;
+
+/// Steps without want of memory after which one more generation may run.
+const STEPS_TO_RECOVER: u32 = 32;
 
 /// Work for the thread.
 #[derive(Debug)]
@@ -43,19 +44,28 @@ pub(super) struct Worker {
     pub(super) compute: Compute,
     pub(super) scratch: Scratch,
     pub(super) preparation: Preparation,
+    pub(super) prefixes: PrefixCache,
+    pub(super) pace: Pace,
+    pub(super) clock: Clock,
     pub(super) shared: Arc<Shared>,
     pub(super) commands: Receiver<Command>,
     /// Oldest first.
     pub(super) sequences: Vec<Sequence>,
+    /// How many of them may run: halved when memory was wanting.
+    pub(super) at_once: usize,
+    /// Steps since memory was wanting or one more was let in.
+    pub(super) calm_steps: u32,
 }
 
 impl Worker {
     /// Works until the engine is gone.
     pub(super) fn run(mut self) {
+        self.at_once = SEQUENCES_AT_ONCE;
         while self.take_commands() {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.step())) {
                 self.fail_all(&describe(&*panic));
             }
+            self.prefixes.settle();
             self.shared.scratch.store(self.scratch.bytes(), Ordering::Relaxed);
         }
         self.fail_all("the engine was stopped");
@@ -96,49 +106,104 @@ impl Worker {
         }
     }
 
-    /// Reads a piece of a prompt, then gives every sequence whose prompt is read one token.
+    /// One pass over the weights: the next token of every generation whose prompt is read, and pieces of prompts.
     fn step(&mut self) {
-        self.sequences.retain(|sequence| !sequence.events.is_closed());
-        self.read_prompt();
-        self.decode();
-    }
-
-    fn read_prompt(&mut self) {
-        let Some(place) = self.sequences.iter().position(Sequence::is_reading) else { return };
-        let sequence = &mut self.sequences[place];
-        let (slot, tokens) = sequence.next_piece(PROMPT_PIECE);
-        let rows = tokens.len();
-        self.model.forward(&mut self.compute, &mut self.scratch, &mut [Span { slot, tokens }]);
-        if sequence.is_reading() {
-            return;
-        }
-        let logits = self.model.logits(&mut self.compute, &mut self.scratch, rows - 1..rows);
-        if sequence.accept(logits, &*self.preparation.tokenizer) == Progress::Ended {
-            self.sequences.remove(place);
-        }
-    }
-
-    fn decode(&mut self) {
-        let mut spans = Vec::new();
-        for sequence in self.sequences.iter_mut().filter(|sequence| !sequence.is_reading()) {
-            let (slot, tokens) = sequence.next_piece(1);
-            spans.push(Span { slot, tokens });
-        }
-        let rows = spans.len();
+        self.end(|sequence| sequence.events.is_closed());
+        let plan = self.plan();
+        let rows: usize = plan.iter().sum();
         if rows == 0 {
             return;
         }
-        self.model.forward(&mut self.compute, &mut self.scratch, &mut spans);
-        let logits = self.model.logits(&mut self.compute, &mut self.scratch, 0..rows);
-        let mut rows = logits.chunks_exact_mut(self.preparation.config.vocab);
-        let tokenizer = &*self.preparation.tokenizer;
-        self.sequences.retain_mut(|sequence| {
-            // A prompt that is still being read had no row in this pass.
-            if sequence.is_reading() {
-                return true;
+        let start = self.clock.now();
+        let (mut spans, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
+        let planned = self.sequences.iter_mut().zip(&plan).filter(|(_, tokens)| **tokens > 0);
+        for (sequence, &tokens) in planned {
+            end += tokens;
+            if tokens == sequence.pending() {
+                ends.push(end - 1);
             }
-            rows.next().is_none_or(|logits| sequence.accept(logits, tokenizer) == Progress::Running)
+            let (slot, tokens) = sequence.next_piece(tokens);
+            spans.push(Span { slot, tokens });
+        }
+        let decoded = spans.iter().filter(|span| span.tokens.len() == 1).count();
+        self.model.forward(&mut self.compute, &mut self.scratch, &mut spans);
+        let logits = self.model.logits(&mut self.compute, &mut self.scratch, &ends);
+        self.pace.note(decoded, rows - decoded, self.clock.now() - start);
+        let mut logits = logits.chunks_exact_mut(self.preparation.config.vocab);
+        let mut ended = Vec::new();
+        for (number, sequence) in self.sequences.iter_mut().enumerate() {
+            // A generation that was left out of this pass, or whose prompt goes on, has no row of logits.
+            if plan.get(number).is_none_or(|&tokens| tokens == 0) || sequence.pending() > 0 {
+                continue;
+            }
+            if sequence.is_reading() {
+                let (tokens, slot) = sequence.cached();
+                self.prefixes.keep(tokens, slot);
+            }
+            let Some(logits) = logits.next() else { break };
+            if sequence.accept(logits, &*self.preparation.tokenizer) == Progress::Ended {
+                ended.push(number);
+            }
+        }
+        let mut number = 0;
+        self.end(|_| {
+            number += 1;
+            ended.contains(&(number - 1))
         });
+    }
+
+    /// Ends generations at once: their blocks are free, or kept for prompts that begin alike.
+    fn end(&mut self, mut is_over: impl FnMut(&Sequence) -> bool) {
+        let prefixes = &mut self.prefixes;
+        self.sequences.retain_mut(|sequence| {
+            let is_over = is_over(sequence);
+            if is_over {
+                sequence.give_up(prefixes);
+            }
+            !is_over
+        });
+    }
+
+    /// How many tokens of each generation, oldest first, the next pass computes; room for them is made.
+    fn plan(&mut self) -> Vec<usize> {
+        let running = self.at_once.min(self.sequences.len());
+        for sequence in self.sequences[..running].iter_mut().filter(|sequence| sequence.slot.is_empty()) {
+            sequence.find_beginning(&mut self.prefixes);
+        }
+        let pending: Vec<usize> = self.sequences[..running].iter().map(Sequence::pending).collect();
+        let mut plan = self.pace.plan(&pending);
+        let mut number = 0;
+        while number < plan.len() {
+            if self.make_room(number, plan[number]) {
+                self.sequences[number].slot.reserve(plan[number]);
+                number += 1;
+                continue;
+            }
+            // The youngest that holds memory gives it back and is read again later. The oldest fits: it was checked.
+            let holds = |&younger: &usize| self.sequences[younger].slot.holds_memory();
+            match (number + 1..self.sequences.len()).rev().find(holds) {
+                Some(youngest) => {
+                    self.sequences[youngest].give_up(&mut self.prefixes);
+                    plan.truncate(youngest);
+                }
+                None => plan.truncate(number),
+            }
+            self.at_once = (plan.len() / 2).max(number + 1);
+            self.calm_steps = 0;
+        }
+        self.calm_steps += 1;
+        if self.calm_steps >= STEPS_TO_RECOVER {
+            self.at_once = (self.at_once + 1).min(SEQUENCES_AT_ONCE);
+            self.calm_steps = 0;
+        }
+        plan
+    }
+
+    /// Whether there is memory for more tokens of a generation.
+    fn make_room(&mut self, number: usize, tokens: usize) -> bool {
+        let blocks = self.sequences[number].slot.blocks_for(tokens) as u64;
+        let Some(limit) = self.preparation.kv_limit else { return true };
+        blocks == 0 || self.prefixes.make_room(blocks * self.preparation.block_bytes(), limit)
     }
 
     fn fail_all(&mut self, message: &str) {

@@ -1,4 +1,4 @@
-//! Keys and values of one sequence.
+//! Keys and values of sequences, in blocks.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,72 +6,116 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::weights::ModelConfig;
 
-/// Counts the bytes of all slots of one engine.
+/// Tokens of a block: what attention goes through at a time.
+pub const BLOCK_TOKENS: usize = 64;
+
+/// Counts the bytes of all blocks of one engine.
 #[derive(Debug, Default)]
 pub struct KvCounter {
-    held: AtomicU64,
+    allocated: AtomicU64,
+    idle: AtomicU64,
     peak: AtomicU64,
 }
 
 impl KvCounter {
-    /// Bytes held now.
+    /// Bytes of all blocks.
     #[must_use]
-    pub fn held(&self) -> u64 {
-        self.held.load(Ordering::Relaxed)
+    pub fn allocated(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
     }
 
-    /// Most bytes held at once.
+    /// Bytes of blocks that no sequence uses, kept for prompts that begin alike.
+    #[must_use]
+    pub fn idle(&self) -> u64 {
+        self.idle.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of blocks that sequences use.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.allocated().saturating_sub(self.idle())
+    }
+
+    /// Most bytes that sequences used at once.
     #[must_use]
     pub fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
+
+    pub(super) fn set_idle(&self, bytes: u64) {
+        self.idle.store(bytes, Ordering::Relaxed);
+    }
+
+    fn add(&self, bytes: u64) {
+        self.allocated.fetch_add(bytes, Ordering::Relaxed);
+        self.peak.fetch_max(self.held(), Ordering::Relaxed);
+    }
 }
 
-/// The keys and values of one sequence, for a fixed number of tokens; its memory is counted while it lives.
+/// Keys and values of [`BLOCK_TOKENS`] positions in all layers; their memory is counted while they live.
 ///
-/// Stored as 32-bit floats `[layer, kv head, position, head dim]`, so that one head's keys are one run of memory.
-/// Half floats would take half the memory and read time, and move log-probabilities by more than the 1e-3 that
-/// results may differ from the reference.
+/// Stored as 32-bit floats `[layer, kv head, position, head dim]`, so that one head's keys are one run of memory. Half
+/// floats would take half the memory and read time, and move log-probabilities by more than the 1e-3 that results may
+/// differ from the reference.
 #[derive(Debug)]
-pub struct KvSlot {
+pub(super) struct Block {
     keys: Vec<f32>,
     values: Vec<f32>,
-    capacity: usize,
-    len: usize,
+    counter: Arc<KvCounter>,
+}
+
+impl Block {
+    fn new(values: usize, counter: &Arc<KvCounter>) -> Self {
+        Self::counted(vec![0.0; values], vec![0.0; values], counter)
+    }
+
+    fn counted(keys: Vec<f32>, values: Vec<f32>, counter: &Arc<KvCounter>) -> Self {
+        let block = Self { keys, values, counter: Arc::clone(counter) };
+        counter.add(block.bytes());
+        block
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        size_of_val(&*self.keys) as u64 + size_of_val(&*self.values) as u64
+    }
+}
+
+impl Clone for Block {
+    fn clone(&self) -> Self {
+        Self::counted(self.keys.clone(), self.values.clone(), &self.counter)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.counter.allocated.fetch_sub(self.bytes(), Ordering::Relaxed);
+    }
+}
+
+/// The keys and values of one sequence. Blocks that are shared with others are never written: who writes into one gets a
+/// copy first, and the type of the reference sees to it.
+#[derive(Debug)]
+pub struct KvSlot {
+    pub(super) blocks: Vec<Arc<Block>>,
+    pub(super) len: usize,
+    layers: usize,
     kv_heads: usize,
     head_dim: usize,
     counter: Arc<KvCounter>,
 }
 
 impl KvSlot {
-    /// Makes room for `capacity` tokens.
+    /// A sequence without tokens.
     #[must_use]
-    pub fn new(config: &ModelConfig, capacity: usize, counter: &Arc<KvCounter>) -> Self {
-        let values = config.layers * capacity * config.kv_width();
-        let slot = Self {
-            keys: vec![0.0; values],
-            values: vec![0.0; values],
-            capacity,
-            len: 0,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
-            counter: Arc::clone(counter),
-        };
-        let held = counter.held.fetch_add(slot.bytes(), Ordering::Relaxed) + slot.bytes();
-        counter.peak.fetch_max(held, Ordering::Relaxed);
-        slot
+    pub fn new(config: &ModelConfig, counter: &Arc<KvCounter>) -> Self {
+        let ModelConfig { layers, kv_heads, head_dim, .. } = *config;
+        Self { blocks: Vec::new(), len: 0, layers, kv_heads, head_dim, counter: Arc::clone(counter) }
     }
 
-    /// Bytes that a slot takes for each token: keys and values of all layers.
+    /// Bytes that each token takes: keys and values of all layers.
     #[must_use]
     pub fn bytes_per_token(config: &ModelConfig) -> u64 {
         (2 * config.layers * config.kv_width() * size_of::<f32>()) as u64
-    }
-
-    /// Bytes of this slot.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        size_of_val(&*self.keys) as u64 + size_of_val(&*self.values) as u64
     }
 
     /// Tokens stored.
@@ -86,25 +130,59 @@ impl KvSlot {
         self.len == 0
     }
 
-    /// Tokens that still fit.
+    /// Whether it has blocks, shared ones among them.
     #[must_use]
-    pub fn room(&self) -> usize {
-        self.capacity - self.len
+    pub fn holds_memory(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+
+    /// What is stored; an empty sequence stays.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let counter = Arc::clone(&self.counter);
+        Self { blocks: std::mem::take(&mut self.blocks), len: std::mem::take(&mut self.len), counter, ..*self }
+    }
+
+    /// Blocks that room for more tokens takes, copies of shared ones among them.
+    #[must_use]
+    pub fn blocks_for(&self, tokens: usize) -> usize {
+        let missing = (self.len + tokens).div_ceil(BLOCK_TOKENS).saturating_sub(self.blocks.len());
+        let is_copied = tokens > 0 && self.open_block().is_some_and(|block| Arc::strong_count(block) > 1);
+        missing + usize::from(is_copied)
+    }
+
+    /// Makes room for more tokens after the stored ones.
+    pub fn reserve(&mut self, tokens: usize) {
+        if tokens > 0 && self.open_block().is_some() {
+            Arc::make_mut(&mut self.blocks[self.len / BLOCK_TOKENS]);
+        }
+        let values = self.layers * self.kv_heads * BLOCK_TOKENS * self.head_dim;
+        let wanted = (self.len + tokens).div_ceil(BLOCK_TOKENS).max(self.blocks.len());
+        let counter = &self.counter;
+        self.blocks.resize_with(wanted, || Arc::new(Block::new(values, counter)));
+    }
+
+    /// The block that the next token goes to, where there is one.
+    fn open_block(&self) -> Option<&Arc<Block>> {
+        self.blocks.get(self.len / BLOCK_TOKENS)
     }
 
     /// Forgets the tokens from `len` on.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+        self.blocks.truncate(self.len.div_ceil(BLOCK_TOKENS));
     }
 
     /// Stores one token's keys and values of one layer, all heads side by side. The token counts after
     /// [`advance`](Self::advance).
     pub(super) fn write(&mut self, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
-        for head in 0..self.kv_heads {
-            let from = head * self.head_dim..(head + 1) * self.head_dim;
-            let to = self.range(layer, head, position..position + 1);
-            self.keys[to.clone()].copy_from_slice(&keys[from.clone()]);
-            self.values[to].copy_from_slice(&values[from]);
+        let (kv_heads, dims) = (self.kv_heads, self.head_dim);
+        let block = Arc::get_mut(&mut self.blocks[position / BLOCK_TOKENS]).expect("room was reserved");
+        for head in 0..kv_heads {
+            let from = head * dims..(head + 1) * dims;
+            let start = ((layer * kv_heads + head) * BLOCK_TOKENS + position % BLOCK_TOKENS) * dims;
+            block.keys[start..start + dims].copy_from_slice(&keys[from.clone()]);
+            block.values[start..start + dims].copy_from_slice(&values[from]);
         }
     }
 
@@ -113,20 +191,14 @@ impl KvSlot {
         self.len += tokens;
     }
 
-    /// Keys and values of one head for the positions before `end`.
-    pub(super) fn head(&self, layer: usize, head: usize, end: usize) -> (&[f32], &[f32]) {
-        let range = self.range(layer, head, 0..end);
-        (&self.keys[range.clone()], &self.values[range])
-    }
-
-    fn range(&self, layer: usize, head: usize, positions: Range<usize>) -> Range<usize> {
-        let start = (layer * self.kv_heads + head) * self.capacity;
-        (start + positions.start) * self.head_dim..(start + positions.end) * self.head_dim
-    }
-}
-
-impl Drop for KvSlot {
-    fn drop(&mut self) {
-        self.counter.held.fetch_sub(self.bytes(), Ordering::Relaxed);
+    /// Keys and values of one head for the positions before `end`, block by block.
+    #[inline(always)]
+    pub(super) fn runs(&self, layer: usize, head: usize, end: usize) -> impl Iterator<Item = (&[f32], &[f32])> {
+        let start = (layer * self.kv_heads + head) * BLOCK_TOKENS * self.head_dim;
+        self.blocks[..end.div_ceil(BLOCK_TOKENS)].iter().enumerate().map(move |(number, block)| {
+            let positions = (end - number * BLOCK_TOKENS).min(BLOCK_TOKENS);
+            let range: Range<usize> = start..start + positions * self.head_dim;
+            (&block.keys[range.clone()], &block.values[range])
+        })
     }
 }

@@ -1,11 +1,9 @@
 //! The pass itself.
 
-use std::ops::Range;
-
 use super::cache::KvSlot;
 use super::layers::{Block, FeedForward, Input, Linear, Model, Norm};
 use crate::kernels::{Activations, Compute, QuantizedBlock};
-use crate::kernels::{add, add_bias, attend, gelu, layer_norm, rms_norm, rotate, swiglu};
+use crate::kernels::{add, attend, gelu, layer_norm, rms_norm, rotate, swiglu};
 
 /// New tokens of one sequence.
 #[derive(Debug)]
@@ -73,7 +71,7 @@ impl Model {
     /// spans, in order, stay in `scratch` for [`logits`](Self::logits).
     ///
     /// # Panics
-    /// When a token is not in the vocabulary, or a slot has no room: callers check requests before they begin.
+    /// When a token is not in the vocabulary: callers check requests before they begin.
     pub fn forward(&self, compute: &mut Compute, scratch: &mut Scratch, spans: &mut [Span<'_>]) {
         self.begin(scratch, spans);
         for (layer, block) in self.blocks.iter().enumerate() {
@@ -89,10 +87,16 @@ impl Model {
     ///
     /// # Panics
     /// When the last pass had no such rows.
-    pub fn logits<'a>(&self, compute: &mut Compute, scratch: &'a mut Scratch, rows: Range<usize>) -> &'a mut [f32] {
+    pub fn logits<'a>(&self, compute: &mut Compute, scratch: &'a mut Scratch, rows: &[usize]) -> &'a mut [f32] {
+        if rows.is_empty() {
+            return &mut [];
+        }
         let width = self.config.width;
-        let stream = &scratch.stream[rows.start * width..rows.end * width];
-        self.norm(compute, &self.output_norm, stream, resized(&mut scratch.normed, stream.len()));
+        let picked = resized(&mut scratch.update, rows.len() * width);
+        for (picked, row) in picked.chunks_exact_mut(width).zip(rows) {
+            picked.copy_from_slice(&scratch.stream[row * width..][..width]);
+        }
+        self.norm(compute, &self.output_norm, picked, resized(&mut scratch.normed, rows.len() * width));
         let logits = resized(&mut scratch.logits, rows.len() * self.config.vocab);
         let mut input = Activations::new(&scratch.normed, width, &mut scratch.blocks);
         compute.matmul(&self.head, &mut input, logits);
@@ -100,11 +104,11 @@ impl Model {
     }
 
     /// Places the rows and looks up their embeddings.
-    fn begin(&self, scratch: &mut Scratch, spans: &[Span<'_>]) {
+    fn begin(&self, scratch: &mut Scratch, spans: &mut [Span<'_>]) {
+        spans.iter_mut().for_each(|span| span.slot.reserve(span.tokens.len()));
         let width = self.config.width;
         scratch.places.clear();
         for (span, Span { slot, tokens }) in spans.iter().enumerate() {
-            assert!(tokens.len() <= slot.room(), "{} tokens into room for {}", tokens.len(), slot.room());
             let positions = slot.len()..slot.len() + tokens.len();
             scratch.places.extend(positions.map(|position| Place { span, position }));
         }
@@ -146,7 +150,7 @@ impl Model {
         self.attend(compute, scratch, spans, layer);
         let mut input = Activations::new(&scratch.heads, self.config.query_width(), &mut scratch.blocks);
         apply(compute, &block.attention_output, &mut input, resized(&mut scratch.update, scratch.stream.len()));
-        add(&mut scratch.stream, &scratch.update);
+        self.add_update(compute, scratch);
     }
 
     /// Queries, keys and values of the normed rows, with positions rotated in.
@@ -213,8 +217,8 @@ impl Model {
             #[inline(always)]
             |unit, out| {
                 let (place, head) = (places[unit / heads], unit % heads);
-                let (keys, values) = spans[place.span].slot.head(layer, head / group, place.position + 1);
-                attend(&query[unit * head_dim..][..head_dim], keys, values, out);
+                let runs = spans[place.span].slot.runs(layer, head / group, place.position + 1);
+                attend(&query[unit * head_dim..][..head_dim], runs, out);
             },
         );
     }
@@ -250,7 +254,17 @@ impl Model {
         };
         let mut input = Activations::new(inside, inner, &mut scratch.blocks);
         apply(compute, down, &mut input, resized(&mut scratch.update, rows * width));
-        add(&mut scratch.stream, &scratch.update);
+        self.add_update(compute, scratch);
+    }
+
+    fn add_update(&self, compute: &mut Compute, scratch: &mut Scratch) {
+        let (width, update) = (self.config.width, &scratch.update);
+        compute.for_rows(
+            &mut scratch.stream,
+            width,
+            #[inline(always)]
+            |row, stream| add(stream, &update[row * width..][..width]),
+        );
     }
 
     /// Normalizes each row.
@@ -284,7 +298,13 @@ impl Model {
 fn apply(compute: &mut Compute, linear: &Linear, input: &mut Activations<'_>, out: &mut [f32]) {
     compute.matmul(&linear.weight, input, out);
     if let Some(bias) = &linear.bias {
-        add_bias(out, bias.values());
+        let bias = bias.values();
+        compute.for_rows(
+            out,
+            bias.len(),
+            #[inline(always)]
+            |_, row| add(row, bias),
+        );
     }
 }
 

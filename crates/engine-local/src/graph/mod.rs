@@ -6,7 +6,9 @@
 mod cache;
 mod forward;
 mod layers;
+mod prefix;
 
-pub use cache::{KvCounter, KvSlot};
+pub use cache::{BLOCK_TOKENS, KvCounter, KvSlot};
 pub use forward::{Scratch, Span};
 pub use layers::Model;
+pub use prefix::PrefixCache;

@@ -4,23 +4,23 @@ use super::elementwise::exp;
 use super::portable::dot;
 
 /// Positions whose scores are held at once, on the stack.
-const STEP: usize = 64;
+const STEP: usize = crate::graph::BLOCK_TOKENS;
 
 /// Values of a head that are summed in registers at a time.
 const SPAN: usize = 32;
 
-/// Sums values weighted by `softmax(query · keys / sqrt(dims))` into `out`. Keys and values hold one row of
-/// `query.len()` for each position.
+/// Sums values weighted by `softmax(query · keys / sqrt(dims))` into `out`. Runs of keys and values hold one row of
+/// `query.len()` for each of [`BLOCK_TOKENS`](crate::graph::BLOCK_TOKENS) positions; the last may be shorter.
 ///
 /// One pass with a running maximum, so that no buffer grows with the context. Source: M. Milakov and N. Gimelshein,
 /// "Online normalizer calculation for softmax" (2018).
 #[inline(always)]
-pub fn attend(query: &[f32], keys: &[f32], values: &[f32], out: &mut [f32]) {
+pub fn attend<'a>(query: &[f32], runs: impl Iterator<Item = (&'a [f32], &'a [f32])>, out: &mut [f32]) {
     let dims = query.len();
     let scale = 1.0 / (dims as f32).sqrt();
     let (mut largest, mut total) = (f32::NEG_INFINITY, 0.0);
     out.fill(0.0);
-    for (keys, values) in keys.chunks(STEP * dims).zip(values.chunks(STEP * dims)) {
+    for (keys, values) in runs {
         let mut scores = [f32::NEG_INFINITY; STEP];
         for (score, key) in scores.iter_mut().zip(keys.chunks_exact(dims)) {
             *score = dot(query, key) * scale;
@@ -85,7 +85,7 @@ mod tests {
         for (dims, positions) in [(8, 1), (20, 63), (64, 64), (64, 65), (100, 200), (128, 1000)] {
             let (query, keys, values) = (noise(dims, 1), noise(dims * positions, 2), noise(dims * positions, 3));
             let mut found = vec![7.0; dims];
-            attend(&query, &keys, &values, &mut found);
+            attend(&query, keys.chunks(STEP * dims).zip(values.chunks(STEP * dims)), &mut found);
             let scores: Vec<f64> = keys
                 .chunks(dims)
                 .map(|key| {

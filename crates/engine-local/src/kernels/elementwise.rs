@@ -75,14 +75,6 @@ pub fn add(to: &mut [f32], what: &[f32]) {
     }
 }
 
-/// Adds a bias to every row.
-#[inline(always)]
-pub fn add_bias(rows: &mut [f32], bias: &[f32]) {
-    for row in rows.chunks_exact_mut(bias.len()) {
-        add(row, bias);
-    }
-}
-
 /// GELU in its tanh form, in place: `x / 2 · (1 + tanh(sqrt(2/π) (x + 0.044715 x³)))`, where
 /// `(1 + tanh(u)) / 2 = 1 / (1 + exp(-2u))`.
 #[inline(always)]

@@ -328,13 +328,8 @@ fn few<B: Blocks, const P: usize>(
                     // SAFETY: it reads 32 bytes of an array of 32.
                     let codes = unsafe { _mm256_loadu_si256(x.codes.as_ptr().cast()) };
                     let product = |weights| four_products(_mm256_abs_epi8(weights), _mm256_sign_epi8(codes, weights));
-                    let four = |at| {
-                        let rows = [row(at), row(at + 1), row(at + 2), row(at + 3)];
-                        add_four(rows.map(
-                            #[inline(always)]
-                            |row| product(row),
-                        ))
-                    };
+                    let product = |number| product(row(number));
+                    let four = |at| add_four([product(at), product(at + 1), product(at + 2), product(at + 3)]);
                     let (low, high) = (four(0), four(4));
                     let first = _mm256_permute2x128_si256::<0x20>(low, high);
                     let second = _mm256_permute2x128_si256::<0x31>(low, high);

@@ -7,23 +7,126 @@ use futures_util::future::join_all;
 use weighbridge_engine::{
     Engine, EngineError, EventKind, GenerateRequest, Message, Prompt, Role, Sampling, ScoreRequest,
 };
-use weighbridge_engine_local::LocalEngine;
 use weighbridge_engine_local::error::ModelError;
+use weighbridge_engine_local::graph::BLOCK_TOKENS;
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::synth::{Shape, synthesize};
+use weighbridge_engine_local::{LocalEngine, LocalOptions};
 use weighbridge_types::request::FinishReason;
 use weighbridge_types::time::Clock;
 
-use crate::engine::{Answer, folder, generate, load, load_path, read, request};
+use crate::engine::{Answer, folder, generate, load, read, request};
 
 const PROMPTS: [&str; 4] = ["the quick", "error: 42", "a request for the index page, an answer", "x"];
 
 /// A model whose weights need every kind of quantized product.
 fn synthetic(block_type: BlockType, threads: usize) -> LocalEngine {
+    synthetic_with(block_type, LocalOptions { threads: threads.try_into().ok(), ..LocalOptions::default() })
+}
+
+fn synthetic_with(block_type: BlockType, options: LocalOptions) -> LocalEngine {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.gguf");
     synthesize(Shape::Tiny, block_type, 1, &file).unwrap();
-    load_path(&file, threads)
+    LocalEngine::load(&file, options).unwrap()
+}
+
+/// A prompt of tokens without a pattern; those of one family begin alike.
+fn long(family: u32, len: u32, max_tokens: u32) -> GenerateRequest {
+    let token = |place: u32| (place * 37 + if place < 100 { 0 } else { family * 11 }) % 250;
+    let prompt = Prompt::Tokens((0..len).map(token).collect());
+    let sampling = Sampling { temperature: 1.5, seed: u64::from(family), ..Sampling::default() };
+    GenerateRequest { prompt, sampling, logprobs: Some(0), ..request("", max_tokens) }
+}
+
+fn words(answer: &Answer) -> (&[u32], &[f32]) {
+    (&answer.tokens, &answer.log_probabilities)
+}
+
+#[tokio::test]
+async fn prompts_that_begin_alike_are_computed_once_and_answer_the_same() {
+    let plain = synthetic(BlockType::Q8_0, 2);
+    let keeping = synthetic_with(BlockType::Q8_0, LocalOptions { prefix_bytes: 64 << 20, ..LocalOptions::default() });
+    // Again, another that shares 100 tokens, a conversation that goes on, a beginning of the first.
+    for (family, len, cached) in [(1, 300, 0), (1, 300, 299), (2, 300, 100), (1, 310, 300), (1, 170, 169)] {
+        let (alone, kept) =
+            (generate(&plain, long(family, len, 20)).await, generate(&keeping, long(family, len, 20)).await);
+        assert_eq!(words(&alone), words(&kept), "{family} {len}");
+        assert_eq!(alone.usage.unwrap().cached_input_tokens, None);
+        assert_eq!(kept.usage.unwrap().cached_input_tokens, Some(cached), "{family} {len}");
+    }
+    let memory = keeping.memory().unwrap();
+    assert!(memory.kv_idle > 0 && memory.kv_idle <= 64 << 20, "{memory:?}");
+    let text = "the index page of the server was lost".repeat(4);
+    let score =
+        || ScoreRequest { prompt: text.clone(), continuations: vec![" again".to_owned(), " and an end".to_owned()] };
+    let expected = plain.score(score()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(keeping.score(score()).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn little_memory_delays_requests_and_loses_none() {
+    let plain = synthetic(BlockType::Q4_0, 2);
+    let block = BLOCK_TOKENS as u64 * plain.memory().unwrap().kv_per_token;
+    // One request needs up to five blocks, with one for a copy.
+    for prefix_bytes in [0, 3 * block] {
+        let options = LocalOptions { kv_limit: Some(7 * block), prefix_bytes, ..LocalOptions::default() };
+        let tight = synthetic_with(BlockType::Q4_0, options);
+        let ask = |number: u32| long(number, 60 + 30 * (number % 5), 70);
+        let together = join_all((0..9).map(|number| generate(&tight, ask(number)))).await;
+        for (number, together) in (0..).zip(&together) {
+            assert_eq!(words(&generate(&plain, ask(number)).await), words(together), "{number}");
+        }
+        let memory = tight.memory().unwrap();
+        assert!(memory.kv_peak <= 7 * block, "{memory:?}");
+        let refused = generate(&tight, long(0, 400, 100)).await.failure.unwrap();
+        assert!(refused.contains("hold 500 tokens") && refused.contains("the limit is"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_cancellations_leaves_no_memory_held() {
+    let block = BLOCK_TOKENS as u64 * synthetic(BlockType::Q8_0, 1).memory().unwrap().kv_per_token;
+    let options = LocalOptions { kv_limit: Some(20 * block), prefix_bytes: 4 * block, ..LocalOptions::default() };
+    let engine = synthetic_with(BlockType::Q8_0, options);
+    let mut streams = Vec::new();
+    for number in 0..60 {
+        let mut stream = engine.generate(long(number % 7, 20 + 13 * (number % 11), 40));
+        for _ in 0..number % 4 {
+            stream.next().await.unwrap();
+        }
+        streams.push(stream);
+        if number % 3 == 2 {
+            drop(streams.swap_remove(number as usize % streams.len()));
+        }
+    }
+    drop(streams);
+    // The dropped ones are gone before this one begins.
+    generate(&engine, request("b", 3)).await;
+    generate(&engine, request("b", 1)).await;
+    let memory = engine.memory().unwrap();
+    assert!(memory.kv_held <= block && memory.kv_idle <= 4 * block && memory.kv_peak <= 20 * block, "{memory:?}");
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_beside_a_long_prompt_and_neither_changes() {
+    let engine = synthetic(BlockType::Q8_0, 2);
+    let alone = [generate(&engine, long(1, 20, 80)).await, generate(&engine, long(2, 900, 5)).await];
+    let mut stream = engine.generate(long(1, 20, 80));
+    let mut first = vec![stream.next().await.unwrap()];
+    let beside = generate(&engine, long(2, 900, 5)).await;
+    let mut tokens = Vec::new();
+    while let Some(event) = stream.next().await {
+        first.push(event);
+    }
+    for event in first {
+        if let EventKind::Frame(frame) = event.kind {
+            tokens.extend(frame.token_ids);
+        }
+    }
+    assert_eq!((&tokens, words(&beside)), (&alone[0].tokens, words(&alone[1])));
 }
 
 #[tokio::test]
@@ -47,15 +150,17 @@ async fn a_dropped_stream_frees_its_memory() {
     let engine = synthetic(BlockType::Q8_0, 2);
     let mut long = engine.generate(request("a", 200));
     assert!(matches!(long.next().await.unwrap().kind, EventKind::Frame(_)));
-    let held = engine.memory().unwrap().kv_held;
-    assert_eq!(held, 200 * engine.memory().unwrap().kv_per_token);
+    let block = BLOCK_TOKENS as u64 * engine.memory().unwrap().kv_per_token;
+    while engine.memory().unwrap().kv_held < 2 * block {
+        long.next().await.unwrap();
+    }
     drop(long);
-    // This answer's slot is freed before its end is seen, and the dropped one's before that.
+    // The dropped one's blocks are freed before this answer begins.
     generate(&engine, request("b", 3)).await;
     generate(&engine, request("b", 1)).await;
     let memory = engine.memory().unwrap();
-    assert!(memory.kv_held <= 3 * memory.kv_per_token, "{memory:?}");
-    assert!(memory.kv_peak >= held && memory.scratch_held > 0);
+    assert!(memory.kv_held <= block && memory.kv_idle == 0, "{memory:?}");
+    assert!(memory.kv_peak >= 2 * block && memory.scratch_held > 0);
 }
 
 #[tokio::test]
