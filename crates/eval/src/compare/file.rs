@@ -18,6 +18,8 @@ use crate::score::{Labels, Settings, count, problem, references};
 use crate::text::bleu::{BleuCounts, ORDERS};
 use crate::text::chrf::{Chrf, ChrfCounts};
 use crate::text::matching::token_f1;
+use crate::text::rouge::{Kind, Rouge};
+use crate::text::ter::{Ter, TerCounts};
 
 /// Numbers behind BLEU: two lengths, and shared and own n-grams by order.
 const BLEU_WIDTH: usize = 2 + 2 * ORDERS;
@@ -56,6 +58,9 @@ struct FileReader<'a> {
     words: Vec<f64>,
     bleu: Vec<f64>,
     chrf: Vec<f64>,
+    ter: Vec<f64>,
+    rouge: [Vec<f64>; Kind::ALL.len()],
+    rouge_scorer: Rouge,
     likelihoods: Vec<f64>,
 }
 
@@ -74,6 +79,9 @@ impl<'a> FileReader<'a> {
             words: Vec::new(),
             bleu: Vec::new(),
             chrf: Vec::new(),
+            ter: Vec::new(),
+            rouge: Default::default(),
+            rouge_scorer: Rouge::new(true),
             likelihoods: Vec::new(),
         }
     }
@@ -177,6 +185,17 @@ impl<'a> FileReader<'a> {
             pad(&mut self.chrf, counts.len() * at, f64::NAN);
             self.chrf.extend_from_slice(counts);
         }
+        if self.settings.wants(define::TER.name) {
+            let TerCounts { edits, reference_length } = Ter::default().counts(shown, &list);
+            pad(&mut self.ter, 2 * at, f64::NAN);
+            self.ter.extend([edits, reference_length]);
+        }
+        if self.settings.wants(define::ROUGE.name) {
+            for (values, of) in self.rouge.iter_mut().zip(self.rouge_scorer.score(shown, &list)) {
+                pad(values, at, f64::NAN);
+                values.push(of.f);
+            }
+        }
         Ok(text.is_some())
     }
 
@@ -215,15 +234,23 @@ impl<'a> FileReader<'a> {
         }
         let bleu = self.settings.bleu;
         let chrf_width = ChrfCounts::default().0.as_flattened().len();
-        let sums: [(&'static Definition, usize, Vec<f64>, SumScore); 3] = [
+        let sums: [(&'static Definition, usize, Vec<f64>, SumScore); 4] = [
             (&define::BLEU, BLEU_WIDTH, self.bleu, Arc::new(move |sums| bleu.score(&bleu_counts(sums)))),
             (&define::CHRF, chrf_width, self.chrf, Arc::new(|sums| Chrf::default().score(&chrf_counts(sums)))),
+            (&define::TER, 2, self.ter, Arc::new(|sums| Ter::default().score(&ter_counts(sums)))),
             (&define::PERPLEXITY, 2, self.likelihoods, Arc::new(|sums| (-sums[0] / sums[1]).exp())),
         ];
         for (definition, width, mut values, score) in sums {
             if !values.is_empty() {
                 values.resize(width * rows, f64::NAN);
                 add(definition, Values::Sums { width, values, score });
+            }
+        }
+        for (kind, mut values) in Kind::ALL.into_iter().zip(self.rouge) {
+            if !values.is_empty() {
+                values.resize(rows, f64::NAN);
+                let filter = Some(kind.name().to_owned());
+                columns.push(Column { definition: &define::ROUGE, filter, values: Values::Numbers(values) });
             }
         }
         self.samples.columns = columns;
@@ -241,6 +268,10 @@ fn pad<T: Clone>(list: &mut Vec<T>, to: usize, with: T) {
 fn bleu_counts(sums: &[f64]) -> BleuCounts {
     let order = |start: usize| std::array::from_fn(|order| sums[start + order]);
     BleuCounts { length: sums[0], reference_length: sums[1], correct: order(2), total: order(2 + ORDERS) }
+}
+
+fn ter_counts(sums: &[f64]) -> TerCounts {
+    TerCounts { edits: sums[0], reference_length: sums[1] }
 }
 
 fn chrf_counts(sums: &[f64]) -> ChrfCounts {

@@ -192,7 +192,15 @@ fn texts_are_compared_by_their_corpus_scores() {
     };
     let comparison = compared(&[&lines("sat near a mat"), &lines("sat on mat")], &Settings::default()).unwrap();
     let names: Vec<&str> = comparison.differences.iter().map(|of| of.metric.as_str()).collect();
-    assert_eq!(names, ["exact_match", "token_f1", "bleu", "chrf"]);
+    assert_eq!(names[..5], ["exact_match", "token_f1", "bleu", "chrf", "ter"]);
+    assert_eq!(names[5..], ["rouge"; 4]);
+    let ter = &comparison.differences[4];
+    close(ter.candidate_value, 0.0, 1e-12);
+    assert!(ter.difference < 0.0 && ter.verdict == Verdict::Better, "{ter:?}");
+    for rouge in &comparison.differences[5..] {
+        close(rouge.candidate_value, 1.0, 1e-12);
+        assert_eq!(rouge.verdict, Verdict::Better, "{rouge:?}");
+    }
     let bleu = &comparison.differences[2];
     close(bleu.candidate_value, 100.0, 1e-9);
     assert!(bleu.difference > 20.0 && bleu.verdict == Verdict::Better, "{bleu:?}");
