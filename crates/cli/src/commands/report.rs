@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use weighbridge_eval::runner::Recount;
 use weighbridge_eval::stream::{self, KIND};
+use weighbridge_eval::task::GroupConfig;
 use weighbridge_report::check::{self, CheckReport};
 use weighbridge_report::export::{self, ExportFile};
 use weighbridge_report::{console, documents, html, import, json, markdown};
@@ -100,12 +101,16 @@ fn evaluation(record: &Record, path: &Path) -> Result<CheckReport, Failure> {
     })?;
     // The figures of a run under way are those of its last checkpoint, and the log has gone on.
     let is_under_way = record.status == Status::Running;
-    let found = if is_under_way { Vec::new() } else { recount.metrics() };
-    let is_of_task = |metric: &Metric| !is_under_way && metric.cell.get("task").is_some();
-    if record.metrics.iter().any(|metric| metric.cell.get("group").is_some()) {
+    // Records of earlier versions do not say how their groups add up.
+    let groups: Option<Vec<GroupConfig>> = serde_json::from_value(record.settings["groups"].clone()).ok();
+    let found = if is_under_way { Vec::new() } else { recount.metrics(groups.as_deref().unwrap_or_default()) };
+    let has = |metric: &Metric, key: &str| metric.cell.get(key).is_some();
+    let is_covered =
+        |metric: &Metric| !is_under_way && (has(metric, "task") || has(metric, "group") && groups.is_some());
+    if groups.is_none() && record.metrics.iter().any(|metric| has(metric, "group")) {
         output::talk("note: the figures of groups are not computed again; those of their tasks are");
     }
-    Ok(check::check_figures(record, &found, recount.documents(), is_of_task))
+    Ok(check::check_figures(record, &found, recount.documents(), is_covered))
 }
 
 /// Checks the record of a stream: its figures are computed again from the stretches of its log.

@@ -94,7 +94,18 @@ fn the_six_domains_run_without_anything_else() {
     assert_eq!(of("domains", "accuracy")["interval"]["method"], "wilson");
     assert!(of("domain_social", "sample_latency")["value"].as_f64() > Some(0.0));
     assert_eq!(record["settings"]["batch_sizes"]["domain_language_hard"], 64);
-    passes(folder, &["report", "check", "latest"]);
+    assert_eq!(passes(folder, &["report", "check", "latest"]).stderr, "");
+    // A group's figure that its tasks do not give is found.
+    let mut runs =
+        std::fs::read_dir(folder.join("results")).unwrap().map(|run| run.unwrap().path().join("record.json"));
+    let path = runs.find(|path| path.is_file()).unwrap();
+    let mut record = record;
+    let metrics = record["metrics"].as_array_mut().unwrap();
+    let of_group = |metric: &&mut Value| metric["cell"]["group"] == "domains" && metric["name"] == "accuracy";
+    metrics.iter_mut().find(of_group).unwrap()["n"] = 35.into();
+    std::fs::write(path, serde_json::to_string(&record).unwrap()).unwrap();
+    let found = self::run(folder, &["report", "check", "latest"]);
+    assert!(found.code != Some(0) && found.stdout.contains("n 35"), "{} {}", found.stdout, found.stderr);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use weighbridge_types::record::Record;
 use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow};
 
 use super::book::Book;
-use super::figures::{self, group_figures};
+use super::figures::{self, group_figures, tasks_of};
 use super::plan::{Plan, Planned, outcome_of};
 use super::run::Journal;
 use crate::error::EvalError;
@@ -318,7 +318,10 @@ fn results(plan: &Plan, book: &Book, record: &Record) -> Value {
     for group in &plan.groups {
         let alias = group.alias.clone().unwrap_or_else(|| group.name.clone());
         let mut entry = dict(vec![("alias", text(alias)), ("name", text(group.name.clone()))]);
-        let parts: Vec<_> = group_figures(plan, book).into_iter().filter(|part| part.group == group.name).collect();
+        let parts: Vec<_> = group_figures(&plan.groups, &tasks_of(plan, book))
+            .into_iter()
+            .filter(|part| part.group == group.name)
+            .collect();
         let asked = |(planned, task): (&Planned, &super::book::TaskBook)| {
             if group.tasks.contains(&planned.task.config.task) { task.asked() } else { 0 }
         };

@@ -10,6 +10,7 @@ use weighbridge_types::sample::SampleOutcome;
 use super::book::{Book, Column, Figures, TaskBook};
 use super::plan::{Mode, Plan};
 use crate::score::Context;
+use crate::task::GroupConfig;
 use crate::task::score::{DETECTION, Figure, Score, bias_of, is_computed, pool};
 
 /// The definition of a metric by its lm-eval name.
@@ -48,7 +49,7 @@ pub(crate) fn metrics(plan: &Plan, book: &Book, seconds: f64) -> Vec<Metric> {
         let cell = Cell::of(Phase::Evaluate).with("task", &planned.task.config.task);
         metrics.extend(task_metrics(task, &cell));
     }
-    metrics.extend(group_metrics(plan, book));
+    metrics.extend(group_metrics(&plan.groups, &tasks_of(plan, book)));
     metrics.extend(rate(book, seconds));
     metrics
 }
@@ -203,11 +204,16 @@ pub(crate) struct GroupFigure {
     pub(crate) is_share: bool,
 }
 
+/// The tasks of a run by their names.
+pub(crate) fn tasks_of<'a>(plan: &'a Plan, book: &'a Book) -> Vec<(&'a str, &'a TaskBook)> {
+    plan.tasks.iter().map(|planned| planned.task.config.task.as_str()).zip(&book.tasks).collect()
+}
+
 /// What each group adds up from its tasks.
-pub(crate) fn group_figures(plan: &Plan, book: &Book) -> Vec<GroupFigure> {
+pub(crate) fn group_figures(groups: &[GroupConfig], tasks: &[(&str, &TaskBook)]) -> Vec<GroupFigure> {
     let mut figures = Vec::new();
-    for group in &plan.groups {
-        let members = members(plan, book, &group.tasks);
+    for group in groups {
+        let members = members(tasks, &group.tasks);
         for wanted in &group.metrics {
             let columns = members.iter().flat_map(|task| task.columns().iter().map(move |column| (*task, column)));
             let columns: Vec<_> = columns.filter(|(_, column)| column.metric == wanted.metric).collect();
@@ -233,21 +239,21 @@ pub(crate) fn group_figures(plan: &Plan, book: &Book) -> Vec<GroupFigure> {
     figures
 }
 
-fn members<'a>(plan: &Plan, book: &'a Book, names: &[String]) -> Vec<&'a TaskBook> {
-    let tasks = plan.tasks.iter().zip(&book.tasks);
-    tasks.filter(|(planned, _)| names.contains(&planned.task.config.task)).map(|(_, task)| task).collect()
+fn members<'a>(tasks: &[(&str, &'a TaskBook)], names: &[String]) -> Vec<&'a TaskBook> {
+    tasks.iter().filter(|(name, _)| names.iter().any(|known| known == name)).map(|(_, task)| *task).collect()
 }
 
-fn group_metrics(plan: &Plan, book: &Book) -> Vec<Metric> {
+/// The figures of groups.
+pub(crate) fn group_metrics(groups: &[GroupConfig], tasks: &[(&str, &TaskBook)]) -> Vec<Metric> {
     let metric = |part: GroupFigure| {
         let definition = definition(&part.metric)?;
         let cell = cell_of(&part.metric, &part.filter, Cell::of(Phase::Evaluate).with("group", &part.group));
         let figures = Figures { all: part.figure, answered: part.figure, is_share: part.is_share };
         Some(metric(definition, &cell, part.figure, figures))
     };
-    let mut metrics: Vec<Metric> = group_figures(plan, book).into_iter().filter_map(metric).collect();
-    for group in &plan.groups {
-        let latencies = members(plan, book, &group.tasks).into_iter().flat_map(TaskBook::latencies).collect();
+    let mut metrics: Vec<Metric> = group_figures(groups, tasks).into_iter().filter_map(metric).collect();
+    for group in groups {
+        let latencies = members(tasks, &group.tasks).into_iter().flat_map(TaskBook::latencies).collect();
         metrics.extend(latency_metrics(latencies, &Cell::of(Phase::Evaluate).with("group", &group.name)));
     }
     metrics

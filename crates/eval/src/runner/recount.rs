@@ -7,8 +7,9 @@ use weighbridge_types::record::Phase;
 use weighbridge_types::sample::{SampleOutcome, SampleRow};
 
 use super::book::TaskBook;
-use super::figures::task_metrics;
+use super::figures::{group_metrics, task_metrics};
 use super::run::{NO_FILTER, latency_of};
+use crate::task::GroupConfig;
 use crate::task::score::{FilterScores, Score};
 
 /// Collects the rows of a run. Of several rows of a document the last counts. Tasks and data are not needed: rows hold
@@ -44,21 +45,26 @@ impl Recount {
         self.tasks.values().map(|task| task.len() as u64).sum()
     }
 
-    /// Every figure of every task. Those of groups are not among them: how a group adds up is said by its file, not by
-    /// rows.
+    /// Every figure of every task, and of groups of them.
     #[must_use]
-    pub fn metrics(&self) -> Vec<Metric> {
-        let of_task = |(task, documents): (&String, &BTreeMap<u64, Document>)| {
-            let cell = Cell::of(Phase::Evaluate).with("task", task);
+    pub fn metrics(&self, groups: &[GroupConfig]) -> Vec<Metric> {
+        let book_of = |documents: &BTreeMap<u64, Document>| {
             let mut book = TaskBook::new(documents.len());
             for (place, document) in documents.values().enumerate() {
                 let (filters, scores) = by_filter(&document.scores);
                 book.enter(place, document.outcome, &scores, &filters);
                 book.enter_latency(document.outcome, document.latencies.values().copied().sum());
             }
-            task_metrics(&book, &cell)
+            book
         };
-        self.tasks.iter().flat_map(of_task).collect()
+        let books: Vec<(&str, TaskBook)> =
+            self.tasks.iter().map(|(task, documents)| (task.as_str(), book_of(documents))).collect();
+        let tasks: Vec<(&str, &TaskBook)> = books.iter().map(|(name, book)| (*name, book)).collect();
+        let of_task =
+            |(name, book): &(&str, &TaskBook)| task_metrics(book, &Cell::of(Phase::Evaluate).with("task", name));
+        let mut metrics: Vec<Metric> = tasks.iter().flat_map(of_task).collect();
+        metrics.extend(group_metrics(groups, &tasks));
+        metrics
     }
 }
 

@@ -201,7 +201,7 @@ impl EvalRun {
         Ok(Evaluated { record, plan, exhibits })
     }
 
-    /// The settings with the number of documents in flight that came out for each task.
+    /// The settings, with what came out of them: the number of documents in flight of each task, and what groups add up.
     fn resolved_settings(&self) -> Result<serde_json::Value, EvalError> {
         let mut settings = serde_json::to_value(&self.settings)?;
         let size = |planned: &Planned| {
@@ -209,6 +209,7 @@ impl EvalRun {
             (config.task.clone(), self.settings.batch_size(config).into())
         };
         if let Some(entries) = settings.as_object_mut() {
+            entries.insert("groups".to_owned(), serde_json::to_value(&self.plan.groups)?);
             entries.insert(
                 "batch_sizes".to_owned(),
                 self.plan.tasks.iter().map(size).collect::<serde_json::Map<_, _>>().into(),

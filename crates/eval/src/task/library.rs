@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 use serde_saphyr::options::DuplicateKeyPolicy;
 
 use super::config::{FUNCTION, TaskConfig};
@@ -164,8 +165,8 @@ pub struct Selected {
     pub folder: PathBuf,
 }
 
-/// A group whose tasks run, with what it adds up.
-#[derive(Clone, Debug, PartialEq)]
+/// A group whose tasks run, with what it adds up. Records hold it, so that its figures can be computed again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupConfig {
     /// Name.
     pub name: String,
@@ -180,7 +181,7 @@ pub struct GroupConfig {
 }
 
 /// A figure of a group.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupMetric {
     /// Metric of the tasks.
     pub metric: String,
