@@ -31,14 +31,17 @@ pub(crate) enum JudgeFormArgument {
 #[command(after_help = JUDGE_HELP)]
 pub(crate) struct EvalJudgeArguments {
     /// File of answers: .jsonl, .json, .csv or .tsv, also with .gz behind
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "resume")]
+    pub(crate) file: Option<PathBuf>,
     /// Who judges: gguf:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
-    #[arg(short, long, value_name = "REF")]
-    pub(crate) judge: String,
+    #[arg(short, long, value_name = "REF", required_unless_present = "resume")]
+    pub(crate) judge: Option<String>,
     /// What a good answer is: a text, or @FILE
-    #[arg(short, long, value_name = "TEXT")]
-    pub(crate) rubric: String,
+    #[arg(short, long, value_name = "TEXT", required_unless_present = "resume")]
+    pub(crate) rubric: Option<String>,
+    /// Go on with a run that was killed or interrupted: its folder, id or label, or `latest`
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "judge", "rubric"])]
+    pub(crate) resume: Option<String>,
     /// What the judge is asked
     #[arg(long, value_enum, default_value_t)]
     pub(crate) form: JudgeFormArgument,
@@ -66,9 +69,9 @@ pub(crate) struct EvalJudgeArguments {
     /// Price of a million answer tokens
     #[arg(long, value_name = "PRICE", requires = "price_input")]
     pub(crate) price_output: Option<f64>,
-    /// Questions in flight at most
-    #[arg(short, long, value_name = "N", default_value_t = 8)]
-    pub(crate) concurrency: usize,
+    /// Questions in flight at most [default: 8]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) concurrency: Option<usize>,
     /// Longest time for one request, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
     pub(crate) request_timeout: f64,

@@ -127,7 +127,7 @@ fn a_judge_is_asked_and_weighed() {
     assert!(of("judge_cost").unwrap()["value"].is_null());
     assert_eq!(record["settings"]["judge"]["answers"], 2);
     let resumed = run(folder, &["eval", "run", "--resume", "latest"]);
-    assert!(resumed.code == Some(2) && resumed.stderr.contains("a judge's run"), "{}", resumed.stderr);
+    assert!(resumed.code == Some(2) && resumed.stderr.contains("eval judge --resume latest"), "{}", resumed.stderr);
     let check = |arguments: &[&str], expected: &str| {
         let failed = run(folder, &[&judge[..5], arguments].concat());
         assert_eq!(failed.code, Some(2), "{}", failed.stderr);

@@ -10,6 +10,7 @@ mod crash;
 mod documents;
 mod eval;
 mod eval_compare;
+mod eval_judge;
 mod eval_matrix;
 mod eval_score;
 mod eval_stream;

@@ -37,6 +37,10 @@ struct Asked {
     human: Option<f64>,
     /// One for each repeat that was answered, turned back to the order of the file; `None` where it was not understood.
     verdicts: Vec<Option<Verdict>>,
+    input_tokens: u64,
+    output_tokens: u64,
+    /// Answers without a count of tokens.
+    uncounted: u64,
 }
 
 /// Everything that a judge said.
@@ -44,10 +48,6 @@ struct Asked {
 pub struct Judged {
     form: JudgeForm,
     asked: Vec<Asked>,
-    input_tokens: u64,
-    output_tokens: u64,
-    /// Answers without a count of tokens.
-    uncounted: u64,
 }
 
 impl Judged {
@@ -63,25 +63,31 @@ impl Judged {
                 _ => None,
             },
             verdicts: Vec::new(),
+            input_tokens: 0,
+            output_tokens: 0,
+            uncounted: 0,
         };
-        Self { form, asked: documents.iter().map(asked).collect(), ..Self::default() }
+        Self { form, asked: documents.iter().map(asked).collect() }
     }
 
-    /// Enters an answered row of the log; a row without an answer decides nothing.
+    /// Enters a row of the log, in its order. A question that was asked again, after a kill between its repeats, begins
+    /// anew with the first of them; a row without an answer decides nothing.
     pub fn enter(&mut self, row: &SampleRow) {
         let place = usize::try_from(row.doc_id).unwrap_or(usize::MAX);
-        let (Some(asked), Some(SampleAnswer::Text { text, .. })) = (self.asked.get_mut(place), row.answers.first())
-        else {
-            return;
-        };
+        let Some(asked) = self.asked.get_mut(place) else { return };
+        if row.repeat == 0 {
+            asked.verdicts.clear();
+            (asked.input_tokens, asked.output_tokens, asked.uncounted) = (0, 0, 0);
+        }
+        let Some(SampleAnswer::Text { text, .. }) = row.answers.first() else { return };
         let verdict = Verdict::of_answer(text, self.form);
         asked.verdicts.push(if asked.is_reversed { verdict.map(Verdict::swapped) } else { verdict });
         match (row.input_tokens, row.output_tokens) {
             (Some(input), Some(output)) => {
-                self.input_tokens += input;
-                self.output_tokens += output;
+                asked.input_tokens += input;
+                asked.output_tokens += output;
             }
-            _ => self.uncounted += 1,
+            _ => asked.uncounted += 1,
         }
     }
 
@@ -324,19 +330,19 @@ fn cost(judged: &Judged, prices: Option<Prices>) -> Vec<Metric> {
         }
         None => Metric::unavailable(definition, Statistic::Value, &cell, why),
     };
-    let is_known = answers > 0 && judged.uncounted == 0;
+    let sum = |of: fn(&Asked) -> u64| judged.asked.iter().map(of).sum::<u64>();
+    let (input, output) = (sum(|asked| asked.input_tokens), sum(|asked| asked.output_tokens));
+    let is_known = answers > 0 && sum(|asked| asked.uncounted) == 0;
     let uncounted = "an answer came without a count of its tokens";
     let tokens = |kind: &str, count: u64| {
         let value = is_known.then_some(count as f64);
         figure(&define::JUDGE_TOKENS, cell().with("tokens", kind), value, uncounted)
     };
-    let price = |prices: Prices| {
-        (judged.input_tokens as f64 * prices.input + judged.output_tokens as f64 * prices.output) / 1e6
-    };
+    let price = |prices: Prices| (input as f64 * prices.input + output as f64 * prices.output) / 1e6;
     let why = if is_known { "no prices were given" } else { uncounted };
     vec![
-        tokens("input", judged.input_tokens),
-        tokens("output", judged.output_tokens),
+        tokens("input", input),
+        tokens("output", output),
         figure(&define::JUDGE_COST, cell(), prices.filter(|_| is_known).map(price), why),
     ]
 }

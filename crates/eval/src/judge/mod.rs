@@ -4,6 +4,8 @@
 //! [`figures`] reads the verdicts: how answers fare, and how far the judge can be believed. A verdict has a strict form on
 //! the last line; anything else is counted as not understood and decides nothing.
 
+use serde::{Deserialize, Serialize};
+
 mod figures;
 mod question;
 mod verdict;
@@ -13,7 +15,8 @@ pub use question::{TASK, answers, questions, task};
 pub use verdict::Verdict;
 
 /// What a judge is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JudgeForm {
     /// Whether an answer meets the rubric.
     #[default]
@@ -40,7 +43,7 @@ impl JudgeForm {
 pub const SCORES: std::ops::RangeInclusive<u8> = 1..=5;
 
 /// How a judge is asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JudgeSettings {
     /// What it is asked.
     pub form: JudgeForm,

@@ -184,10 +184,14 @@ impl EvalRun {
             record,
             before_s,
         };
-        if self.previous.is_some() {
-            runner.take_back()?;
+        let has_rows = if self.previous.is_some() {
+            runner.take_back()?
         } else {
             runner.journal.checkpoint(&runner.record)?;
+            false
+        };
+        // A kill right after the first checkpoint leaves a log that does not even say that the phase began.
+        if !has_rows {
             runner.journal.event(&RunEvent::PhaseStarted { phase: Phase::Evaluate, attempt: 1 })?;
         }
         let driven = runner.drive().await;
@@ -240,8 +244,8 @@ impl EvalRun {
 }
 
 impl Runner<'_> {
-    /// Enters what an earlier part of the run kept.
-    fn take_back(&mut self) -> Result<(), EvalError> {
+    /// Enters what an earlier part of the run kept; whether that was anything.
+    fn take_back(&mut self) -> Result<bool, EvalError> {
         let (plan, settings) = (self.plan.clone(), self.settings.clone());
         let mut taken = Taken {
             plan: &plan,
@@ -251,8 +255,12 @@ impl Runner<'_> {
             pending: HashMap::new(),
             problem: None,
         };
-        self.journal.rows(&mut |row| taken.row(row))?;
-        taken.problem.map_or(Ok(()), Err)
+        let mut has_rows = false;
+        self.journal.rows(&mut |row| {
+            has_rows = true;
+            taken.row(row);
+        })?;
+        taken.problem.map_or(Ok(has_rows), Err)
     }
 
     /// Keeps documents in flight until all are done, the user gives up, or nothing succeeds any more.

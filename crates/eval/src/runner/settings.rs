@@ -72,6 +72,9 @@ pub struct EvalSettings {
     pub max_tokens: Option<u32>,
     /// Failures in a row after which the run stops; it can be resumed.
     pub give_up_after: u32,
+    /// What a judge is asked, where the run is a judge's: its edge reads it back when the run goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<serde_json::Value>,
 }
 
 impl Default for EvalSettings {
@@ -92,6 +95,7 @@ impl Default for EvalSettings {
             choices: ChoiceMode::Auto,
             max_tokens: None,
             give_up_after: 50,
+            judge: None,
         }
     }
 }

@@ -3,19 +3,22 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use weighbridge_eval::judge::{self, JudgeForm, JudgeSettings, Judged, Prices, figures};
 use weighbridge_eval::runner::{EvalRun, EvalSettings, Form, Identity, Journal, Plan};
 use weighbridge_eval::task::data::Rows;
 use weighbridge_eval::task::{TaskError, Value};
-use weighbridge_store::{Index, RunFolder};
+use weighbridge_store::{Index, RunFolder, read_record};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::event::Sink as _;
 use weighbridge_types::model_ref::ModelRef;
+use weighbridge_types::record::Status;
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::super::{runs, runtime};
+use super::run::Previous;
 use crate::arguments::{EvalJudgeArguments, JudgeFormArgument};
 use crate::build::build;
 use crate::environment::Environment;
@@ -29,59 +32,129 @@ use crate::registry::Registry;
 /// File of the run that holds what the judge is asked.
 const QUESTIONS_FILE: &str = "judge.jsonl";
 
+/// Questions in flight, where the arguments do not say.
+const CONCURRENCY: usize = 8;
+
 /// Questions that a dry run prints.
 const PREVIEWED: usize = 2;
 
+/// What of a judge's run is kept beside the settings of every evaluation.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Name of the file of answers.
+    file: String,
+    answers: usize,
+    #[serde(flatten)]
+    settings: JudgeSettings,
+    price_input: Option<f64>,
+    price_output: Option<f64>,
+}
+
+/// A run, new or one that goes on.
+struct Job {
+    eval: EvalSettings,
+    kept: Kept,
+    questions: Vec<Value>,
+    label: String,
+    previous: Option<Previous>,
+}
+
 pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> Result<Exit, Failure> {
-    let settings = settings(arguments)?;
-    let rows = Rows::read(std::slice::from_ref(&arguments.file), &Value::None).map_err(of_task)?;
-    let mut answers = judge::answers(&rows, settings.form, &arguments.map)?;
-    answers.truncate(arguments.limit.unwrap_or(usize::MAX).max(1));
-    let questions = judge::questions(&answers, &settings);
+    let job = match &arguments.resume {
+        Some(run) => resumed(run, arguments)?,
+        None => fresh(arguments)?,
+    };
     if arguments.dry_run {
         let prompt = |question: &Value| question.get("prompt").map(Value::text).unwrap_or_default();
-        let shown: Vec<String> = questions.iter().take(PREVIEWED).map(prompt).collect();
+        let shown: Vec<String> = job.questions.iter().take(PREVIEWED).map(prompt).collect();
         output::data(&format!("{}\n", shown.join("\n\n──\n")))?;
-        output::talk(&format!("{} questions to the judge for {} answers", questions.len(), answers.len()));
+        output::talk(&format!("{} questions to the judge for {} answers", job.questions.len(), job.kept.answers));
         return Ok(Exit::Pass);
     }
-    let model: ModelRef = arguments.judge.parse()?;
+    let Job { eval, kept, questions, label, previous } = job;
+    let model: ModelRef = eval.model.parse()?;
     let registry = Registry::new(environment, arguments.local)?;
     let runtime = runtime()?;
     let cancel = CancellationToken::new();
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
     let engine = runtime.block_on(registry.load(&model))?;
     let results = &arguments.results.output_dir;
-    let label = arguments.label.clone().unwrap_or_else(|| label_of(&arguments.file));
-    let eval = eval_settings(arguments).checked()?;
-    let folder = RunFolder::create(results, "eval", &label, WallTime::now())?;
+    let (folder, previous) = match previous {
+        Some(previous) => (RunFolder::open(&previous.folder)?, Some(previous.record)),
+        None => {
+            let folder = RunFolder::create(results, "eval", &label, WallTime::now())?;
+            std::fs::write(folder.path().join(QUESTIONS_FILE), lines(&questions))?;
+            (folder, None)
+        }
+    };
     let path = folder.path().to_owned();
-    std::fs::write(path.join(QUESTIONS_FILE), lines(&questions))?;
-    let selection = judge::task(&path.join(QUESTIONS_FILE), &settings).map_err(of_task)?;
-    let plan = Plan::of_selection(selection, &eval, engine.capabilities(), &arguments.judge)?;
+    let selection = judge::task(&path.join(QUESTIONS_FILE), &kept.settings).map_err(of_task)?;
+    let plan = Plan::of_selection(selection, &eval, engine.capabilities(), &eval.model)?;
     let identity = Identity {
         run_id: folder.run_id().to_owned(),
         label,
         environment: fingerprint(&SystemRoot::host(), build(), results),
     };
     let mut journal = Readers::start(folder, Progress::new(std::io::stderr().is_terminal()))?;
-    let (clock, previous, cache) = (Clock::start(), None, None);
+    let (clock, cache) = (Clock::start(), None);
     let run = EvalRun { settings: eval, plan, engine, identity, previous, cache, clock, cancel };
     let ended = runtime.block_on(run.run(&mut journal));
     runtime.shutdown_background();
-    let mut judged = Judged::new(settings.form, &questions);
+    let mut judged = Judged::new(kept.settings.form, &questions);
     let read = journal.rows(&mut |row| judged.enter(&row));
     let mut record = ended?.record;
     read.map_err(|error| Failure::usage(error.problem, error.hint))?;
-    record.metrics.extend(figures(&judged, prices(arguments)));
-    note(&mut record, arguments, &settings, answers.len());
+    record.metrics.extend(figures(&judged, prices(&kept)));
     journal.checkpoint(&record).map_err(|error| Failure::usage(error.problem, error.hint))?;
     let closed = journal.close();
     journal.view.clear();
     closed?;
     std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
-    super::run::show_record(&record, &path, arguments.output.output_format, environment)
+    let exit = super::run::show_record(&record, &path, arguments.output.output_format, environment)?;
+    if matches!(record.status, Status::Interrupted | Status::Failed) {
+        output::talk(&format!("go on with `weighbridge eval judge --resume {}`", path.display()));
+    }
+    Ok(exit)
+}
+
+fn fresh(arguments: &EvalJudgeArguments) -> Result<Job, Failure> {
+    let settings = settings(arguments)?;
+    // The parser requires them where no run goes on.
+    let file = arguments.file.clone().unwrap_or_default();
+    let rows = Rows::read(std::slice::from_ref(&file), &Value::None).map_err(of_task)?;
+    let mut answers = judge::answers(&rows, settings.form, &arguments.map)?;
+    answers.truncate(arguments.limit.unwrap_or(usize::MAX).max(1));
+    let questions = judge::questions(&answers, &settings);
+    let kept = Kept {
+        file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        answers: answers.len(),
+        settings,
+        price_input: arguments.price_input,
+        price_output: arguments.price_output,
+    };
+    let eval = EvalSettings { judge: Some(serde_json::to_value(&kept)?), ..eval_settings(arguments) }.checked()?;
+    let label = arguments.label.clone().unwrap_or_else(|| label_of(&file));
+    Ok(Job { eval, kept, questions, label, previous: None })
+}
+
+/// A run goes on with what its folder holds; only how many questions are in flight may be another number.
+fn resumed(run: &str, arguments: &EvalJudgeArguments) -> Result<Job, Failure> {
+    let folder = runs::find(run, &arguments.results.output_dir)?;
+    let record = read_record(&folder)?;
+    let broken =
+        |problem: String| Failure::usage(format!("resume the run `{run}`: {problem}"), "name a run of `eval judge`");
+    if record.kind != "eval" || record.settings["judge"].is_null() {
+        return Err(broken("it is no judge's run".to_owned()));
+    }
+    let unread = |error: serde_json::Error| broken(format!("its settings cannot be read: {error}"));
+    let eval: EvalSettings = serde_json::from_value(record.settings.clone()).map_err(unread)?;
+    let kept: Kept = serde_json::from_value(eval.judge.clone().unwrap_or_default()).map_err(unread)?;
+    let rows = Rows::read(&[folder.join(QUESTIONS_FILE)], &Value::None).map_err(of_task)?;
+    let questions = (0..rows.len()).filter_map(|row| rows.get(row)).collect();
+    let eval = EvalSettings { concurrency: arguments.concurrency.or(eval.concurrency), ..eval }.checked()?;
+    let label = record.label.clone();
+    Ok(Job { eval, kept, questions, label, previous: Some(Previous { folder, record }) })
 }
 
 fn of_task(error: TaskError) -> Failure {
@@ -89,11 +162,12 @@ fn of_task(error: TaskError) -> Failure {
 }
 
 fn settings(arguments: &EvalJudgeArguments) -> Result<JudgeSettings, Failure> {
-    let rubric = match arguments.rubric.strip_prefix('@') {
+    let rubric = arguments.rubric.clone().unwrap_or_default();
+    let rubric = match rubric.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|error| {
             Failure::usage(format!("read the rubric `{file}`: {error}"), "name a text file, or write the rubric itself")
         })?,
-        None => arguments.rubric.clone(),
+        None => rubric,
     };
     if rubric.trim().is_empty() {
         return Err(Failure::usage("judge by an empty rubric", "say in `--rubric` what a good answer is"));
@@ -124,17 +198,17 @@ fn settings(arguments: &EvalJudgeArguments) -> Result<JudgeSettings, Failure> {
 fn eval_settings(arguments: &EvalJudgeArguments) -> EvalSettings {
     EvalSettings {
         tasks: vec![judge::TASK.to_owned()],
-        model: arguments.judge.clone(),
+        model: arguments.judge.clone().unwrap_or_default(),
         seed: arguments.seed,
-        concurrency: Some(arguments.concurrency),
+        concurrency: Some(arguments.concurrency.unwrap_or(CONCURRENCY)),
         request_timeout_s: arguments.request_timeout,
         form: Form::Chat,
         ..EvalSettings::default()
     }
 }
 
-fn prices(arguments: &EvalJudgeArguments) -> Option<Prices> {
-    arguments.price_input.zip(arguments.price_output).map(|(input, output)| Prices { input, output })
+fn prices(kept: &Kept) -> Option<Prices> {
+    kept.price_input.zip(kept.price_output).map(|(input, output)| Prices { input, output })
 }
 
 fn lines(questions: &[Value]) -> String {
@@ -143,28 +217,4 @@ fn lines(questions: &[Value]) -> String {
 
 fn label_of(file: &Path) -> String {
     file.file_stem().map_or_else(|| "judge".to_owned(), |stem| format!("judge-{}", stem.to_string_lossy()))
-}
-
-/// What a reader must know beside the figures.
-fn note(
-    record: &mut weighbridge_types::record::Record,
-    arguments: &EvalJudgeArguments,
-    settings: &JudgeSettings,
-    answers: usize,
-) {
-    if let Some(entries) = record.settings.as_object_mut() {
-        let judge = serde_json::json!({
-            "file": arguments.file.file_name().unwrap_or_default().to_string_lossy(),
-            "answers": answers,
-            "form": settings.form.name(),
-            "rubric": settings.rubric,
-            "repeats": settings.repeats,
-            "temperature": settings.temperature,
-            "max_tokens": settings.max_tokens,
-            "planted": settings.planted,
-            "price_input": arguments.price_input,
-            "price_output": arguments.price_output,
-        });
-        entries.insert("judge".to_owned(), judge);
-    }
 }

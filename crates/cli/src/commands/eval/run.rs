@@ -34,9 +34,9 @@ use crate::registry::Registry;
 const PREVIEWED: usize = 2;
 
 /// A run that goes on.
-struct Previous {
-    folder: PathBuf,
-    record: Record,
+pub(super) struct Previous {
+    pub(super) folder: PathBuf,
+    pub(super) record: Record,
 }
 
 pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Result<Exit, Failure> {
@@ -160,8 +160,8 @@ fn previous(run: &str, results: &Path) -> Result<Previous, Failure> {
         return Err(Failure::usage(what, "name a run of `eval run`"));
     }
     if record.settings["tasks"] == json!([weighbridge_eval::judge::TASK]) {
-        let what = format!("resume `{run}`: it is a judge's run, which is not resumed");
-        return Err(Failure::usage(what, "ask the judge again with `weighbridge eval judge`"));
+        let what = format!("resume `{run}`: it is a judge's run");
+        return Err(Failure::usage(what, format!("use `weighbridge eval judge --resume {run}`")));
     }
     Ok(Previous { folder, record })
 }
@@ -192,6 +192,7 @@ fn settings(arguments: &EvalRunArguments) -> EvalSettings {
         },
         max_tokens: arguments.max_tokens,
         give_up_after: arguments.give_up_after,
+        judge: None,
     }
 }
 
