@@ -74,6 +74,11 @@ impl<'a> Cells<'a> {
         Ok(cells)
     }
 
+    /// What a cell is called on the console.
+    fn name(&self, cell: Cell) -> String {
+        format!("{} × {}", self.study.models[cell.model].name(), self.study.tasks[cell.task])
+    }
+
     /// Finds the runs that are there.
     fn look(&self) -> Result<(), Failure> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,7 +208,12 @@ impl CellRunner for Cells<'_> {
         match waited {
             Ok(status) => {
                 let words = std::fs::read(&words).unwrap_or_default();
-                self.end(cell, status, &String::from_utf8_lossy(&words))
+                let attempt = self.end(cell, status, &String::from_utf8_lossy(&words));
+                if matches!(attempt, Attempt::OutOfMemory) {
+                    let what = format!("out of memory with {concurrency} documents in flight; answers so far are kept");
+                    output::talk(&format!("{}: {what}", self.name(cell)));
+                }
+                attempt
             }
             Err(error) => Attempt::Failed(format!("its process cannot be run: {error}")),
         }
@@ -219,7 +229,6 @@ impl CellRunner for Cells<'_> {
             CellEnd::Pending => return,
         };
         let count = self.study.cells().len();
-        let (model, task) = (self.study.models[cell.model].name(), &self.study.tasks[cell.task]);
-        output::talk(&format!("{}/{count} {model} × {task}: {what}", *done));
+        output::talk(&format!("{}/{count} {}: {what}", *done, self.name(cell)));
     }
 }
