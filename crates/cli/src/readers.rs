@@ -1,5 +1,6 @@
 //! The readers of a run's events: the recorder, and whoever shows them.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use weighbridge_eval::runner::Journal as EvalJournal;
@@ -17,13 +18,15 @@ pub(crate) struct Readers<V> {
     path: PathBuf,
     recorder: Option<Recorder>,
     pub(crate) view: V,
+    /// Whether documents are printed as they are answered, a line of JSON for each.
+    pub(crate) is_followed: bool,
 }
 
 impl<V: Sink> Readers<V> {
     /// Starts to record into a folder, or goes on where its log ends.
     pub(crate) fn start(folder: RunFolder, view: V) -> Result<Self, Failure> {
         let path = folder.path().to_owned();
-        Ok(Self { path, recorder: Some(Recorder::start(folder)?), view })
+        Ok(Self { path, recorder: Some(Recorder::start(folder)?), view, is_followed: false })
     }
 
     /// Writes what is waiting; from then on nothing is kept.
@@ -50,9 +53,18 @@ impl<V: Sink> Sink for Readers<V> {
 }
 
 impl<V: Sink> EvalJournal for Readers<V> {
-    /// There are a hundred thousand of them in a second, and no view shows them.
+    /// There may be tens of thousands of them in a second, and no view shows them.
     fn sample(&mut self, row: Box<SampleRow>) -> Result<(), SinkError> {
-        self.recorder.as_mut().map_or(Ok(()), |recorder| recorder.sample(row))
+        let line = self.is_followed.then(|| serde_json::to_string(&row));
+        self.recorder.as_mut().map_or(Ok(()), |recorder| recorder.sample(row))?;
+        let Some(line) = line else { return Ok(()) };
+        let mut out = std::io::stdout().lock();
+        let printed =
+            line.map_err(std::io::Error::from).and_then(|line| writeln!(out, "{line}")).and_then(|()| out.flush());
+        printed.map_err(|error| SinkError {
+            problem: format!("print an answer: {error}"),
+            hint: "read standard output to its end, or leave `--follow` out".to_owned(),
+        })
     }
 
     fn rows(&mut self, each: &mut dyn FnMut(SampleRow)) -> Result<(), SinkError> {

@@ -317,6 +317,8 @@ definitions! {
     CPU_PEAK "cpu_peak" "most CPU used" "cores" Neutral "largest CPU seconds / wall seconds between two samples";
     CPU_LEAST "cpu_least" "least CPU used" "cores" Neutral "smallest CPU seconds / wall seconds between two samples";
     HOST_TEMPERATURE "host_temperature" "temperature of the host" "°C" Lower "hottest thermal zone at the end of the run";
+    EVALUATION_TOKENS "evaluation_tokens" "tokens of the evaluation" "tokens" Neutral "sum of counted tokens over the answers that were not kept from before, by kind in the cell's setting `tokens`; null where an answer came without a count";
+    EVALUATION_COST "evaluation_cost" "cost of the evaluation" "price" Lower "(prompt tokens × their price + answer tokens × theirs) / 1,000,000 + hours of the run × the price of an hour, in the currency of the prices";
     SAMPLES "samples" "samples" "samples" Neutral "samples asked or scored, each once; by what became of them in the cell's setting `outcome`";
     ANSWERED "answered" "answered" "share" Higher "samples with an answer / samples";
     EXACT_MATCH "exact_match" "exact match" "share" Higher "answers equal to one of their references, after the stated or the task's normalization / samples";

@@ -110,6 +110,18 @@ pub(crate) struct EvalRunArguments {
     /// Memory that this process may take, as 2GiB; beyond it, it ends
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
+    /// Price of a million prompt tokens
+    #[arg(long, value_name = "PRICE", requires = "price_output")]
+    pub(crate) price_input: Option<f64>,
+    /// Price of a million answer tokens
+    #[arg(long, value_name = "PRICE", requires = "price_input")]
+    pub(crate) price_output: Option<f64>,
+    /// Price of an hour of the machine that the model runs on
+    #[arg(long, value_name = "PRICE")]
+    pub(crate) price_per_hour: Option<f64>,
+    /// Print each document as a line of JSON when it is answered, instead of a report at the end
+    #[arg(long, conflicts_with = "as_cell")]
+    pub(crate) follow: bool,
     /// Be the process of one cell of a study
     #[arg(long, hide = true)]
     pub(crate) as_cell: bool,

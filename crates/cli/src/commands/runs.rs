@@ -54,9 +54,14 @@ pub(super) fn print(
             output::data(&console::render(record, width, color))?;
         }
     }
+    say_where(folder);
+    Ok(())
+}
+
+/// Says where a record and its page lie.
+pub(super) fn say_where(folder: &Path) {
     output::talk(&format!("record  {}", folder.display()));
     output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
-    Ok(())
 }
 
 /// The page of a run with what its event log adds. A load run may have millions of requests: its log is read twice, row

@@ -6,7 +6,12 @@ use serde_json::Value;
 use weighbridge_engine_http::scripted_server::{ScriptedServer, ServerOptions};
 use weighbridge_types::time::Clock;
 
-use crate::support::{passes, run};
+use crate::support::{Endpoint, passes, run};
+
+/// A task whose documents are numbers, to be said again.
+const NUMBERS: &str = "task: numbers\ndataset_path: json\ndataset_kwargs:\n  data_files: {test: numbers.jsonl}\n\
+    test_split: test\noutput_type: generate_until\ndoc_to_text: \"{{n}}\"\ndoc_to_target: \"{{n}}\"\n\
+    metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n";
 
 fn write(folder: &Path) {
     let documents: Vec<String> =
@@ -193,10 +198,7 @@ fn an_endpoint_that_dies_near_the_end_costs_no_answer() {
     let folder = folder.path();
     let documents: String = (0..DOCUMENTS).map(|n| format!("{{\"n\": {n}}}\n")).collect();
     std::fs::write(folder.join("numbers.jsonl"), documents).unwrap();
-    let task = "task: numbers\ndataset_path: json\ndataset_kwargs:\n  data_files: {test: numbers.jsonl}\n\
-                test_split: test\noutput_type: generate_until\ndoc_to_text: \"{{n}}\"\ndoc_to_target: \"{{n}}\"\n\
-                metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n";
-    std::fs::write(folder.join("numbers.yaml"), task).unwrap();
+    std::fs::write(folder.join("numbers.yaml"), NUMBERS).unwrap();
     let mut options = ServerOptions::new("ttft=1ms,itl=0ms,tokens=1".parse().unwrap(), Clock::start());
     let server = ScriptedServer::start(options.clone()).unwrap();
     options.bind = server.address();
@@ -218,4 +220,40 @@ fn an_endpoint_that_dies_near_the_end_costs_no_answer() {
     assert_eq!(record["phases"][0]["tally"]["succeeded"], DOCUMENTS);
     assert!(server.take_played(1).len() < 60, "only what had no answer is asked again");
     passes(folder, &["report", "check", "latest"]);
+}
+
+/// Documents are printed as they are answered, and what they cost stands in the record.
+#[test]
+fn answers_are_followed_and_priced() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let documents: String = (0..9).map(|n| format!("{{\"n\": {n}}}\n")).collect();
+    std::fs::write(folder.join("numbers.jsonl"), documents).unwrap();
+    std::fs::write(folder.join("numbers.yaml"), NUMBERS).unwrap();
+    let server = Endpoint::start("ttft=0ms,itl=0ms,tokens=3");
+    let reference = server.reference();
+    let usual = ["eval", "run", "numbers.yaml", "--model", &reference];
+    let priced = [&usual[..], &["--price-input", "1000000", "--price-output", "2000000"]].concat();
+    let followed = passes(folder, &[&priced[..], &["--follow"]].concat());
+    let lines: Vec<Value> = followed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 9);
+    assert!(lines.iter().all(|line| line["cell"]["task"] == "numbers" && line["output_tokens"] == 3), "{lines:?}");
+    let shown = passes(folder, &["report", "show", "latest", "--output-format", "json"]).stdout;
+    let record: Value = serde_json::from_str(&shown).unwrap();
+    let of = |name: &str, kind: Option<&str>| {
+        let is_of = |metric: &&Value| metric["name"] == name && metric["cell"]["tokens"].as_str() == kind;
+        record["metrics"].as_array().unwrap().iter().find(is_of).and_then(|metric| metric["value"].as_f64())
+    };
+    let (input, output) = (of("evaluation_tokens", Some("input")), of("evaluation_tokens", Some("output")));
+    assert_eq!(output, Some(27.0));
+    assert_eq!(of("evaluation_cost", None), Some(input.unwrap() + 2.0 * 27.0));
+    assert_eq!(of("energy_host", None), None, "the model is elsewhere");
+    passes(folder, &["report", "check", "latest"]);
+    let wrong = run(folder, &[&usual[..], &["--price-per-hour", "-1"]].concat());
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+    // Of a model in this process the energy stands there too, or why it could not be read.
+    let local = ["eval", "run", "numbers.yaml", "--model", "tiny", "--max-tokens", "2", "--output-format", "json"];
+    let local: Value = serde_json::from_str(&passes(folder, &local).stdout).unwrap();
+    let energy = local["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == "energy_host").unwrap();
+    assert!(energy["value"].as_f64().is_some() || energy["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
 }

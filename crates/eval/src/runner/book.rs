@@ -1,7 +1,7 @@
 //! The scores of an evaluation: a number for each document and metric, kept by place so that figures do not depend on
 //! the order of answers.
 
-use weighbridge_types::sample::SampleOutcome;
+use weighbridge_types::sample::{SampleOutcome, SampleRow};
 
 use super::plan::Plan;
 use crate::task::score::{Figure, FilterScores, Score, aggregate};
@@ -15,6 +15,43 @@ pub(crate) struct TaskBook {
     columns: Vec<Column>,
     /// Milliseconds of each document with an answer, in the order of answers; single precision, since there are millions.
     latencies: Vec<f32>,
+    /// What the answers took.
+    tokens: Tokens,
+}
+
+/// Tokens of answers that a model gave in this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens {
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+    /// Answers with a count, and those without.
+    pub(crate) counted: u64,
+    pub(crate) uncounted: u64,
+}
+
+impl Tokens {
+    /// Those of some rows. A row without an answer, or with one from the cache, took none.
+    pub(crate) fn of<'a>(rows: impl IntoIterator<Item = &'a SampleRow>) -> Self {
+        let mut tokens = Self::default();
+        for row in rows.into_iter().filter(|row| !row.answers.is_empty() && !row.cached) {
+            match row.input_tokens.zip(row.output_tokens) {
+                Some((input, output)) => {
+                    tokens.input += input;
+                    tokens.output += output;
+                    tokens.counted += 1;
+                }
+                None => tokens.uncounted += 1,
+            }
+        }
+        tokens
+    }
+
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.input += other.input;
+        self.output += other.output;
+        self.counted += other.counted;
+        self.uncounted += other.uncounted;
+    }
 }
 
 /// The scores of a metric behind a filter.
@@ -38,7 +75,7 @@ pub(crate) struct Figures {
 
 impl TaskBook {
     pub(crate) fn new(documents: usize) -> Self {
-        Self { outcomes: vec![None; documents], columns: Vec::new(), latencies: Vec::new() }
+        Self { outcomes: vec![None; documents], columns: Vec::new(), latencies: Vec::new(), tokens: Tokens::default() }
     }
 
     /// Enters a document; what was entered for it before no longer counts.
@@ -72,6 +109,16 @@ impl TaskBook {
         if outcome.is_answer() || outcome == SampleOutcome::Unparsable {
             self.latencies.extend(milliseconds.map(|milliseconds| milliseconds as f32));
         }
+    }
+
+    /// Enters what the answers of a document took.
+    pub(crate) const fn enter_tokens(&mut self, tokens: Tokens) {
+        self.tokens.add(tokens);
+    }
+
+    /// What the answers took.
+    pub(crate) const fn tokens(&self) -> Tokens {
+        self.tokens
     }
 
     /// Milliseconds of documents with an answer.

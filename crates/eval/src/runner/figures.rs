@@ -7,8 +7,9 @@ use weighbridge_types::metric::{Cell, Metric, MetricInterval, Statistic};
 use weighbridge_types::record::{MetricPointer, Phase, Tally};
 use weighbridge_types::sample::SampleOutcome;
 
-use super::book::{Book, Column, Figures, TaskBook};
+use super::book::{Book, Column, Figures, TaskBook, Tokens};
 use super::plan::{Mode, Plan};
+use super::settings::Prices;
 use crate::score::Context;
 use crate::task::GroupConfig;
 use crate::task::score::{DETECTION, Figure, Score, bias_of, is_computed, pool};
@@ -43,7 +44,7 @@ pub(crate) fn definition(metric: &str) -> Option<&'static Definition> {
 }
 
 /// Every figure: of tasks, of groups, and what became of the documents.
-pub(crate) fn metrics(plan: &Plan, book: &Book, seconds: f64) -> Vec<Metric> {
+pub(crate) fn metrics(plan: &Plan, book: &Book, seconds: f64, prices: Option<Prices>) -> Vec<Metric> {
     let mut metrics = Vec::new();
     for (planned, task) in plan.tasks.iter().zip(&book.tasks) {
         let cell = Cell::of(Phase::Evaluate).with("task", &planned.task.config.task);
@@ -51,6 +52,7 @@ pub(crate) fn metrics(plan: &Plan, book: &Book, seconds: f64) -> Vec<Metric> {
     }
     metrics.extend(group_metrics(&plan.groups, &tasks_of(plan, book)));
     metrics.extend(rate(book, seconds));
+    metrics.extend(prices.map(|prices| cost(book, seconds, prices)));
     metrics
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn task_metrics(task: &TaskBook, cell: &Cell) -> Vec<Metric> {
         task.columns().iter().flat_map(|column| column_metrics(task, column, cell)).collect();
     metrics.extend(latency_metrics(task.latencies().collect(), cell));
     metrics.extend(outcomes(task, cell));
+    metrics.extend(token_metrics(task.tokens(), cell));
     metrics
 }
 
@@ -170,6 +173,43 @@ fn latency_metrics(values: Vec<f64>, cell: &Cell) -> Vec<Metric> {
         Some(metric)
     };
     [(Statistic::P50, 0.5), (Statistic::P95, 0.95)].into_iter().filter_map(metric).collect()
+}
+
+const UNCOUNTED: &str = "an answer came without a count of its tokens";
+
+/// What the answers took; nothing where none came with a count, as log-probabilities do not.
+fn token_metrics(tokens: Tokens, cell: &Cell) -> Vec<Metric> {
+    if tokens.counted == 0 {
+        return Vec::new();
+    }
+    let metric = |(kind, sum): (&str, u64)| {
+        let cell = cell.clone().with("tokens", kind);
+        let definition = &define::EVALUATION_TOKENS;
+        if tokens.uncounted > 0 {
+            return Metric::unavailable(definition, Statistic::Value, &cell, UNCOUNTED);
+        }
+        let mut metric = Metric::measured(definition, Statistic::Value, &cell, sum as f64, tokens.counted);
+        metric.interval_reason = Some("a count".to_owned());
+        metric
+    };
+    [("input", tokens.input), ("output", tokens.output)].map(metric).to_vec()
+}
+
+/// What the run cost, over all tasks.
+fn cost(book: &Book, seconds: f64, prices: Prices) -> Metric {
+    let mut tokens = Tokens::default();
+    book.tasks.iter().for_each(|task| tokens.add(task.tokens()));
+    let (definition, cell) = (&define::EVALUATION_COST, Cell::of(Phase::Evaluate));
+    let of_hours = prices.per_hour.unwrap_or_default() * seconds / 3_600.0;
+    let of_tokens = match prices.input.zip(prices.output) {
+        None => 0.0,
+        Some(_) if tokens.uncounted > 0 => return Metric::unavailable(definition, Statistic::Value, &cell, UNCOUNTED),
+        Some((input, output)) => (tokens.input as f64 * input + tokens.output as f64 * output) / 1e6,
+    };
+    let n = tokens.counted.max(1);
+    let mut metric = Metric::measured(definition, Statistic::Value, &cell, of_tokens + of_hours, n);
+    metric.interval_reason = Some("one run has one cost".to_owned());
+    metric
 }
 
 /// Documents with an answer per minute, over all tasks.

@@ -6,6 +6,7 @@
 
 mod ask;
 mod book;
+mod energy;
 mod export;
 mod figures;
 mod kept;
@@ -22,4 +23,4 @@ pub use plan::{Mode, Plan, Planned};
 pub use recount::Recount;
 pub(crate) use run::NO_FILTER;
 pub use run::{EvalRun, Evaluated, Identity, Journal};
-pub use settings::{ChoiceMode, EvalSettings, Form};
+pub use settings::{ChoiceMode, EvalSettings, Form, Prices};

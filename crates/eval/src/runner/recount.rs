@@ -6,7 +6,7 @@ use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::Phase;
 use weighbridge_types::sample::{SampleOutcome, SampleRow};
 
-use super::book::TaskBook;
+use super::book::{TaskBook, Tokens};
 use super::figures::{group_metrics, task_metrics};
 use super::run::{NO_FILTER, latency_of};
 use crate::task::GroupConfig;
@@ -25,6 +25,7 @@ struct Document {
     scores: Vec<(String, Score)>,
     /// What each repeat took; `None` where nobody waited.
     latencies: BTreeMap<u32, Option<f64>>,
+    tokens: Tokens,
 }
 
 impl Recount {
@@ -34,9 +35,11 @@ impl Recount {
         let task = self.tasks.entry(row.cell.get("task").unwrap_or_default().to_owned()).or_default();
         // A document that is asked once more begins with its first repeat.
         let before = task.remove(&row.doc_id).filter(|_| row.repeat > 0);
-        let mut latencies = before.map(|document| document.latencies).unwrap_or_default();
+        let (mut latencies, mut tokens) =
+            before.map(|document| (document.latencies, document.tokens)).unwrap_or_default();
         latencies.insert(row.repeat, latency_of([&row]));
-        task.insert(row.doc_id, Document { outcome: row.outcome, scores, latencies });
+        tokens.add(Tokens::of([&row]));
+        task.insert(row.doc_id, Document { outcome: row.outcome, scores, latencies, tokens });
     }
 
     /// Documents with a last word.
@@ -54,6 +57,7 @@ impl Recount {
                 let (filters, scores) = by_filter(&document.scores);
                 book.enter(place, document.outcome, &scores, &filters);
                 book.enter_latency(document.outcome, document.latencies.values().copied().sum());
+                book.enter_tokens(document.tokens);
             }
             book
         };

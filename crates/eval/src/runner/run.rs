@@ -19,7 +19,8 @@ use weighbridge_types::sample::{SampleOutcome, SampleRow, SampleScore};
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 
 use super::ask::{Asked, Asker};
-use super::book::Book;
+use super::book::{Book, Tokens};
+use super::energy::Energy;
 use super::figures;
 use super::kept::KeptAnswers;
 use super::plan::{Plan, Planned, outcome_of};
@@ -132,6 +133,7 @@ struct Runner<'a> {
     settings: Arc<EvalSettings>,
     plan: Arc<Plan>,
     asker: Asker,
+    energy: Energy,
     book: Book,
     shown: Vec<Shown>,
     journal: &'a mut dyn Journal,
@@ -160,6 +162,7 @@ impl EvalRun {
         let settings = Arc::new(self.settings);
         let form = settings.form;
         let kept = self.cache.map(|cache| Arc::new(KeptAnswers::new(cache, &self.engine.describe(), form)));
+        let energy = Energy::start(self.engine.capabilities(), self.clock);
         let asker = Asker {
             engine: self.engine,
             settings: settings.clone(),
@@ -168,6 +171,7 @@ impl EvalRun {
             kept,
         };
         let mut runner = Runner {
+            energy,
             book: Book::new(&plan),
             shown: plan.tasks.iter().map(|_| Shown::of_tasks(plan.tasks.len())).collect(),
             begin: self.clock.now(),
@@ -316,6 +320,7 @@ impl Runner<'_> {
         let planned = &plan.tasks[done.place];
         let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
         self.shown[done.place].take(done.labels, &done.sample, &done.rows, &done.scores, done.outcome);
+        self.book.tasks[done.place].enter_tokens(Tokens::of(&done.rows));
         for row in done.rows {
             self.journal.sample(Box::new(row))?;
         }
@@ -329,6 +334,7 @@ impl Runner<'_> {
         }
         let now = self.clock.now();
         if now >= self.next_checkpoint {
+            self.energy.look();
             self.fill_record(Status::Running);
             self.journal.checkpoint(&self.record)?;
             let end = self.clock.now();
@@ -353,6 +359,7 @@ impl Runner<'_> {
             None => Status::Complete,
         };
         self.fill_record(status);
+        self.record.metrics.extend(self.energy.stop(&self.book));
         if let (Some(note), Some(phase)) = (note, self.record.phases.first_mut()) {
             phase.notes.push(note);
         }
@@ -371,7 +378,7 @@ impl Runner<'_> {
         self.record.updated_at = WallTime::now().to_string();
         self.record.status = status;
         self.record.duration_s = seconds;
-        self.record.metrics = figures::metrics(&self.plan, &self.book, seconds);
+        self.record.metrics = figures::metrics(&self.plan, &self.book, seconds, self.settings.prices);
         if self.record.engine.scripted {
             self.record.metrics.iter_mut().for_each(|metric| metric.flags.push(Flag::Scripted));
         }
@@ -524,6 +531,7 @@ impl Taken<'_> {
         let filters: Vec<&str> = planned.task.filters.iter().map(|filter| filter.name.as_str()).collect();
         self.book.tasks[place].enter(doc_id, outcome, &scores, &filters);
         self.book.tasks[place].enter_latency(outcome, latency_of(&rows));
+        self.book.tasks[place].enter_tokens(Tokens::of(&rows));
         self.shown[place].take(labels(planned, &sample, &rows, &scores), &sample, &rows, &scores, outcome);
         Ok(())
     }

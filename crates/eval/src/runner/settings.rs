@@ -38,6 +38,17 @@ pub enum Form {
     ChatTurns,
 }
 
+/// What a model costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Prices {
+    /// A million prompt tokens.
+    pub input: Option<f64>,
+    /// A million tokens of answers.
+    pub output: Option<f64>,
+    /// An hour of the machine that the model runs on.
+    pub per_hour: Option<f64>,
+}
+
 /// How an evaluation is run. The record holds it, so that it can be resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EvalSettings {
@@ -72,6 +83,9 @@ pub struct EvalSettings {
     pub max_tokens: Option<u32>,
     /// Failures in a row after which the run stops; it can be resumed.
     pub give_up_after: u32,
+    /// What the model costs; `None` leaves the cost out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
     /// What a judge is asked, where the run is a judge's: its edge reads it back when the run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge: Option<serde_json::Value>,
@@ -95,6 +109,7 @@ impl Default for EvalSettings {
             choices: ChoiceMode::Auto,
             max_tokens: None,
             give_up_after: 50,
+            prices: None,
             judge: None,
         }
     }
@@ -107,6 +122,14 @@ impl EvalSettings {
     /// Names the first value that is out of range.
     pub fn checked(self) -> Result<Self, EvalError> {
         let misfit = |name, value: String, expected| Err(EvalError::Setting { name, value, expected });
+        let prices = self.prices.unwrap_or_default();
+        let wrong = [prices.input, prices.output, prices.per_hour]
+            .into_iter()
+            .flatten()
+            .find(|price| !(0.0..=1e9).contains(price));
+        if let Some(price) = wrong {
+            return misfit("a price", price.to_string(), "a number from 0 to a thousand million");
+        }
         if let Some(count) = self.concurrency.filter(|count| !(1..=CONCURRENCY_LIMIT).contains(count)) {
             return misfit("concurrency", count.to_string(), "1 to 4096");
         }

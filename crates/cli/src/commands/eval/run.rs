@@ -7,7 +7,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use weighbridge_cache::{Cache, Limits};
 use weighbridge_eval::EvalError;
-use weighbridge_eval::runner::{ChoiceMode, EvalRun, EvalSettings, Evaluated, Export, Form, Identity, Plan, preview};
+use weighbridge_eval::runner::{
+    ChoiceMode, EvalRun, EvalSettings, Evaluated, Export, Form, Identity, Plan, Prices, preview,
+};
 use weighbridge_eval::task::{EntryKind, Library, TaskConfig};
 use weighbridge_store::{Index, RunFolder, read_record};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
@@ -86,6 +88,7 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
         environment: fingerprint(&SystemRoot::host(), build(), results),
     };
     let mut journal = Readers::start(folder, Progress::new(std::io::stderr().is_terminal()))?;
+    journal.is_followed = arguments.follow;
     let run = EvalRun { settings, plan, engine, identity, previous: record, cache, clock, cancel };
     let ended = runtime.block_on(run.run(&mut journal));
     runtime.shutdown_background();
@@ -192,6 +195,14 @@ fn settings(arguments: &EvalRunArguments) -> EvalSettings {
         },
         max_tokens: arguments.max_tokens,
         give_up_after: arguments.give_up_after,
+        prices: {
+            let prices = Prices {
+                input: arguments.price_input,
+                output: arguments.price_output,
+                per_hour: arguments.price_per_hour,
+            };
+            (prices != Prices::default()).then_some(prices)
+        },
         judge: None,
     }
 }
@@ -252,7 +263,12 @@ fn conclude(
     arguments: &EvalRunArguments,
     environment: &Environment,
 ) -> Result<Exit, Failure> {
-    let exit = show_record(record, folder, arguments.output.output_format, environment)?;
+    let exit = if arguments.follow {
+        runs::say_where(folder);
+        exit_of(record)
+    } else {
+        show_record(record, folder, arguments.output.output_format, environment)?
+    };
     if let Some(exported) = exported {
         output::talk(&format!("lm-eval {}", exported.display()));
     }
@@ -270,7 +286,12 @@ pub(super) fn show_record(
     environment: &Environment,
 ) -> Result<Exit, Failure> {
     runs::print(record, folder, format, environment)?;
-    Ok(match record.status {
+    Ok(exit_of(record))
+}
+
+/// How the run ended; says why where it did not come to its end.
+fn exit_of(record: &Record) -> Exit {
+    match record.status {
         Status::Interrupted => Exit::Interrupted,
         Status::Failed => {
             let notes = record.phases.iter().flat_map(|phase| phase.notes.last());
@@ -282,7 +303,7 @@ pub(super) fn show_record(
             Exit::Invalid
         }
         Status::Pending | Status::Running | Status::Complete | Status::Skipped => Exit::Pass,
-    })
+    }
 }
 
 pub(super) fn list(arguments: &EvalListArguments) -> Result<Exit, Failure> {

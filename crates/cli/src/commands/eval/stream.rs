@@ -83,8 +83,7 @@ pub(super) fn run(arguments: &StreamArguments, environment: &Environment) -> Res
     std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     if is_followed {
-        output::talk(&format!("record  {}", path.display()));
-        output::talk(&format!("report  {}", path.join(REPORT_FILE).display()));
+        runs::say_where(&path);
     } else {
         runs::print(&record, &path, arguments.output.output_format, environment)?;
     }
