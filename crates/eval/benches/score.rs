@@ -10,6 +10,7 @@ use weighbridge_eval::text::bleu::Bleu;
 use weighbridge_eval::text::chrf::Chrf;
 use weighbridge_eval::text::rouge::Rouge;
 use weighbridge_eval::text::ter::Ter;
+use weighbridge_stats::classify::{Average, Marginals, PrecisionRecall};
 
 const WORDS: [&str; 24] = [
     "the",
@@ -38,14 +39,15 @@ const WORDS: [&str; 24] = [
     "prices",
 ];
 
+const LABELS: [&str; 3] = ["benign", "malware", "phishing"];
+
 /// A row has about 60 bytes.
 fn rows(count: u32) -> String {
-    let labels = ["benign", "malware", "phishing"];
     let mut text = String::new();
     for index in 0..count {
         let truth = (index.wrapping_mul(2_654_435_761) >> 7) as usize % 3;
         let given = if index % 5 == 0 { (truth + 1) % 3 } else { truth };
-        let _ = writeln!(text, r#"{{"id":"s{index}","target":"{}","prediction":"{}"}}"#, labels[truth], labels[given]);
+        let _ = writeln!(text, r#"{{"id":"s{index}","target":"{}","prediction":"{}"}}"#, LABELS[truth], LABELS[given]);
     }
     text
 }
@@ -97,7 +99,28 @@ fn reading(criterion: &mut Criterion) {
     group.bench_function("1000_rows_to_5_metrics", |bench| {
         bench.iter(|| score_file(&path, &settings).map(|of| of.samples))
     });
+    // The values alone, of answers that lie in memory: what other libraries give.
+    let pairs: Vec<(&str, &str)> = (0..1_000_usize)
+        .map(|index| {
+            let (truth, given) = (index * 7 % 3, if index % 5 == 0 { (index * 7 + 1) % 3 } else { index * 7 % 3 });
+            (LABELS[truth], LABELS[given])
+        })
+        .collect();
+    group.bench_function("1000_pairs_to_5_values", |bench| bench.iter(|| five_values(black_box(&pairs))));
     group.finish();
+}
+
+/// Accuracy, macro precision, recall and F1, and Matthews correlation of true labels and answers.
+fn five_values(pairs: &[(&str, &str)]) -> [Option<f64>; 5] {
+    let mut cells = [0.0; 3 * 4];
+    for (truth, given) in pairs {
+        let place = |label: &str| LABELS.iter().position(|known| *known == label).unwrap_or(LABELS.len());
+        cells[place(truth) * 4 + place(given)] += 1.0;
+    }
+    let sums = Marginals::of(3, &cells);
+    let averaged = sums.averaged(Average::Macro);
+    let part = |of: fn(&PrecisionRecall) -> f64| averaged.as_ref().map(of);
+    [sums.accuracy(), part(|of| of.precision), part(|of| of.recall), part(|of| of.f1), sums.mcc()]
 }
 
 fn texts(criterion: &mut Criterion) {

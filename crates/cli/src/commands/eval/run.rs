@@ -90,7 +90,10 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
     let mut journal = Readers::start(folder, Progress::new(std::io::stderr().is_terminal()))?;
     journal.is_followed = arguments.follow;
     let run = EvalRun { settings, plan, engine, identity, previous: record, cache, clock, cancel };
-    let ended = runtime.block_on(run.run(&mut journal));
+    // As a task beside those of the documents: waking another thread for each of them would cost more than asking.
+    let work = runtime.spawn(async move { (run.run(&mut journal).await, journal) });
+    let (ended, mut journal) =
+        runtime.block_on(work).map_err(|error| Failure::new(Exit::Bug, error.to_string(), "report this as a bug"))?;
     runtime.shutdown_background();
     let exported = match &ended {
         Ok(Evaluated { record, plan, .. }) if !arguments.no_export && !arguments.as_cell => {
