@@ -114,8 +114,10 @@ fn targets_gate_by_the_bound_of_the_interval() {
         let own = record.targets.iter().find(|target| target.profile == "own").unwrap();
         (ran.code, own.verdict)
     };
-    assert_eq!(gate("below: 5000"), (Some(0), Verdict::Met));
-    assert_eq!(gate("below: 5"), (Some(1), Verdict::Missed));
+    // A busy host may leave too few independent values for an interval. Then the verdict is unclear, and it is weighed again.
+    let decided = |limit: &str| (0..3).map(|_| gate(limit)).find(|(_, verdict)| *verdict != Verdict::Unclear);
+    assert_eq!(decided("below: 5000"), Some((Some(0), Verdict::Met)));
+    assert_eq!(decided("below: 5"), Some((Some(1), Verdict::Missed)));
 }
 
 #[test]
