@@ -8,7 +8,7 @@ use weighbridge_types::definition::{self as define, Definition};
 use weighbridge_types::metric::{Cell, Metric};
 
 use super::figure::{Scope, absent, estimated, figure};
-use super::ranking_scores::{Scored, rank, ranking_figures};
+use super::ranking_scores::{Scored, in_scope, rank, ranking_figures};
 use super::settings::Settings;
 
 /// Resamples behind the intervals of F1 and MCC, and of ranking figures of few documents.
@@ -65,7 +65,7 @@ fn form(samples: &[(Detected, bool)], cell: &Cell) -> Vec<Metric> {
         let affordable = u32::try_from(MOST_DRAWS / samples.len().max(1)).unwrap_or(RESAMPLES);
         let resampling = Resampling::new(42).with_count(affordable.min(RESAMPLES));
         let settings = Settings { resampling, ..Settings::default() };
-        let samples = scored.iter().copied();
+        let samples = in_scope(scored.iter().copied(), Scope::FailuresAsWrong);
         let units = (scored.len(), false);
         let ranked = ranking_figures(&samples, &rank(&samples), units, Scope::FailuresAsWrong, &settings);
         figures.extend(ranked.into_iter().map(|mut metric| {
