@@ -189,7 +189,10 @@ fn print(window: &Pane) -> Result<(), Failure> {
         "latency_p99_ms": latency(0.99),
     });
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Failure::from)
+    let printed = writeln!(out, "{line}").and_then(|()| out.flush());
+    printed.map_err(|error| {
+        Failure::usage(format!("print a window: {error}"), "read standard output to its end, or leave `--follow` out")
+    })
 }
 
 fn exit(record: &Record) -> Exit {
