@@ -346,7 +346,10 @@ impl Play {
         let before = (self.sent + tokens).saturating_sub(self.script.bundle.min(self.total));
         let later = self.script.itl * before;
         let due = self.start.after(self.ttft() + later);
-        tokio::time::sleep_until(self.request.clock.instant(due)).await;
+        // The timer's steps are a millisecond, also for what is due already.
+        if due > self.request.clock.now() {
+            tokio::time::sleep_until(self.request.clock.instant(due)).await;
+        }
         self.sent += tokens;
         self.frames += 1;
         let channel = if thinking { Channel::Reasoning } else { Channel::Answer };
