@@ -19,6 +19,11 @@ fn main() {
         let is_dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
         if is_dirty { format!("{commit}-dirty") } else { commit }
     });
+    // Places that depend on where the program is loaded are written as a bit map: 1.2 MB less, and less to do at the start.
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+    if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     println!("cargo::rustc-env=WEIGHBRIDGE_COMMIT={}", commit.unwrap_or_default());
     println!("cargo::rustc-env=WEIGHBRIDGE_TARGET={}", std::env::var("TARGET").unwrap_or_default());
 }
