@@ -1,13 +1,17 @@
 //! Following a generation to its end, or to the moment when it is given up.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
+use weighbridge_types::request::Channel;
 use weighbridge_types::time::{Clock, Stamp};
 
 use crate::collect::{Collected, Collector};
-use crate::contract::EventStream;
+use crate::contract::{Engine, EventStream};
+use crate::event::EventKind;
+use crate::request::GenerateRequest;
 
 /// How a client treats an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +43,23 @@ pub struct Follow {
 }
 
 impl Follow {
+    /// Asks an engine now, reads to the end, and keeps the text of the answer; thinking is no part of it.
+    pub async fn answer(&self, engine: &dyn Engine, request: GenerateRequest) -> (Collected, String) {
+        let (now, most) = (self.clock.now(), request.max_tokens);
+        let text = Arc::new(Mutex::new(String::new()));
+        let kept = text.clone();
+        let events = engine.generate(request).inspect(move |event| {
+            if let EventKind::Frame(frame) = &event.kind
+                && frame.channel == Channel::Answer
+            {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&frame.text);
+            }
+        });
+        let collected = self.until_end(Box::pin(events), Collector::new(now, now, most), now).await;
+        let text = std::mem::take(&mut *text.lock().unwrap_or_else(PoisonError::into_inner));
+        (collected, text)
+    }
+
     /// Reads a generation released at `start` to its end.
     pub async fn until_end(&self, events: EventStream, collector: Collector, start: Stamp) -> Collected {
         self.behaving(events, collector, start, Behavior::default()).await

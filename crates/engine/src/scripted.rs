@@ -349,6 +349,9 @@ impl Play {
         // The timer's steps are a millisecond, also for what is due already.
         if due > self.request.clock.now() {
             tokio::time::sleep_until(self.request.clock.instant(due)).await;
+        } else {
+            // A long answer without waits must not keep others from running.
+            tokio::task::consume_budget().await;
         }
         self.sent += tokens;
         self.frames += 1;

@@ -1,14 +1,13 @@
 //! Asking an engine: requests of a document become its answers, or a reason why there are none.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{
-    ClassifyRequest, Collector, Engine, EngineError, EventKind, Follow, GenerateRequest, Prompt, Sampling, ScoreRequest,
+    ClassifyRequest, Engine, EngineError, Follow, GenerateRequest, Prompt, Sampling, ScoreRequest,
 };
-use weighbridge_types::request::{Channel, FailureClass, FinishReason, Outcome};
+use weighbridge_types::request::{FailureClass, FinishReason, Outcome};
 use weighbridge_types::sample::{SampleAnswer, SampleOutcome};
 use weighbridge_types::time::Clock;
 
@@ -188,7 +187,7 @@ impl Asker {
         if planned.mode == Mode::Generate {
             request.stop = generation.until.iter().filter(|text| !text.is_empty()).cloned().collect();
         }
-        let generated = self.follow(request, max_tokens).await?;
+        let generated = self.follow(request).await?;
         Ok(Asked {
             answers: vec![SampleAnswer::Text { text: generated.text, finish: generated.finish }],
             input_tokens: generated.input_tokens,
@@ -198,20 +197,9 @@ impl Asker {
     }
 
     /// Reads an answer; thinking is no part of it.
-    async fn follow(&self, request: GenerateRequest, max_tokens: u32) -> Result<Generated, Problem> {
-        let now = self.clock.now();
-        let text = Arc::new(Mutex::new(String::new()));
-        let kept = text.clone();
-        let events = self.engine.generate(request).inspect(move |event| {
-            if let EventKind::Frame(frame) = &event.kind
-                && frame.channel == Channel::Answer
-            {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&frame.text);
-            }
-        });
+    async fn follow(&self, request: GenerateRequest) -> Result<Generated, Problem> {
         let follow = Follow { clock: self.clock, limit: self.settings.timeout(), cancel: self.cancel.clone() };
-        let collected = follow.until_end(Box::pin(events), Collector::new(now, now, max_tokens), now).await;
-        let text = std::mem::take(&mut *text.lock().unwrap_or_else(PoisonError::into_inner));
+        let (collected, text) = follow.answer(self.engine.as_ref(), request).await;
         let finish = match collected.outcome {
             Outcome::Succeeded { finish: FinishReason::ContentFilter } => {
                 return Err(Problem {

@@ -1,14 +1,11 @@
 //! Asks a model about events.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
-use weighbridge_engine::{
-    ClassifyRequest, Collector, Engine, EventKind, Follow, GenerateRequest, Message, Prompt, Role, Sampling,
-};
-use weighbridge_types::request::{Channel, FailureClass, Outcome};
+use weighbridge_engine::{ClassifyRequest, Engine, Follow, GenerateRequest, Message, Prompt, Role, Sampling};
+use weighbridge_types::request::{FailureClass, Outcome};
 use weighbridge_types::time::Clock;
 
 use super::settings::StreamSettings;
@@ -135,20 +132,9 @@ impl Asker {
         let message = Message { role: Role::User, content: question };
         let mut request = GenerateRequest::new(Prompt::Chat(vec![message]), LABEL_TOKENS, self.clock);
         request.sampling = Sampling { temperature: 0.0, ..Sampling::default() };
-        let now = self.clock.now();
-        let text = Arc::new(Mutex::new(String::new()));
-        let kept = text.clone();
-        let events = self.engine.generate(request).inspect(move |event| {
-            if let EventKind::Frame(frame) = &event.kind
-                && frame.channel == Channel::Answer
-            {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push_str(&frame.text);
-            }
-        });
         let limit = Duration::from_secs_f64(self.settings.request_timeout_s);
         let follow = Follow { clock: self.clock, limit, cancel: self.cancel.clone() };
-        let collected = follow.until_end(Box::pin(events), Collector::new(now, now, LABEL_TOKENS), now).await;
-        let text = text.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (collected, text) = follow.answer(self.engine.as_ref(), request).await;
         match collected.outcome {
             Outcome::Succeeded { .. } | Outcome::Failed { class: FailureClass::Empty, .. } => {
                 label_in(&text, &self.labels)
