@@ -1,5 +1,6 @@
 //! The record of a run: what `record.json` and the event log hold.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -329,6 +330,9 @@ pub struct EngineDescription {
     pub scripted: bool,
     /// Whether the weights are seeded random numbers.
     pub synthetic_weights: bool,
+    /// Options that were set and change what figures mean: `threads`, `prefix_cache_bytes`, `kv_limit_bytes`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 /// One run.

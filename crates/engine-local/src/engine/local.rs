@@ -1,5 +1,6 @@
 //! The engine's public face.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -42,6 +43,18 @@ pub struct LocalOptions {
     pub kv_limit: Option<u64>,
     /// The reference as the user wrote it, for the record; `None` records the path.
     pub model_ref: Option<String>,
+}
+
+impl LocalOptions {
+    /// What was set and changes what figures mean, for the record.
+    fn recorded(&self) -> BTreeMap<String, String> {
+        let entries = [
+            ("threads", self.threads.map(|threads| threads.to_string())),
+            ("prefix_cache_bytes", (self.prefix_bytes > 0).then(|| self.prefix_bytes.to_string())),
+            ("kv_limit_bytes", self.kv_limit.map(|limit| limit.to_string())),
+        ];
+        entries.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
 }
 
 /// A model that runs in this process.
@@ -91,7 +104,8 @@ impl LocalEngine {
         let compute = Compute::new(Isa::detect(), threads).map_err(thread_error)?;
         let (commands, queue) = sync_channel(QUEUE_LIMIT);
         let (kv, shared) = (Arc::new(KvCounter::default()), Arc::new(Shared::default()));
-        let description = describe(&file, &model, &name, model_ref);
+        let description =
+            EngineDescription { options: options.recorded(), ..describe(&file, &model, &name, model_ref) };
         let worker = Worker {
             preparation: Preparation {
                 config: file.config.clone(),

@@ -28,7 +28,8 @@ pub(crate) fn run_facts(record: &Record) -> Vec<(&'static str, String)> {
         facts.push(("reference", engine.model_ref.clone()));
     }
     let version = engine.engine_version.as_deref().unwrap_or("version n/a");
-    facts.push(("engine", format!("{} {version} on {}", engine.engine, engine.device)));
+    let options: String = engine.options.iter().map(|(name, value)| format!(", {name} {value}")).collect();
+    facts.push(("engine", format!("{} {version} on {}{options}", engine.engine, engine.device)));
     facts.push(("host", host(record)));
     facts.push(("build", build(record)));
     facts.extend(client(record).map(|client| ("client", client)));
