@@ -135,8 +135,6 @@ definitions! {
     JUDGE_SPECIFICITY "judge_specificity" "bad answers failed" "share" Higher "answers that judge and human failed / answers that the human failed";
     JUDGE_CORRECTED_RATE "judge_corrected_rate" "pass rate, corrected" "share" Higher "(pass rate + specificity − 1) / (sensitivity + specificity − 1), Rogan and Gladen 1978; interval of Lang and Reiczigel 2014";
     JUDGE_CAUGHT "judge_caught" "planted errors noticed" "share" Higher "damaged answers that were failed, scored below their original, or lost to it in both orders / damaged answers with a verdict";
-    JUDGE_TOKENS "judge_tokens" "tokens of the judge" "tokens" Lower "sum of counted tokens, by kind in the cell's setting `tokens`";
-    JUDGE_COST "judge_cost" "cost of the judge" "price" Lower "(prompt tokens × their price + answer tokens × theirs) / 1,000,000, in the currency of the prices";
     DOCUMENT_RATE "document_rate" "documents per minute" "documents/min" Higher "documents with an answer / minutes of the evaluation";
     THINK_TIME "think_time" "thinking time" "ms" Lower "first answer frame − first token frame; null when nothing was answered";
     E2E_WIRE "e2e_wire" "E2E on the wire" "ms" Lower "terminator of the stream − origin";

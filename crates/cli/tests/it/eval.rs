@@ -124,12 +124,22 @@ fn a_judge_is_asked_and_weighed() {
     let shown = passes(folder, &[&judge[..], &["--judge", "tiny", "--dry-run"]].concat());
     assert!(shown.stdout.contains("[Answer]\nIt is 4.") && shown.stdout.contains("Verdict: pass"), "{}", shown.stdout);
     // A script answers in no strict form: every verdict is counted as not understood, and none is made up.
-    let scripted = ["--judge", "scripted:ttft=0ms,itl=0ms", "--output-format", "json"];
+    let prices = ["--price-input", "2", "--price-output", "50"];
+    let scripted =
+        [&["--judge", "scripted:ttft=0ms,itl=0ms,tokens=7", "--output-format", "json"], &prices[..]].concat();
     let record: Value = serde_json::from_str(&passes(folder, &[&judge[..], &scripted].concat()).stdout).unwrap();
     let of = |name: &str| record["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == name).cloned();
     assert_eq!(of("judge_unparsable").unwrap()["value"], 1.0);
     assert_eq!(of("judge_pass_rate"), None);
-    assert!(of("judge_cost").unwrap()["value"].is_null());
+    let tokens = |kind: &str| {
+        let mut of_kind =
+            record["metrics"].as_array().unwrap().iter().filter(|metric| metric["cell"]["tokens"] == kind);
+        of_kind.next().unwrap()["value"].as_f64().unwrap()
+    };
+    let questions = record["phases"][0]["tally"]["scheduled"].as_f64().unwrap();
+    assert!((tokens("output") - 7.0 * questions).abs() < 1e-9 && questions > 2.0);
+    let cost = of("evaluation_cost").unwrap()["value"].as_f64().unwrap();
+    assert!((cost - (tokens("input") * 2.0 + tokens("output") * 50.0) / 1e6).abs() < 1e-12, "{cost}");
     assert_eq!(record["settings"]["judge"]["answers"], 2);
     let resumed = run(folder, &["eval", "run", "--resume", "latest"]);
     assert!(resumed.code == Some(2) && resumed.stderr.contains("eval judge --resume latest"), "{}", resumed.stderr);

@@ -19,15 +19,6 @@ use crate::task::Value;
 /// Seed of the resamples behind intervals of agreement.
 const SEED: u64 = 42;
 
-/// Price of a million tokens, in any currency.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prices {
-    /// Prompt tokens.
-    pub input: f64,
-    /// Tokens of answers.
-    pub output: f64,
-}
-
 /// A question that a judge was asked, with its verdicts.
 #[derive(Clone, Debug, PartialEq)]
 struct Asked {
@@ -37,10 +28,6 @@ struct Asked {
     human: Option<f64>,
     /// One for each repeat that was answered, turned back to the order of the file; `None` where it was not understood.
     verdicts: Vec<Option<Verdict>>,
-    input_tokens: u64,
-    output_tokens: u64,
-    /// Answers without a count of tokens.
-    uncounted: u64,
 }
 
 /// Everything that a judge said.
@@ -63,9 +50,6 @@ impl Judged {
                 _ => None,
             },
             verdicts: Vec::new(),
-            input_tokens: 0,
-            output_tokens: 0,
-            uncounted: 0,
         };
         Self { form, asked: documents.iter().map(asked).collect() }
     }
@@ -77,18 +61,10 @@ impl Judged {
         let Some(asked) = self.asked.get_mut(place) else { return };
         if row.repeat == 0 {
             asked.verdicts.clear();
-            (asked.input_tokens, asked.output_tokens, asked.uncounted) = (0, 0, 0);
         }
         let Some(SampleAnswer::Text { text, .. }) = row.answers.first() else { return };
         let verdict = Verdict::of_answer(text, self.form);
         asked.verdicts.push(if asked.is_reversed { verdict.map(Verdict::swapped) } else { verdict });
-        match (row.input_tokens, row.output_tokens) {
-            (Some(input), Some(output)) => {
-                asked.input_tokens += input;
-                asked.output_tokens += output;
-            }
-            _ => asked.uncounted += 1,
-        }
     }
 
     /// The first verdict of every question of a kind, by item; a pair has one for each order.
@@ -116,14 +92,13 @@ impl Judged {
 
 /// The figures of a judge's run: how the answers fare, then how far the judge can be believed, then what it cost.
 #[must_use]
-pub fn figures(judged: &Judged, prices: Option<Prices>) -> Vec<Metric> {
+pub fn figures(judged: &Judged) -> Vec<Metric> {
     let mut metrics: Vec<Metric> = answers(judged).into_iter().collect();
     metrics.extend(understood(judged));
     metrics.extend(orders(judged));
     metrics.extend(repeats(judged));
     metrics.extend(human(judged));
     metrics.extend(planted(judged));
-    metrics.extend(cost(judged, prices));
     metrics
 }
 
@@ -317,32 +292,4 @@ fn planted(judged: &Judged) -> Vec<Metric> {
         share(&define::JUDGE_CAUGHT, &cell().with("planted", kind), caught, verdicts.len())
     };
     kinds.into_iter().filter_map(share_of).collect()
-}
-
-/// Tokens, and what they cost; unknown as soon as one answer came without a count.
-fn cost(judged: &Judged, prices: Option<Prices>) -> Vec<Metric> {
-    let answers = judged.asked.iter().map(|asked| asked.verdicts.len() as u64).sum::<u64>();
-    let figure = |definition: &Definition, cell: Cell, value: Option<f64>, why: &str| match value {
-        Some(value) => {
-            let mut metric = Metric::measured(definition, Statistic::Value, &cell, value, answers);
-            metric.interval_reason = Some("a sum".to_owned());
-            metric
-        }
-        None => Metric::unavailable(definition, Statistic::Value, &cell, why),
-    };
-    let sum = |of: fn(&Asked) -> u64| judged.asked.iter().map(of).sum::<u64>();
-    let (input, output) = (sum(|asked| asked.input_tokens), sum(|asked| asked.output_tokens));
-    let is_known = answers > 0 && sum(|asked| asked.uncounted) == 0;
-    let uncounted = "an answer came without a count of its tokens";
-    let tokens = |kind: &str, count: u64| {
-        let value = is_known.then_some(count as f64);
-        figure(&define::JUDGE_TOKENS, cell().with("tokens", kind), value, uncounted)
-    };
-    let price = |prices: Prices| (input as f64 * prices.input + output as f64 * prices.output) / 1e6;
-    let why = if is_known { "no prices were given" } else { uncounted };
-    vec![
-        tokens("input", input),
-        tokens("output", output),
-        figure(&define::JUDGE_COST, cell(), prices.filter(|_| is_known).map(price), why),
-    ]
 }

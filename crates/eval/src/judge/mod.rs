@@ -10,7 +10,7 @@ mod figures;
 mod question;
 mod verdict;
 
-pub use figures::{Judged, Prices, figures};
+pub use figures::{Judged, figures};
 pub use question::{TASK, answers, questions, task};
 pub use verdict::Verdict;
 

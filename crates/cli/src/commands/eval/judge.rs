@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use weighbridge_eval::judge::{self, JudgeForm, JudgeSettings, Judged, Prices, figures};
-use weighbridge_eval::runner::{EvalRun, EvalSettings, Form, Identity, Journal, Plan};
+use weighbridge_eval::judge::{self, JudgeForm, JudgeSettings, Judged, figures};
+use weighbridge_eval::runner::{EvalRun, EvalSettings, Form, Identity, Journal, Plan, Prices};
 use weighbridge_eval::task::data::Rows;
 use weighbridge_eval::task::{TaskError, Value};
 use weighbridge_store::{Index, RunFolder, read_record};
@@ -46,8 +46,6 @@ struct Kept {
     answers: usize,
     #[serde(flatten)]
     settings: JudgeSettings,
-    price_input: Option<f64>,
-    price_output: Option<f64>,
 }
 
 /// A run, new or one that goes on.
@@ -104,7 +102,7 @@ pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> 
     let read = journal.rows(&mut |row| judged.enter(&row));
     let mut record = ended?.record;
     read.map_err(|error| Failure::usage(error.problem, error.hint))?;
-    record.metrics.extend(figures(&judged, prices(&kept)));
+    record.metrics.extend(figures(&judged));
     journal.checkpoint(&record).map_err(|error| Failure::usage(error.problem, error.hint))?;
     let closed = journal.close();
     journal.view.clear();
@@ -130,8 +128,6 @@ fn fresh(arguments: &EvalJudgeArguments) -> Result<Job, Failure> {
         file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         answers: answers.len(),
         settings,
-        price_input: arguments.price_input,
-        price_output: arguments.price_output,
     };
     let eval = EvalSettings { judge: Some(serde_json::to_value(&kept)?), ..eval_settings(arguments) }.checked()?;
     let label = arguments.label.clone().unwrap_or_else(|| label_of(&file));
@@ -201,14 +197,15 @@ fn eval_settings(arguments: &EvalJudgeArguments) -> EvalSettings {
         model: arguments.judge.clone().unwrap_or_default(),
         seed: arguments.seed,
         concurrency: Some(arguments.concurrency.unwrap_or(CONCURRENCY)),
+        prices: arguments.price_input.is_some().then_some(Prices {
+            input: arguments.price_input,
+            output: arguments.price_output,
+            per_hour: None,
+        }),
         request_timeout_s: arguments.request_timeout,
         form: Form::Chat,
         ..EvalSettings::default()
     }
-}
-
-fn prices(kept: &Kept) -> Option<Prices> {
-    kept.price_input.zip(kept.price_output).map(|(input, output)| Prices { input, output })
 }
 
 fn lines(questions: &[Value]) -> String {
