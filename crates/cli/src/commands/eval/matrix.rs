@@ -210,9 +210,13 @@ fn analyse(study: &Study, ends: &[CellEnd], runner: &Cells<'_>) -> Result<(Study
             sides.extend(side);
         }
     }
-    let report = report(study, ends, &readers, &sides, &Settings::default())?;
-    let standings = front(study, &readers, Settings::default().resampling);
-    Ok((report, standings))
+    let (report, standings) = std::thread::scope(|scope| {
+        let standings = scope.spawn(|| front(study, &readers, Settings::default().resampling));
+        (report(study, ends, &readers, &sides, &Settings::default()), standings.join())
+    });
+    let standings =
+        standings.map_err(|_| Failure::new(Exit::Bug, "weigh the models: a thread stopped", "report this as a bug"))?;
+    Ok((report?, standings))
 }
 
 fn costs(
