@@ -4,6 +4,7 @@
 use weighbridge_types::sample::{SampleOutcome, SampleRow};
 
 use super::plan::Plan;
+use super::scores::Scores;
 use crate::task::score::{Figure, FilterScores, Score, aggregate};
 
 /// Scores of one task.
@@ -59,7 +60,7 @@ impl Tokens {
 pub(crate) struct Column {
     pub(crate) filter: String,
     pub(crate) metric: String,
-    scores: Vec<Option<Score>>,
+    scores: Scores,
 }
 
 /// A figure in both forms.
@@ -85,17 +86,17 @@ impl TaskBook {
         };
         *place = Some(outcome);
         for column in &mut self.columns {
-            column.scores[doc_id] = None;
+            column.scores.clear(doc_id);
         }
         for (filter, scores) in filters.iter().zip(scores) {
             for (metric, score) in &scores.scores {
                 let known = self.columns.iter().position(|column| column.filter == *filter && column.metric == *metric);
                 let index = known.unwrap_or_else(|| {
-                    let scores = vec![None; self.outcomes.len()];
+                    let scores = Scores::new(self.outcomes.len());
                     self.columns.push(Column { filter: (*filter).to_owned(), metric: metric.clone(), scores });
                     self.columns.len() - 1
                 });
-                self.columns[index].scores[doc_id] = Some(*score);
+                self.columns[index].scores.set(doc_id, *score);
             }
         }
     }
@@ -157,28 +158,28 @@ impl TaskBook {
     /// What `part` takes of each score of a column, in the order of documents, and whether the document has an answer.
     pub(crate) fn with_answers<T>(&self, column: &Column, part: fn(Score) -> Option<T>) -> Vec<(T, bool)> {
         let scores = column.scores.iter().zip(&self.outcomes);
-        scores.filter_map(|(score, outcome)| Some((part((*score)?)?, outcome.is_some_and(has_answer)))).collect()
+        scores.filter_map(|(score, outcome)| Some((part(score?)?, outcome.is_some_and(has_answer)))).collect()
     }
 
     /// What a document counts in a share: its score; without one it is wrong, unless other metrics have a number for it:
     /// then this one is not of it.
     fn share(&self, column: &Column, doc_id: usize) -> Option<Score> {
-        let is_number = |column: &Column| matches!(column.scores[doc_id], Some(Score::Number(_)));
-        column.scores[doc_id].or_else(|| (!self.columns.iter().any(is_number)).then_some(Score::Number(0.0)))
+        let is_number = |column: &Column| matches!(column.scores.get(doc_id), Some(Score::Number(_)));
+        column.scores.get(doc_id).or_else(|| (!self.columns.iter().any(is_number)).then_some(Score::Number(0.0)))
     }
 
     pub(crate) fn figures(&self, column: &Column) -> Figures {
-        let scores = self.with_answers(column, Some);
-        let answered: Vec<Score> = scores.iter().filter(|score| score.1).map(|score| score.0).collect();
-        let is_truth = |score: &Score| matches!(score, Score::Number(value) if value.to_bits() == 0 || value.to_bits() == 1.0_f64.to_bits());
-        let is_share = !answered.is_empty() && answered.iter().all(is_truth);
-        let all: Vec<Score> = if is_share {
+        let scores = column.scores.iter().zip(&self.outcomes);
+        let answered = scores.filter_map(|(score, outcome)| score.filter(|_| outcome.is_some_and(has_answer)));
+        let is_truth = |score: Score| matches!(score, Score::Number(value) if value.to_bits() == 0 || value.to_bits() == 1.0_f64.to_bits());
+        let is_share = answered.clone().next().is_some() && answered.clone().all(is_truth);
+        let all = if is_share {
             let asked = (0..self.outcomes.len()).filter(|doc_id| self.outcomes[*doc_id].is_some());
-            asked.filter_map(|doc_id| self.share(column, doc_id)).collect()
+            aggregate(&column.metric, asked.filter_map(|doc_id| self.share(column, doc_id)))
         } else {
-            scores.iter().map(|score| score.0).collect()
+            aggregate(&column.metric, column.scores.iter().flatten())
         };
-        Figures { all: aggregate(&column.metric, &all), answered: aggregate(&column.metric, &answered), is_share }
+        Figures { all, answered: aggregate(&column.metric, answered), is_share }
     }
 }
 

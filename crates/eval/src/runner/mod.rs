@@ -14,6 +14,7 @@ mod letters;
 mod plan;
 mod recount;
 mod run;
+mod scores;
 mod settings;
 mod shown;
 

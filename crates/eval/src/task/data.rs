@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -11,11 +11,15 @@ use sha2::{Digest, Sha256};
 use super::conll;
 use super::error::TaskError;
 use super::shipped;
+use super::texts::Texts;
 use super::value::Value;
 use crate::parquet::{Lines, NotFinite, ParquetError};
 
 /// Bytes that one split may unfold to: 8 GiB. A gzipped file that grows beyond is refused.
 const SPLIT_LIMIT: u64 = 8 << 30;
+
+/// Bytes that are read at once.
+const BLOCK: usize = 256 << 10;
 
 /// Texts that pandas reads as missing.
 const MISSING: [&str; 18] = [
@@ -24,10 +28,9 @@ const MISSING: [&str; 18] = [
 ];
 
 /// The documents of a split: their JSON texts, parsed one at a time when asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Rows {
-    text: Vec<u8>,
-    ends: Vec<usize>,
+    texts: Texts,
     columns: Vec<String>,
     digest: String,
 }
@@ -38,7 +41,7 @@ impl Rows {
     pub fn of_values(values: &[Value]) -> Self {
         let mut rows = Self::default();
         values.iter().for_each(|value| rows.push(value));
-        rows.digest = hex(&Sha256::digest(&rows.text));
+        rows.digest = hex(&Sha256::digest(rows.texts.held()));
         rows
     }
 
@@ -50,6 +53,11 @@ impl Rows {
         let mut rows = Self::default();
         let mut hash = Sha256::new();
         for path in files {
+            let is_shipped = shipped::text(path).is_some();
+            if !is_shipped && matches!(kind_of(path, options), Kind::Lines) {
+                rows.take_lines(path, Hashed { file: open(path)?, hash: &mut hash })?;
+                continue;
+            }
             let bytes = read_file(path)?;
             hash.update(&bytes);
             rows.take(path, &bytes, options)?;
@@ -111,13 +119,13 @@ impl Rows {
     /// How many documents there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.texts.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.texts.len() == 0
     }
 
     /// The names of the columns, in order of first appearance.
@@ -135,9 +143,7 @@ impl Rows {
     /// A document with every column; what it lacks is `None`.
     #[must_use]
     pub fn get(&self, row: usize) -> Option<Value> {
-        let end = *self.ends.get(row)?;
-        let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let value: Value = serde_json::from_slice(&self.text[start..end]).ok()?;
+        let value: Value = serde_json::from_slice(&self.texts.get(row)?).ok()?;
         Some(self.complete(value))
     }
 
@@ -177,39 +183,50 @@ impl Rows {
             }
         }
         // Writing a value to memory does not fail.
-        drop(serde_json::to_writer(&mut self.text, value));
-        self.ends.push(self.text.len());
+        self.texts.push(|text| drop(serde_json::to_writer(text, value)));
+    }
+
+    /// Adds a document of a file, of which there may be many.
+    fn push_read(&mut self, value: &Value) -> Result<(), TaskError> {
+        self.push(value);
+        self.texts.relieve().map_err(|source| TaskError::Io { path: std::env::temp_dir(), source })
     }
 
     fn push_document(&mut self, path: &Path, place: &str, value: &Value) -> Result<(), TaskError> {
         if !matches!(value, Value::Dict(_)) {
             return Err(damaged(path, place, "it is no JSON object".to_owned()));
         }
-        self.push(value);
-        Ok(())
+        self.push_read(value)
     }
 
-    fn take_lines(&mut self, path: &Path, bytes: &[u8]) -> Result<(), TaskError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        for (index, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-            if line.iter().all(u8::is_ascii_whitespace) {
+    fn take_lines(&mut self, path: &Path, mut text: impl BufRead) -> Result<(), TaskError> {
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let io = |source| TaskError::Io { path: path.to_owned(), source };
+            if text.read_until(b'\n', &mut line).map_err(io)? == 0 {
+                break;
+            }
+            let bytes = if number == 1 { without_mark(&line) } else { &line };
+            if bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let place = format!("line {}", index + 1);
-            let value: Value =
-                serde_json::from_slice(line).map_err(|error| damaged(path, &place, error.to_string()))?;
-            self.push_document(path, &place, &value)?;
+            let damaged = |problem: String| damaged(path, &format!("line {number}"), problem);
+            let value: Value = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+            if !matches!(value, Value::Dict(_)) {
+                return Err(damaged("it is no JSON object".to_owned()));
+            }
+            self.push_read(&value)?;
         }
         Ok(())
     }
 
     fn take_tagged(&mut self, path: &Path, bytes: &[u8]) -> Result<(), TaskError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = without_mark(bytes);
         let text = std::str::from_utf8(bytes).map_err(|error| damaged(path, "its text", error.to_string()))?;
         let documents =
             conll::documents(text).map_err(|(line, problem)| damaged(path, &format!("line {line}"), problem))?;
-        documents.iter().for_each(|document| self.push(document));
-        Ok(())
+        documents.iter().try_for_each(|document| self.push_read(document))
     }
 
     fn take_parquet(&mut self, path: &Path, bytes: &[u8]) -> Result<(), TaskError> {
@@ -220,12 +237,12 @@ impl Rows {
         if rows.limit() == 0 {
             return Err(damaged(path, "its end", "it unfolds to more than 8 GiB".to_owned()));
         }
-        self.take_lines(path, &lines)
+        self.take_lines(path, &lines[..])
     }
 
     /// A list of objects, an object that holds one under the option `field` (`*` takes every value), or lines all the same.
     fn take_json(&mut self, path: &Path, bytes: &[u8], options: &Value) -> Result<(), TaskError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = without_mark(bytes);
         let whole: Value = match serde_json::from_slice(bytes) {
             Ok(whole) => whole,
             // Many files called `.json` hold lines.
@@ -254,7 +271,7 @@ impl Rows {
     fn take_table(&mut self, path: &Path, bytes: &[u8], separator: u8, options: &Value) -> Result<(), TaskError> {
         let written = ["sep", "delimiter"].into_iter().find_map(|key| options.get(key)).and_then(Value::as_text);
         let separator = written.and_then(|text| text.bytes().next()).unwrap_or(separator);
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = without_mark(bytes);
         let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(bytes);
         let fail = |error: csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
@@ -266,7 +283,7 @@ impl Rows {
         for record in &records {
             let entry = |(name, (field, kind)): (&String, (&str, &Column))| (name.clone(), cell(field, *kind));
             let entries = head.iter().zip(record.iter().zip(&kinds)).map(entry).collect();
-            self.push(&Value::Dict(entries));
+            self.push_read(&Value::Dict(entries))?;
         }
         Ok(())
     }
@@ -344,19 +361,60 @@ fn read_file(path: &Path) -> Result<Vec<u8>, TaskError> {
     if let Some(Ok(text)) = shipped::text(path) {
         return Ok(text.as_bytes().to_vec());
     }
-    let io = |source| TaskError::Io { path: path.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
-    let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    let read = if is_gzip {
-        flate2::bufread::MultiGzDecoder::new(BufReader::new(file)).take(SPLIT_LIMIT).read_to_end(&mut bytes)
-    } else {
-        file.take(SPLIT_LIMIT).read_to_end(&mut bytes)
-    };
-    if read.map_err(io)? as u64 >= SPLIT_LIMIT {
-        return Err(damaged(path, "its end", "it has more than 8 GiB".to_owned()));
-    }
+    open(path)?.read_to_end(&mut bytes).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
     Ok(bytes)
+}
+
+/// A file as it unfolds.
+fn open(path: &Path) -> Result<BufReader<Limited>, TaskError> {
+    let file = File::open(path).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
+    let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    let text: Box<dyn Read> =
+        if is_gzip { Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) };
+    Ok(BufReader::with_capacity(BLOCK, Limited(text.take(SPLIT_LIMIT))))
+}
+
+/// A text that is an error where it is too long.
+struct Limited(io::Take<Box<dyn Read>>);
+
+impl Read for Limited {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(bytes)? {
+            0 if self.0.limit() == 0 => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 8 GiB")),
+            read => Ok(read),
+        }
+    }
+}
+
+/// A file whose bytes are hashed as they are taken.
+struct Hashed<'h> {
+    file: BufReader<Limited>,
+    hash: &'h mut Sha256,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        self.hash.update(&bytes[..read]);
+        Ok(read)
+    }
+}
+
+impl BufRead for Hashed<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.file.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.hash.update(&self.file.buffer()[..amount]);
+        self.file.consume(amount);
+    }
+}
+
+/// A text without the mark of its byte order.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 fn damaged(path: &Path, place: &str, problem: String) -> TaskError {

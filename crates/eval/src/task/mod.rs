@@ -24,6 +24,7 @@ mod security;
 mod shipped;
 mod spans;
 pub mod template;
+mod texts;
 pub mod transform;
 pub mod value;
 

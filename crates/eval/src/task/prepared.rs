@@ -1,5 +1,6 @@
 //! A task with its data: documents become requests, one at a time and in any order.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -126,6 +127,36 @@ struct Examples {
     prefix: Option<Field>,
 }
 
+/// Rows that are documents.
+#[derive(Debug)]
+enum Kept {
+    Range(Range<usize>),
+    Rows(Vec<usize>),
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        match self {
+            Self::Range(range) => range.len(),
+            Self::Rows(rows) => rows.len(),
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<usize> {
+        match self {
+            Self::Range(range) => range.clone().nth(place),
+            Self::Rows(rows) => rows.get(place).copied(),
+        }
+    }
+
+    fn into_rows(self) -> Vec<usize> {
+        match self {
+            Self::Range(range) => range.collect(),
+            Self::Rows(rows) => rows,
+        }
+    }
+}
+
 /// A task with its data.
 #[derive(Debug)]
 pub struct Task {
@@ -139,7 +170,7 @@ pub struct Task {
     pub multiple_targets: bool,
     rows: Arc<Rows>,
     /// Rows that are documents.
-    kept: Vec<usize>,
+    kept: Kept,
     /// Documents that are asked.
     count: usize,
     pub(super) scorer: Option<Scorer>,
@@ -172,7 +203,7 @@ impl Task {
         };
         let split = split.ok_or_else(missing)?.clone();
         let (rows, kept) = read_split(&config, &split, config.process_docs.as_deref(), places, cache)?;
-        if kept.is_empty() {
+        if kept.len() == 0 {
             let problem = format!("the split `{split}` holds no document");
             return Err(TaskError::NoData { task: config.task.clone(), problem });
         }
@@ -446,7 +477,7 @@ impl Task {
     }
 
     fn document(&self, doc_id: usize) -> Result<Value, TaskError> {
-        let row = self.kept.get(doc_id).copied();
+        let row = self.kept.get(doc_id);
         let doc = row.and_then(|row| document_of(&self.rows, row, self.config.process_docs.as_deref()));
         doc.ok_or_else(|| self.problem(doc_id, "it cannot be read".to_owned()))
     }
@@ -491,7 +522,7 @@ impl Task {
             _ => {
                 let from = from.map_or(split, String::as_str);
                 let (rows, pool) = read_split(config, from, transform.as_deref(), places, cache)?;
-                (rows, pool, transform)
+                (rows, pool.into_rows(), transform)
             }
         };
         if let Some(indices) = &own.indices {
@@ -501,7 +532,9 @@ impl Task {
         let digests: Vec<[u8; 32]> = pool.iter().map(|&row| digest(&rows, row)).collect();
         // A document must not be its own example where both come from the test split, or neither split is named.
         let is_same = own.split == config.test_split;
-        let documents = (0..self.count).map(|doc_id| is_same.then(|| digest(&self.rows, self.kept[doc_id])));
+        let documents = (0..self.count).map(|doc_id| {
+            is_same.then(|| self.kept.get(doc_id).map(|row| digest(&self.rows, row)).unwrap_or_default())
+        });
         let pool_of = Pool { rows: &digests, sampler: own.sampler };
         let drawn = fewshot::draw(&pool_of, self.shots, self.settings.seed, documents);
         let too_few = || TaskError::FewShot { task: config.task.clone(), wanted: self.shots, available: digests.len() };
@@ -545,8 +578,8 @@ fn document_of(rows: &Rows, row: usize, transform: Option<&str>) -> Option<Value
 }
 
 /// Columns of the documents after the transform.
-fn columns(config: &TaskConfig, rows: &Rows, kept: &[usize]) -> Vec<String> {
-    let first = kept.first().and_then(|&row| document_of(rows, row, config.process_docs.as_deref()));
+fn columns(config: &TaskConfig, rows: &Rows, kept: &Kept) -> Vec<String> {
+    let first = kept.get(0).and_then(|row| document_of(rows, row, config.process_docs.as_deref()));
     match (&config.process_docs, first) {
         (Some(_), Some(Value::Dict(entries))) => entries.into_iter().map(|(key, _)| key).collect(),
         _ => rows.columns().to_vec(),
@@ -560,15 +593,17 @@ fn read_split(
     transform: Option<&str>,
     places: &Places,
     cache: &mut Cache,
-) -> Result<(Arc<Rows>, Vec<usize>), TaskError> {
+) -> Result<(Arc<Rows>, Kept), TaskError> {
     let (name, slice) = split_slice(split);
     let path = config.dataset_path.as_deref().unwrap_or_default();
     let rows =
         if path == domains::DATASET { shipped(config, name)? } else { read_files(config, path, name, places, cache)? };
     let (from, to) = slice.unwrap_or((None, None));
     let range = from.unwrap_or(0).min(rows.len())..to.unwrap_or(rows.len()).min(rows.len());
-    let is_kept = |row: &usize| transform.is_none() || document_of(&rows, *row, transform).is_some();
-    let kept = range.filter(is_kept).collect();
+    let kept = match transform {
+        None => Kept::Range(range),
+        Some(_) => Kept::Rows(range.filter(|row| document_of(&rows, *row, transform).is_some()).collect()),
+    };
     Ok((rows, kept))
 }
 

@@ -527,69 +527,65 @@ pub fn higher_is_better(metric: &str) -> bool {
 
 /// Adds scores up in the way of their metric.
 #[must_use]
-pub fn aggregate(metric: &str, scores: &[Score]) -> Figure {
-    let n = scores.len() as u64;
+pub fn aggregate(metric: &str, scores: impl Iterator<Item = Score> + Clone) -> Figure {
+    let n = scores.clone().count() as u64;
     let none = Figure { value: None, error: None, n };
-    let numbers: Vec<f64> =
-        scores.iter().filter_map(|score| if let Score::Number(value) = score { Some(*value) } else { None }).collect();
-    if scores.is_empty() {
+    let numbers = scores.clone().filter_map(|score| if let Score::Number(value) = score { Some(value) } else { None });
+    if n == 0 {
         return none;
     }
     match metric {
         DETECTION => none,
-        "perplexity" => Figure { value: Some((-mean(&numbers)).exp()), ..none },
+        "perplexity" => Figure { value: Some((-mean(numbers)).exp()), ..none },
         "word_perplexity" | "byte_perplexity" => Figure { value: weighted(scores).map(|mean| (-mean).exp()), ..none },
         "bits_per_byte" => Figure { value: weighted(scores).map(|mean| -mean / std::f64::consts::LN_2), ..none },
         "f1" => Figure { value: binary_f1(scores), ..none },
         "mcc" => Figure { value: correlation(scores), ..none },
         _ if bias_of(metric).is_some() => Figure { value: bias(metric, scores), ..none },
-        "span_f1" => Figure { value: Some(overlaps(scores).sum::<Overlap>().f1()), ..none },
-        "brier_score" => Figure { value: Some(mean(&numbers)), ..none },
-        _ => Figure { value: Some(mean(&numbers)), error: mean_error(&numbers), n },
+        "span_f1" => Figure { value: Some(scores.filter_map(Score::overlap).sum::<Overlap>().f1()), ..none },
+        "brier_score" => Figure { value: Some(mean(numbers)), ..none },
+        _ => Figure { value: Some(mean(numbers.clone())), error: mean_error(numbers), n },
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let count = values.clone().count() as f64;
+    values.sum::<f64>() / count
 }
 
 /// `sd / √n`, with n − 1 in the deviation.
-fn mean_error(values: &[f64]) -> Option<f64> {
-    if values.len() < 2 {
+fn mean_error(values: impl Iterator<Item = f64> + Clone) -> Option<f64> {
+    let count = values.clone().count();
+    if count < 2 {
         return None;
     }
-    let center = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - center).powi(2)).sum();
-    Some((squares / (values.len() - 1) as f64).sqrt() / (values.len() as f64).sqrt())
+    let center = mean(values.clone());
+    let squares: f64 = values.map(|value| (value - center).powi(2)).sum();
+    Some((squares / (count - 1) as f64).sqrt() / (count as f64).sqrt())
 }
 
-fn weighted(scores: &[Score]) -> Option<f64> {
-    let pairs = scores
-        .iter()
-        .filter_map(|score| if let Score::Weighted(sum, units) = score { Some((*sum, *units)) } else { None });
+fn weighted(scores: impl Iterator<Item = Score>) -> Option<f64> {
+    let pairs =
+        scores.filter_map(|score| if let Score::Weighted(sum, units) = score { Some((sum, units)) } else { None });
     let (sum, units) = pairs.fold((0.0, 0.0), |total, pair| (total.0 + pair.0, total.1 + pair.1));
     (units > 0.0).then_some(sum / units)
 }
 
-fn labels(scores: &[Score]) -> impl Iterator<Item = (i64, i64)> + '_ {
-    scores.iter().filter_map(|score| if let Score::Labels(gold, given) = score { Some((*gold, *given)) } else { None })
+fn labels(scores: impl Iterator<Item = Score>) -> impl Iterator<Item = (i64, i64)> {
+    scores.filter_map(|score| if let Score::Labels(gold, given) = score { Some((gold, given)) } else { None })
 }
 
 /// The bias score that a metric names; `None` where there is none to be had.
-fn bias(metric: &str, scores: &[Score]) -> Option<f64> {
+fn bias(metric: &str, scores: impl Iterator<Item = Score>) -> Option<f64> {
     let mut sums = [0.0; 4];
-    for leaning in scores.iter().filter_map(|score| score.leaning()) {
+    for leaning in scores.filter_map(Score::leaning) {
         sums.iter_mut().zip(leaning.counts()).for_each(|(sum, count)| *sum += count);
     }
     Some(bias_of(metric)?.0.bias(&sums)).filter(|value| value.is_finite())
 }
 
-fn overlaps(scores: &[Score]) -> impl Iterator<Item = Overlap> + '_ {
-    scores.iter().filter_map(|score| score.overlap())
-}
-
 /// F1 of the class 1, as scikit-learn's `f1_score` with its defaults; 0 where the class never occurs.
-fn binary_f1(scores: &[Score]) -> Option<f64> {
+fn binary_f1(scores: impl Iterator<Item = Score>) -> Option<f64> {
     let (mut both, mut one) = (0_u64, 0_u64);
     for (gold, given) in labels(scores) {
         if !(0..=1).contains(&gold) || !(0..=1).contains(&given) {
@@ -603,7 +599,7 @@ fn binary_f1(scores: &[Score]) -> Option<f64> {
 }
 
 /// Matthews correlation for any number of classes (Gorodkin 2004), as scikit-learn's; 0 where a side is constant.
-fn correlation(scores: &[Score]) -> Option<f64> {
+fn correlation(scores: impl Iterator<Item = Score>) -> Option<f64> {
     let mut counts: std::collections::BTreeMap<i64, (f64, f64)> = std::collections::BTreeMap::new();
     let (mut n, mut right) = (0.0, 0.0);
     for (gold, given) in labels(scores) {
@@ -650,6 +646,10 @@ pub fn pool(figures: &[Figure], by_size: bool) -> Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn aggregate(metric: &str, scores: &[Score]) -> Figure {
+        super::aggregate(metric, scores.iter().copied())
+    }
 
     fn close(value: Option<f64>, expected: f64) {
         let value = value.unwrap();
