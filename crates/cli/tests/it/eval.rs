@@ -6,7 +6,7 @@ use serde_json::Value;
 use weighbridge_engine_http::scripted_server::{ScriptedServer, ServerOptions};
 use weighbridge_types::time::Clock;
 
-use crate::support::{Endpoint, passes, run};
+use crate::support::{Endpoint, passes, run, weighbridge};
 
 /// A task whose documents are numbers, to be said again.
 const NUMBERS: &str = "task: numbers\ndataset_path: json\ndataset_kwargs:\n  data_files: {test: numbers.jsonl}\n\
@@ -46,6 +46,23 @@ fn a_task_runs_against_the_model_inside() {
         metrics.filter(|metric| metric["name"] != "document_rate").cloned().collect::<Vec<_>>()
     };
     assert_eq!(figures(&again), figures(&record));
+}
+
+#[test]
+fn documents_beyond_memory_go_to_a_file_and_it_is_said_where_that_cannot_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let filling = "x".repeat(1 << 20);
+    let documents: Vec<String> = (0..20).map(|n| format!(r#"{{"n": {n}, "filling": "{filling}"}}"#)).collect();
+    std::fs::write(folder.join("numbers.jsonl"), documents.join("\n")).unwrap();
+    std::fs::write(folder.join("numbers.yaml"), NUMBERS).unwrap();
+    let asked = ["eval", "run", "numbers.yaml", "--model", "scripted:ttft=0ms,itl=0ms", "--output-format", "json"];
+    let record: Value = serde_json::from_str(&passes(folder, &asked).stdout).unwrap();
+    assert_eq!(record["phases"][0]["tally"]["succeeded"], 20);
+    let output = weighbridge().current_dir(folder).env("TMPDIR", "/nowhere").args(asked).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("in `/nowhere`") && said.contains("TMPDIR"), "{said}");
 }
 
 #[test]

@@ -189,7 +189,7 @@ impl Rows {
     /// Adds a document of a file, of which there may be many.
     fn push_read(&mut self, value: &Value) -> Result<(), TaskError> {
         self.push(value);
-        self.texts.relieve().map_err(|source| TaskError::Io { path: std::env::temp_dir(), source })
+        self.texts.relieve().map_err(|source| TaskError::Keep { folder: std::env::temp_dir(), source })
     }
 
     fn push_document(&mut self, path: &Path, place: &str, value: &Value) -> Result<(), TaskError> {

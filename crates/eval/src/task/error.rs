@@ -18,6 +18,15 @@ pub enum TaskError {
         #[source]
         source: std::io::Error,
     },
+    /// Documents are too many for memory, and the file beside it cannot be written.
+    #[error("keep many documents in a file in `{}`: {source}", folder.display())]
+    Keep {
+        /// The folder for temporary files.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file is no YAML, or not of the expected shape.
     #[error("read the task file `{}`: {problem}", path.display())]
     Yaml {
@@ -161,6 +170,7 @@ impl TaskError {
     pub fn hint(&self) -> String {
         match self {
             Self::Io { .. } => "check the path and its permissions".to_owned(),
+            Self::Keep { .. } => "name a folder with enough space in the environment variable TMPDIR".to_owned(),
             Self::Yaml { .. } => "a task file is a YAML mapping with `task`, `dataset_path`, `output_type`, \
                                   `doc_to_text`, `doc_to_target`; text with a line end needs double quotes"
                 .to_owned(),
