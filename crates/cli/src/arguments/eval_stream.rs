@@ -129,9 +129,10 @@ pub(crate) struct StreamArguments {
     /// Let a model be down on purpose, as 2h+10m after the first event, or ROUTE=2h+10m; may stand several times
     #[arg(long, value_name = "START+LENGTH")]
     pub(crate) outage: Vec<Outage>,
-    /// Time between questions to each model whether it answers at all, by the time stamps
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1m")]
-    pub(crate) probe_interval: Duration,
+    /// Time between questions to each model whether it answers at all, by the time stamps [default: 1m, or a quarter of the
+    /// shortest outage]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) probe_interval: Option<Duration>,
     /// A limit on a figure, as verdict_latency.p99<2000 or fpr<0.05; may stand several times
     #[arg(long, value_name = "LIMIT")]
     pub(crate) target: Vec<String>,

@@ -83,7 +83,7 @@ fn verdicts_of_a_file_are_weighed_as_a_desk_would_see_them() {
 fn a_made_up_day_ends_with_its_five_targets() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let record = stream(folder, &["--scenario", "soc", "--hours", "1", "--speed", "2000", "--verdicts", "said.jsonl"]);
+    let record = stream(folder, &["--scenario", "soc", "--hours", "1", "--speed", "400", "--verdicts", "said.jsonl"]);
     let names: Vec<&str> = record.targets.iter().map(|target| target.metric.key.as_str()).collect();
     assert_eq!(names, ["verdict_latency.p99", "verdicts_per_hour", "accuracy", "uptime", "fpr"]);
     assert!(record.targets.iter().all(|target| target.verdict != Verdict::NotApplicable), "{:?}", record.targets);

@@ -8,8 +8,8 @@ use weighbridge_eval::EvalError;
 use weighbridge_eval::predictions::Mapping;
 use weighbridge_eval::runner::Identity;
 use weighbridge_eval::stream::{
-    BENIGN, EventFile, Events, KIND, Pace, Route, SCENARIO_PROFILE, Scenario, Shed, StreamRun, StreamSettings, Target,
-    TimeUnit,
+    BENIGN, EventFile, Events, KIND, Outage, Pace, Route, SCENARIO_PROFILE, Scenario, Shed, StreamRun, StreamSettings,
+    Target, TimeUnit,
 };
 use weighbridge_store::{Index, RunFolder};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
@@ -34,6 +34,9 @@ use crate::registry::Registry;
 
 /// How fast a made-up stream is played: a day in a minute.
 const SCENARIO_SPEED: f64 = 1_440.0;
+
+/// Usual seconds between probes of a model.
+const PROBE_S: f64 = 60.0;
 
 /// Events with what belongs to them.
 struct Source {
@@ -104,6 +107,7 @@ fn source(arguments: &StreamArguments) -> Result<Source, Failure> {
         }
         if settings.outages.is_empty() && settings.pace != Pace::Fastest {
             settings.outages = scenario.outages();
+            settings.probe_s = probe_s(arguments, &settings.outages);
         }
         settings.scenario_targets = Scenario::targets();
         return Ok(Source { events: Box::new(scenario), settings });
@@ -154,13 +158,20 @@ fn settings(arguments: &StreamArguments) -> StreamSettings {
         incident_gap_s: arguments.incident_gap.as_secs_f64(),
         analyst_capacity: arguments.analyst_capacity,
         outages: arguments.outage.clone(),
-        probe_s: arguments.probe_interval.as_secs_f64(),
+        probe_s: probe_s(arguments, &arguments.outage),
         workers: arguments.workers,
         request_timeout_s: arguments.request_timeout,
         targets: arguments.target.clone(),
         scenario_targets: Vec::new(),
         seed: arguments.seed,
     }
+}
+
+/// Seconds between probes of a model: no outage falls between two.
+fn probe_s(arguments: &StreamArguments, outages: &[Outage]) -> f64 {
+    let lengths = outages.iter().map(|outage| outage.length_s).filter(|length| *length > 0.0);
+    let usual = || lengths.fold(PROBE_S, |usual, length| usual.min(length / 4.0));
+    arguments.probe_interval.map_or_else(usual, |given| given.as_secs_f64())
 }
 
 /// Prints a window as one line.
