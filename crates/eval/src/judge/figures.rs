@@ -90,7 +90,7 @@ impl Judged {
     }
 }
 
-/// The figures of a judge's run: how the answers fare, then how far the judge can be believed, then what it cost.
+/// The figures of a judge's run: how the answers fare, then how far the judge can be believed.
 #[must_use]
 pub fn figures(judged: &Judged) -> Vec<Metric> {
     let mut metrics: Vec<Metric> = answers(judged).into_iter().collect();

@@ -2,6 +2,7 @@
 //! fetched.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -192,9 +193,9 @@ impl Rows {
         self.texts.relieve().map_err(|source| TaskError::Keep { folder: std::env::temp_dir(), source })
     }
 
-    fn push_document(&mut self, path: &Path, place: &str, value: &Value) -> Result<(), TaskError> {
+    fn push_document(&mut self, path: &Path, place: impl fmt::Display, value: &Value) -> Result<(), TaskError> {
         if !matches!(value, Value::Dict(_)) {
-            return Err(damaged(path, place, "it is no JSON object".to_owned()));
+            return Err(damaged(path, &place.to_string(), "it is no JSON object".to_owned()));
         }
         self.push_read(value)
     }
@@ -203,20 +204,17 @@ impl Rows {
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
-            let io = |source| TaskError::Io { path: path.to_owned(), source };
-            if text.read_until(b'\n', &mut line).map_err(io)? == 0 {
+            if text.read_until(b'\n', &mut line).map_err(|error| unread(path, error))? == 0 {
                 break;
             }
             let bytes = if number == 1 { without_mark(&line) } else { &line };
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let damaged = |problem: String| damaged(path, &format!("line {number}"), problem);
-            let value: Value = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
-            if !matches!(value, Value::Dict(_)) {
-                return Err(damaged("it is no JSON object".to_owned()));
-            }
-            self.push_read(&value)?;
+            let place = format_args!("line {number}");
+            let value: Value =
+                serde_json::from_slice(bytes).map_err(|error| damaged(path, &place.to_string(), error.to_string()))?;
+            self.push_document(path, place, &value)?;
         }
         Ok(())
     }
@@ -253,14 +251,16 @@ impl Rows {
         };
         let field = options.get("field").and_then(Value::as_text);
         if let (Some("*"), Value::Dict(entries)) = (field, &whole) {
-            return entries.iter().try_for_each(|(key, value)| self.push_document(path, &format!("`{key}`"), value));
+            return entries
+                .iter()
+                .try_for_each(|(key, value)| self.push_document(path, format_args!("`{key}`"), value));
         }
         let inner = field.map_or(Some(&whole), |field| whole.get(field));
         let missing = || damaged(path, "its text", format!("it has no field `{}`", field.unwrap_or_default()));
         match inner.ok_or_else(missing)? {
             Value::List(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.push_document(path, &format!("item {index}"), item)?;
+                    self.push_document(path, format_args!("item {index}"), item)?;
                 }
                 Ok(())
             }
@@ -362,17 +362,25 @@ fn read_file(path: &Path) -> Result<Vec<u8>, TaskError> {
         return Ok(text.as_bytes().to_vec());
     }
     let mut bytes = Vec::new();
-    open(path)?.read_to_end(&mut bytes).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
+    open(path)?.read_to_end(&mut bytes).map_err(|error| unread(path, error))?;
     Ok(bytes)
 }
 
 /// A file as it unfolds.
 fn open(path: &Path) -> Result<BufReader<Limited>, TaskError> {
-    let file = File::open(path).map_err(|source| TaskError::Io { path: path.to_owned(), source })?;
+    let file = File::open(path).map_err(|error| unread(path, error))?;
     let is_gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
     let text: Box<dyn Read> =
         if is_gzip { Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) };
     Ok(BufReader::with_capacity(BLOCK, Limited(text.take(SPLIT_LIMIT))))
+}
+
+/// Why a file was not read to its end.
+fn unread(path: &Path, source: io::Error) -> TaskError {
+    match source.kind() {
+        io::ErrorKind::FileTooLarge => damaged(path, "its end", source.to_string()),
+        _ => TaskError::Io { path: path.to_owned(), source },
+    }
 }
 
 /// A text that is an error where it is too long.

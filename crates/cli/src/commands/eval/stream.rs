@@ -35,9 +35,6 @@ use crate::registry::Registry;
 /// How fast a made-up stream is played: a day in a minute.
 const SCENARIO_SPEED: f64 = 1_440.0;
 
-/// Usual seconds between probes of a model.
-const PROBE_S: f64 = 60.0;
-
 /// Events with what belongs to them.
 struct Source {
     events: Box<dyn Events>,
@@ -167,10 +164,10 @@ fn settings(arguments: &StreamArguments) -> StreamSettings {
     }
 }
 
-/// Seconds between probes of a model: no outage falls between two.
+/// Seconds between probes of a model: several in each outage, as far as the clock allows.
 fn probe_s(arguments: &StreamArguments, outages: &[Outage]) -> f64 {
     let lengths = outages.iter().map(|outage| outage.length_s).filter(|length| *length > 0.0);
-    let usual = || lengths.fold(PROBE_S, |usual, length| usual.min(length / 4.0));
+    let usual = || lengths.fold(StreamSettings::default().probe_s, |usual, length| usual.min(length / 4.0));
     arguments.probe_interval.map_or_else(usual, |given| given.as_secs_f64())
 }
 
