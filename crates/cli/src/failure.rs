@@ -88,6 +88,7 @@ failures! {
     weighbridge_eval::score::ScoreError => Usage;
     weighbridge_eval::compare::CompareError => Usage;
     weighbridge_eval::judge::JudgeError => Usage;
+    weighbridge_eval::judge::RunJudgeError => Usage;
     weighbridge_eval::import::ImportError => Usage;
     weighbridge_cache::CacheError => Usage;
     weighbridge_eval::matrix::MatrixError => Usage;

@@ -1,7 +1,5 @@
 //! Arguments of `eval judge`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use super::{LocalArguments, OutputArguments, ResultsArguments};
@@ -11,9 +9,12 @@ Examples:
   weighbridge eval judge answers.jsonl --judge openai:http://127.0.0.1:8000#name --rubric \"The answer is right.\"
   weighbridge eval judge pairs.jsonl --form pair --judge anthropic:NAME --rubric @rubric.txt
   weighbridge eval judge answers.jsonl --judge gguf:judge.gguf --rubric @rubric.txt --plant --repeats 3 --temperature 0.7
+  weighbridge eval judge latest --form score --map group=category --judge anthropic:NAME --rubric @rubric.txt
+  weighbridge eval judge RUN --against OTHER-RUN --form pair --judge anthropic:NAME --rubric @rubric.txt
 
-A row has `question` and `answer`, or `answer_a` and `answer_b`, and may have `reference` and `human`: pass or fail, 1 to 5,
-a, b or tie. Human labels make agreement and the corrected rate known; --plant shows whether the judge notices errors.";
+A row has `question` and `answer`, or `answer_a` and `answer_b`, and may have `reference`, `group` and `human`: pass or fail,
+1 to 5, a, b or tie. Human labels make agreement and the corrected rate known; --plant shows whether the judge notices errors.
+Of a run every turn is judged; --map names columns of its documents. Groups have figures of their own.";
 
 /// What a judge is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -30,9 +31,13 @@ pub(crate) enum JudgeFormArgument {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = JUDGE_HELP)]
 pub(crate) struct EvalJudgeArguments {
-    /// File of answers: .jsonl, .json, .csv or .tsv, also with .gz behind
-    #[arg(value_name = "FILE", required_unless_present = "resume")]
-    pub(crate) file: Option<PathBuf>,
+    /// File of answers: .jsonl, .json, .csv or .tsv, also with .gz behind; or a run of `eval run`: its folder, id or label,
+    /// or `latest`
+    #[arg(value_name = "FILE|RUN", required_unless_present = "resume")]
+    pub(crate) answers: Option<String>,
+    /// The run whose answers are B of `--form pair`, beside those of RUN
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub(crate) against: Option<String>,
     /// Who judges: gguf:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
     #[arg(short, long, value_name = "REF", required_unless_present = "resume")]
     pub(crate) judge: Option<String>,
@@ -40,7 +45,7 @@ pub(crate) struct EvalJudgeArguments {
     #[arg(short, long, value_name = "TEXT", required_unless_present = "resume")]
     pub(crate) rubric: Option<String>,
     /// Go on with a run that was killed or interrupted: its folder, id or label, or `latest`
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["file", "judge", "rubric"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["answers", "judge", "rubric"])]
     pub(crate) resume: Option<String>,
     /// What the judge is asked
     #[arg(long, value_enum, default_value_t)]
@@ -93,7 +98,7 @@ pub(crate) struct EvalJudgeArguments {
 }
 
 /// Fields that `--map` knows.
-const FIELDS: [&str; 6] = ["question", "answer", "answer_a", "answer_b", "reference", "human"];
+const FIELDS: [&str; 7] = ["question", "answer", "answer_a", "answer_b", "reference", "human", "group"];
 
 fn column(text: &str) -> Result<(String, String), String> {
     let (field, column) = text.split_once('=').ok_or("write it as FIELD=COLUMN")?;

@@ -1,6 +1,6 @@
 //! What verdicts say: of the answers, and of the judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weighbridge_stats::classify::resample::{replicates_interval, unit_bootstrap};
 use weighbridge_stats::proportion::wilson;
@@ -26,6 +26,8 @@ struct Asked {
     planted: String,
     is_reversed: bool,
     human: Option<f64>,
+    /// What its answer is counted with, beside all.
+    groups: Vec<(String, String)>,
     /// One for each repeat that was answered, turned back to the order of the file; `None` where it was not understood.
     verdicts: Vec<Option<Verdict>>,
 }
@@ -48,6 +50,10 @@ impl Judged {
             human: match doc.get("human") {
                 Some(Value::Float(rating)) => Some(*rating),
                 _ => None,
+            },
+            groups: match doc.get("groups") {
+                Some(Value::Dict(groups)) => groups.iter().map(|(name, value)| (name.clone(), value.text())).collect(),
+                _ => Vec::new(),
             },
             verdicts: Vec::new(),
         };
@@ -93,7 +99,8 @@ impl Judged {
 /// The figures of a judge's run: how the answers fare, then how far the judge can be believed.
 #[must_use]
 pub fn figures(judged: &Judged) -> Vec<Metric> {
-    let mut metrics: Vec<Metric> = answers(judged).into_iter().collect();
+    let mut metrics: Vec<Metric> = answers(judged, &cell()).into_iter().collect();
+    metrics.extend(groups(judged));
     metrics.extend(understood(judged));
     metrics.extend(orders(judged));
     metrics.extend(repeats(judged));
@@ -125,11 +132,12 @@ fn share(definition: &Definition, cell: &Cell, successes: usize, trials: usize) 
 /// A statistic over units with the interval of resampled units.
 fn resampled<T: Clone>(
     definition: &Definition,
+    cell: &Cell,
     units: &[T],
     statistic: impl Fn(&[T]) -> Option<f64>,
 ) -> Option<Metric> {
     let value = statistic(units)?;
-    let mut metric = Metric::measured(definition, Statistic::Value, &cell(), value, units.len() as u64);
+    let mut metric = Metric::measured(definition, Statistic::Value, cell, value, units.len() as u64);
     let mut lists = unit_bootstrap(units.len(), Resampling::new(SEED), 1, |drawn, out| {
         let chosen = units.iter().zip(drawn).flat_map(|(unit, times)| std::iter::repeat_n(unit.clone(), whole(*times)));
         out[0] = statistic(&chosen.collect::<Vec<_>>()).unwrap_or(f64::NAN);
@@ -151,18 +159,28 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
+/// How the answers of each group fare, by the groups' names and values.
+fn groups(judged: &Judged) -> Vec<Metric> {
+    let groups: BTreeSet<&(String, String)> = judged.asked.iter().flat_map(|asked| &asked.groups).collect();
+    let of_group = |group: &(String, String)| {
+        let asked = judged.asked.iter().filter(|asked| asked.groups.contains(group)).cloned().collect();
+        answers(&Judged { form: judged.form, asked }, &cell().with(&group.0, &group.1))
+    };
+    groups.into_iter().filter_map(of_group).collect()
+}
+
 /// Pass rate, mean score, or how often A wins (a draw counts half).
-fn answers(judged: &Judged) -> Option<Metric> {
+fn answers(judged: &Judged, cell: &Cell) -> Option<Metric> {
     let ratings: Vec<f64> = judged.ratings("no").into_values().map(|(rating, _)| rating).collect();
     match judged.form {
         JudgeForm::Verdict => {
             let passed = ratings.iter().filter(|rating| **rating > 0.5).count();
-            share(&define::JUDGE_PASS_RATE, &cell(), passed, ratings.len())
+            share(&define::JUDGE_PASS_RATE, cell, passed, ratings.len())
         }
-        JudgeForm::Score => resampled(&define::JUDGE_SCORE, &ratings, mean),
+        JudgeForm::Score => resampled(&define::JUDGE_SCORE, cell, &ratings, mean),
         JudgeForm::Pair => {
             let wins: Vec<f64> = ratings.iter().map(|rating| 0.5 + 0.5 * rating).collect();
-            resampled(&define::JUDGE_WIN_RATE, &wins, mean)
+            resampled(&define::JUDGE_WIN_RATE, cell, &wins, mean)
         }
     }
 }
@@ -196,15 +214,16 @@ fn orders(judged: &Judged) -> Vec<Metric> {
         })
         .collect();
     let consistency = share(&define::JUDGE_CONSISTENCY, &cell(), same, pairs.len());
-    consistency.into_iter().chain(resampled(&define::JUDGE_FIRST, &first, mean)).collect()
+    consistency.into_iter().chain(resampled(&define::JUDGE_FIRST, &cell(), &first, mean)).collect()
 }
 
 /// Agreement of the judge with itself.
 fn repeats(judged: &Judged) -> Option<Metric> {
     let ratings = |asked: &Asked| asked.verdicts.iter().flatten().map(|verdict| verdict.rating()).collect::<Vec<f64>>();
     let units: Vec<Vec<f64>> = judged.asked.iter().map(ratings).filter(|ratings| ratings.len() > 1).collect();
-    let metric =
-        resampled(&define::JUDGE_REPEAT_ALPHA, &units, |units| krippendorff_alpha(units, distance(judged.form)));
+    let metric = resampled(&define::JUDGE_REPEAT_ALPHA, &cell(), &units, |units| {
+        krippendorff_alpha(units, distance(judged.form))
+    });
     metric.or_else(|| {
         let why = "all verdicts are the same: agreement beyond chance cannot be told";
         (!units.is_empty()).then(|| Metric::unavailable(&define::JUDGE_REPEAT_ALPHA, Statistic::Value, &cell(), why))
@@ -232,8 +251,8 @@ fn human(judged: &Judged) -> Vec<Metric> {
         krippendorff_alpha(&pairs.iter().map(|(judge, human)| vec![*judge, *human]).collect::<Vec<_>>(), distance)
     };
     let beyond_chance = [
-        (&define::JUDGE_KAPPA, resampled(&define::JUDGE_KAPPA, &pairs, |pairs| cohen_kappa(pairs, distance))),
-        (&define::JUDGE_ALPHA, resampled(&define::JUDGE_ALPHA, &pairs, alpha)),
+        (&define::JUDGE_KAPPA, resampled(&define::JUDGE_KAPPA, &cell(), &pairs, |pairs| cohen_kappa(pairs, distance))),
+        (&define::JUDGE_ALPHA, resampled(&define::JUDGE_ALPHA, &cell(), &pairs, alpha)),
     ];
     for (definition, metric) in beyond_chance {
         let why = "judge and human gave one verdict only: agreement beyond chance cannot be told";

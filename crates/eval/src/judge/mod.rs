@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 mod figures;
 mod question;
+mod samples;
 mod verdict;
 
 pub use figures::{Judged, figures};
-pub use question::{TASK, answers, questions, task};
+pub use question::{Answer, TASK, answers, questions, task};
+pub use samples::{RunAnswers, RunJudgeError, run_answers};
 pub use verdict::Verdict;
 
 /// What a judge is asked.
@@ -71,7 +73,7 @@ pub enum JudgeError {
         problem: String,
     },
     /// There is nothing to judge.
-    #[error("judge the answers: the file has none")]
+    #[error("judge the answers: there are none")]
     Empty,
 }
 
@@ -84,7 +86,7 @@ impl JudgeError {
                 "a row has `question` and `answer`, or `answer_a` and `answer_b` for `--form pair`, and may have \
                  `reference` and `human`; `--map answer=COLUMN` names other columns"
             }
-            Self::Empty => "name a file with at least one row",
+            Self::Empty => "name a file or a run with at least one answer",
         }
     }
 }

@@ -12,12 +12,20 @@ pub const TASK: &str = "judge";
 /// An answer to judge, or two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    question: String,
-    reference: Option<String>,
+    pub(super) question: String,
+    pub(super) reference: Option<String>,
     /// One text, or two for a pair.
-    texts: Vec<String>,
+    pub(super) texts: Vec<String>,
     /// What a human said of it.
-    human: Option<Verdict>,
+    pub(super) human: Option<Verdict>,
+    /// What it is counted with, beside all: names and values.
+    pub(super) groups: Vec<(String, String)>,
+}
+
+/// Reads what a human said.
+pub(super) fn human_of(label: &Value, form: JudgeForm) -> Result<Verdict, String> {
+    let unknown = || format!("its label `{}` is none of `--form {}`", label.text(), form.name());
+    Verdict::of_label(label, form).ok_or_else(unknown)
 }
 
 /// Reads the answers of a file; `columns` names other columns for the fields.
@@ -40,12 +48,10 @@ pub fn answers(rows: &Rows, form: JudgeForm, columns: &[(String, String)]) -> Re
             JudgeForm::Pair => vec![text("answer_a")?, text("answer_b")?],
             JudgeForm::Verdict | JudgeForm::Score => vec![text("answer")?],
         };
-        let human = optional("human").map(|label| {
-            let unknown = || problem(format!("its label `{}` is none of `--form {}`", label.text(), form.name()));
-            Verdict::of_label(label, form).ok_or_else(unknown)
-        });
+        let human = optional("human").map(|label| human_of(label, form).map_err(problem));
         let reference = optional("reference").map(Value::text);
-        Ok(Answer { question: text("question")?, reference, texts, human: human.transpose()? })
+        let groups = optional("group").map(|value| ("group".to_owned(), value.text())).into_iter().collect();
+        Ok(Answer { question: text("question")?, reference, texts, human: human.transpose()?, groups })
     };
     let answers: Vec<Answer> = (0..rows.len()).map(read).collect::<Result<_, _>>()?;
     if answers.is_empty() { Err(JudgeError::Empty) } else { Ok(answers) }
@@ -90,7 +96,7 @@ fn other_number(text: &str) -> Option<String> {
     Some(format!("{}{}{}", &text[..start], number.checked_mul(3)?.checked_add(7)?, &text[end..]))
 }
 
-/// The documents that a judge is asked: `item`, `planted` (`no` or the kind of damage), `order`, `human`, `prompt`.
+/// The documents that a judge is asked: `item`, `planted` (`no` or the kind of damage), `order`, `human`, `groups`, `prompt`.
 #[must_use]
 pub fn questions(answers: &[Answer], settings: &JudgeSettings) -> Vec<Value> {
     let mut documents = Vec::new();
@@ -127,6 +133,7 @@ fn document(item: usize, planted: &str, order: &str, answer: &Answer, prompt: &s
         ("planted", text(planted)),
         ("order", text(order)),
         ("human", human),
+        ("groups", Value::Dict(answer.groups.iter().map(|(name, value)| (name.clone(), text(value))).collect())),
         ("prompt", text(prompt)),
     ];
     Value::Dict(entries.map(|(key, value)| (key.to_owned(), value)).to_vec())
@@ -254,7 +261,7 @@ mod tests {
             "row 2 of the answers: it has no `said`",
         );
         check(JudgeForm::Score, "{\"question\": \"q\", \"said\": \"a\", \"human\": 9}", "its label `9` is none");
-        check(JudgeForm::Pair, "", "the file has none");
+        check(JudgeForm::Pair, "", "there are none");
     }
 
     proptest::proptest! {

@@ -13,7 +13,7 @@ use weighbridge_types::time::Clock;
 
 use super::kept::KeptAnswers;
 use super::letters;
-use super::plan::{Mode, Planned, classes_of};
+use super::plan::{Mode, Planned, classes_of, text_of};
 use super::settings::EvalSettings;
 use crate::task::{PromptText, Sample};
 
@@ -105,10 +105,7 @@ impl Asker {
         match planned.mode {
             Mode::Score => self.score(sample).await,
             Mode::Classify => self.classify(sample).await,
-            Mode::Generate => {
-                let prompt = sample.asks.first().and_then(|ask| ask.prompt.clone());
-                self.generate(planned, prompt, repeat).await
-            }
+            Mode::Generate => self.converse(planned, sample, repeat).await,
             Mode::Letters => {
                 let prompt = sample.asks.first().and_then(|ask| ask.prompt.clone());
                 let prompt =
@@ -168,6 +165,22 @@ impl Asker {
         let answers: Option<Vec<_>> = places.into_iter().map(answer).collect();
         let answers = answers.ok_or_else(|| failed("it gave no figure for one of its classes".to_owned()))?;
         Ok(Asked { answers, ..Asked::default() })
+    }
+
+    /// One answer, or one for each turn of the user; each prompt holds the answers before it.
+    async fn converse(&self, planned: &Planned, sample: &Sample, repeat: u32) -> Result<Asked, Problem> {
+        let mut prompt = sample.asks.first().and_then(|ask| ask.prompt.clone());
+        let mut asked = self.generate(planned, prompt.clone(), repeat).await?;
+        for follow_up in &sample.follow_ups {
+            let answer = asked.answers.last().and_then(text_of).unwrap_or_default();
+            prompt = prompt.map(|prompt| planned.task.next_turn(&prompt, answer, follow_up));
+            let next = self.generate(planned, prompt.clone(), repeat).await?;
+            asked.answers.extend(next.answers);
+            let sum = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a + b);
+            asked.input_tokens = sum(asked.input_tokens, next.input_tokens);
+            asked.output_tokens = sum(asked.output_tokens, next.output_tokens);
+        }
+        Ok(asked)
     }
 
     async fn generate(&self, planned: &Planned, prompt: Option<PromptText>, repeat: u32) -> Result<Asked, Problem> {

@@ -9,7 +9,7 @@ use weighbridge_types::sample::{SampleAnswer, SampleOutcome, SampleRow};
 
 use super::book::Book;
 use super::figures::{self, group_figures, tasks_of};
-use super::plan::{Plan, Planned, outcome_of};
+use super::plan::{Plan, Planned, outcome_of, text_of};
 use super::run::Journal;
 use crate::error::EvalError;
 use crate::task::score::{DETECTION, FilterScores, Score, higher_is_better};
@@ -142,6 +142,19 @@ pub fn preview(plan: &Plan, documents: usize) -> Result<Vec<(String, Sample)>, E
     Ok(samples)
 }
 
+/// The files of samples in the folder of a run, by task.
+#[must_use]
+pub fn sample_files(run: &Path) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(run.join(FOLDER)).into_iter().flatten().flatten();
+    let named = |path: PathBuf| {
+        let task = path.file_name()?.to_str()?.strip_prefix("samples_")?.strip_suffix(".jsonl")?.to_owned();
+        Some((task, path))
+    };
+    let mut files: Vec<_> = entries.filter_map(|entry| named(entry.path())).collect();
+    files.sort();
+    files
+}
+
 /// A name that is one file on every system.
 fn file_name(task: &str) -> String {
     task.chars().map(|char| if char.is_alphanumeric() || "-_.".contains(char) { char } else { '_' }).collect()
@@ -214,6 +227,14 @@ fn line(
             None => planned.task.config.generation.written.clone(),
         };
         let entries = first.into_iter().chain([second]).enumerate();
+        let entries = entries.map(|(place, value)| (format!("arg_{place}"), value)).collect();
+        arguments.set(&format!("gen_args_{index}"), Value::Dict(entries));
+    }
+    // Turns after the first are requests of their own; their prompts are those of the first repeat.
+    let said: Vec<&str> = rows.iter().take(1).flat_map(|row| &row.answers).filter_map(text_of).collect();
+    let turns = if sample.follow_ups.is_empty() { Vec::new() } else { planned.task.turns(sample, &said) };
+    for (index, prompt) in turns.iter().enumerate().skip(1).take(said.len().saturating_sub(1)) {
+        let entries = [text(prompt.shown()), planned.task.config.generation.written.clone()].into_iter().enumerate();
         let entries = entries.map(|(place, value)| (format!("arg_{place}"), value)).collect();
         arguments.set(&format!("gen_args_{index}"), Value::Dict(entries));
     }

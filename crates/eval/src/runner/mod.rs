@@ -18,7 +18,7 @@ mod scores;
 mod settings;
 mod shown;
 
-pub use export::{Export, preview};
+pub use export::{Export, preview, sample_files};
 pub(crate) use figures::{context_of, definition};
 pub use plan::{Mode, Plan, Planned};
 pub use recount::Recount;

@@ -190,6 +190,7 @@ impl Planned {
             }
             add(ask.continuation.as_deref().unwrap_or("\0"));
         }
+        sample.follow_ups.iter().for_each(|follow_up| add(follow_up));
         add(self.mode.name());
         if self.mode == Mode::Classify {
             add(&sample.input);
@@ -214,8 +215,9 @@ impl Planned {
     }
 
     fn answers(&self, sample: &Sample, rows: &[SampleRow]) -> Vec<Answer> {
-        let texts =
-            || rows.iter().flat_map(|row| &row.answers).filter_map(text_of).map(str::to_owned).collect::<Vec<_>>();
+        // Of several turns the last one's.
+        let last = |row: &SampleRow| row.answers.last().and_then(text_of).map(str::to_owned);
+        let texts = || rows.iter().filter_map(last).collect::<Vec<_>>();
         match self.mode {
             Mode::Generate => vec![Answer::Texts(texts())],
             Mode::Letters => {
@@ -237,7 +239,7 @@ impl Planned {
     }
 }
 
-fn text_of(answer: &SampleAnswer) -> Option<&str> {
+pub(crate) fn text_of(answer: &SampleAnswer) -> Option<&str> {
     match answer {
         SampleAnswer::Text { text, .. } => Some(text),
         SampleAnswer::LogProbability { .. } => None,

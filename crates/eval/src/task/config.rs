@@ -198,6 +198,8 @@ pub struct TaskConfig {
     pub version: Value,
     /// What a classifier is given, `metadata.classifier_input`; `None` gives it the question.
     pub classifier_input: Option<Source>,
+    /// What the user says after each answer, `metadata.follow_ups`: a list of texts, each with the conversation before it.
+    pub follow_ups: Option<Source>,
     /// The choice that is no attack, `metadata.benign_choice`: then the task is also scored as detection of attacks.
     pub benign_choice: Option<String>,
     /// `metadata.batch_size`: documents in flight at most, where the run does not say.
@@ -289,6 +291,7 @@ impl TaskConfig {
             gen_prefix: keys.text("gen_prefix")?,
             version: value.get("metadata").and_then(|data| data.get("version")).cloned().unwrap_or(Value::None),
             classifier_input: metadata.text("classifier_input")?.map(Source::Text),
+            follow_ups: follow_ups(&metadata, output_type)?,
             benign_choice: metadata.text("benign_choice")?,
             batch_size: batch_size(&keys)?,
             warnings: Vec::new(),
@@ -327,6 +330,14 @@ fn warnings(value: &Value, config: &TaskConfig) -> Vec<String> {
         warnings.push("it names a filter that is not known; running it is refused".to_owned());
     }
     warnings
+}
+
+fn follow_ups(metadata: &Keys<'_>, output_type: OutputType) -> Result<Option<Source>, TaskError> {
+    let follow_ups = metadata.text("follow_ups")?;
+    if follow_ups.is_some() && output_type != OutputType::Generate {
+        return Err(metadata.misfit("follow_ups", "to stand in a task that generates, `output_type: generate_until`"));
+    }
+    Ok(follow_ups.map(Source::Text))
 }
 
 fn batch_size(keys: &Keys<'_>) -> Result<Option<usize>, TaskError> {

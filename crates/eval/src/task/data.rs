@@ -92,11 +92,11 @@ impl Rows {
         }
     }
 
-    /// Documents with the columns of others that have the same value in a column.
+    /// Documents with the columns of others that have the same value in a column; `is_optional` lets one stay alone.
     ///
     /// # Errors
     /// Names the first document that no other one, or several, belong to.
-    pub fn joined(&self, others: &Self, by: &str) -> Result<Self, String> {
+    pub fn joined(&self, others: &Self, by: &str, is_optional: bool) -> Result<Self, String> {
         let key = |doc: &Value| doc.get(by).map(Value::text).ok_or_else(|| "a document does not have it".to_owned());
         let mut by_key = HashMap::new();
         for doc in (0..others.len()).filter_map(|row| others.get(row)) {
@@ -107,10 +107,12 @@ impl Rows {
         }
         let join = |mut doc: Value| {
             let key = key(&doc)?;
-            let Some(Value::Dict(entries)) = by_key.remove(&key) else {
-                return Err(format!("`{key}` is missing, or is asked for twice"));
-            };
-            entries.into_iter().for_each(|(name, value)| doc.set(&name, value));
+            match by_key.get_mut(&key).map(|other| std::mem::replace(other, Value::None)) {
+                Some(Value::Dict(entries)) => entries.into_iter().for_each(|(name, value)| doc.set(&name, value)),
+                Some(_) => return Err(format!("`{key}` is asked for twice")),
+                None if is_optional => {}
+                None => return Err(format!("`{key}` is missing; `optional: true` lets a document stay alone")),
+            }
             Ok(doc)
         };
         let joined: Vec<Value> = (0..self.len()).filter_map(|row| self.get(row)).map(join).collect::<Result<_, _>>()?;

@@ -108,6 +108,8 @@ pub struct Sample {
     pub input: String,
     /// What is asked, in lm-eval's order.
     pub asks: Vec<Ask>,
+    /// What the user says after each answer; the last answer is scored.
+    pub follow_ups: Vec<String>,
     /// What must hold of an answer, where a metric of the task names a column of checks.
     pub checks: Vec<Check>,
 }
@@ -183,6 +185,7 @@ pub struct Task {
     description: Option<Field>,
     prefix: Option<Field>,
     input: Option<Field>,
+    follow_ups: Option<Field>,
 }
 
 impl Task {
@@ -239,6 +242,7 @@ impl Task {
             description: plain("description", &config.description)?,
             prefix: plain("gen_prefix", config.gen_prefix.as_deref().unwrap_or_default())?,
             input: field("metadata.classifier_input", config.classifier_input.as_ref())?,
+            follow_ups: field("metadata.follow_ups", config.follow_ups.as_ref())?,
             rows,
             kept,
             config: config.clone(),
@@ -308,7 +312,40 @@ impl Task {
         let own = self.read(doc_id, self.input.as_ref(), None, |field| field.plain(document).map(Some))?;
         let input = own.unwrap_or_else(|| question.text());
         let checks = self.checks(doc_id, &doc)?;
-        Ok(Sample { doc_id, target, choices, question, input, asks, checks, doc })
+        let follow_ups = self.read(doc_id, self.follow_ups.as_ref(), Vec::new(), |field| field.choices(document))?;
+        Ok(Sample { doc_id, target, choices, question, input, asks, follow_ups, checks, doc })
+    }
+
+    /// The prompt of the next turn: what was asked, what came, and what the user says then. In plain text they are joined
+    /// as examples are.
+    #[must_use]
+    pub fn next_turn(&self, prompt: &PromptText, answer: &str, follow_up: &str) -> PromptText {
+        match prompt {
+            PromptText::Text(text) => {
+                let answered = delimited(text, answer, &self.config.target_delimiter);
+                PromptText::Text(format!("{answered}{}{follow_up}", self.config.fewshot_delimiter))
+            }
+            PromptText::Chat(messages) => {
+                let mut messages = messages.clone();
+                match messages.last_mut() {
+                    // The beginning of the answer stood in the prompt.
+                    Some(begun) if begun.role == Role::Assistant => begun.content.push_str(answer),
+                    _ => messages.push(Message { role: Role::Assistant, content: answer.to_owned() }),
+                }
+                messages.push(Message { role: Role::User, content: follow_up.to_owned() });
+                PromptText::Chat(messages)
+            }
+        }
+    }
+
+    /// The prompts of a document that is generated: the first, and for each answer the one that follows it.
+    #[must_use]
+    pub fn turns(&self, sample: &Sample, answers: &[&str]) -> Vec<PromptText> {
+        let mut prompts: Vec<PromptText> = sample.asks.first().and_then(|ask| ask.prompt.clone()).into_iter().collect();
+        for (follow_up, answer) in sample.follow_ups.iter().zip(answers) {
+            prompts.extend(prompts.last().map(|prompt| self.next_turn(prompt, answer, follow_up)));
+        }
+        prompts
     }
 
     /// The checks of a document, in the column that the option `checks` of a metric names.
@@ -625,12 +662,17 @@ fn read_files(
         task: config.task.clone(),
         key: "dataset_kwargs.join".to_owned(),
         value: join.repr(),
-        expected: "a mapping with `file` and `by`".to_owned(),
+        expected: "a mapping with `file` and `by`, and perhaps `optional: true`".to_owned(),
+    };
+    let is_optional = match join.get("optional") {
+        None => false,
+        Some(Value::Bool(is_optional)) => *is_optional,
+        Some(_) => return Err(misfit()),
     };
     let text = |key| join.get(key).and_then(Value::as_text).ok_or_else(misfit);
     let (file, by) = (find_file(&data, text("file")?, places)?, text("by")?);
     let others = cache.read(vec![file.clone()], &Value::None)?;
-    rows.joined(&others, by).map(Arc::new).map_err(|problem| TaskError::Data {
+    rows.joined(&others, by, is_optional).map(Arc::new).map_err(|problem| TaskError::Data {
         path: file,
         place: format!("its column `{by}`"),
         problem,

@@ -56,6 +56,7 @@ const FILES: &[(&str, &str)] = &files![
     "public/knowledge.yaml",
     "public/language.yaml",
     "public/mmlu.yaml",
+    "public/mt_bench.yaml",
     "public/nq_open.yaml",
     "public/reasoning.yaml",
     "public/social.yaml",

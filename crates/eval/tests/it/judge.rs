@@ -136,3 +136,18 @@ fn repeats_show_how_steady_a_judge_is() {
     let metrics = judged(JudgeForm::Score, &lines, 3, moody);
     assert!(find(&metrics, "judge_repeat_alpha", None).value.unwrap() < 0.5);
 }
+
+#[test]
+fn groups_have_figures_of_their_own() {
+    let line = |group: &str, answer: &str| {
+        format!("{{\"question\": \"q\", \"answer\": \"{answer}\", \"group\": \"{group}\"}}\n")
+    };
+    let lines = [line("math", "good"), line("math", "bad"), line("art", "good")].concat();
+    let say = |prompt: &str, _| if prompt.contains("[Answer]\ngood") { "Score: 5" } else { "Score: 2" }.to_owned();
+    let metrics = judged(JudgeForm::Score, &lines, 1, say);
+    let of = |group: Option<&str>| {
+        let is_it = |metric: &&Metric| metric.name == "judge_score" && metric.cell.get("group") == group;
+        metrics.iter().find(is_it).unwrap().value.unwrap().to_string()
+    };
+    assert_eq!([of(Some("math")), of(Some("art")), of(None)], ["3.5", "5", "4"]);
+}

@@ -16,4 +16,5 @@ mod score;
 mod solve;
 mod support;
 mod text;
+mod turns;
 mod witness;

@@ -7,7 +7,7 @@ use weighbridge_eval::task::score::{Answer, Score};
 use weighbridge_eval::task::{Cache, Library, Places, Sample, Task, TaskSettings, Value};
 
 /// A made-up line of each file.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 18] = [
     ("gsm8k/test.jsonl", r#"{"question": "Ida has 3 pens and buys 4. How many now?", "answer": "3 + 4 = 7\n#### 7"}"#),
     ("gsm8k/train_first1000.jsonl", ""),
     ("bbh/bbh/navigate.json", ""),
@@ -59,6 +59,14 @@ const FILES: [(&str, &str); 16] = [
         "{\"prompt\": \"In Kannada.\", \"instruction_id_list\": [\"language:response_language\"], \"kwargs\": [{\"language\": \"kn\"}]}\n{\"prompt\": \"No commas, 2 words.\", \"instruction_id_list\": [\"punctuation:no_comma\", \"length_constraints:number_words\"], \"kwargs\": [{}, {\"relation\": \"at least\", \"num_words\": 2}]}\n",
     ),
     ("cyner/valid.txt", "Tin\tB-Malware\nHeron\tI-Malware\nhit\tO\nLinux\tB-System\n.\tO\n\nNothing\tO\nelse\tO\n"),
+    (
+        "mt_bench/question.jsonl",
+        "{\"question_id\": 1, \"category\": \"math\", \"turns\": [\"What's 1 + 1?\", \"And \\\"twice\\\"\\nthat?\"]}\n{\"question_id\": 2, \"category\": \"writing\", \"turns\": [\"Write.\", \"More.\"]}\n",
+    ),
+    (
+        "mt_bench/reference_answer_gpt-4.jsonl",
+        "{\"question_id\": 1, \"choices\": [{\"index\": 0, \"turns\": [\"It's 2.\", \"4\"]}]}\n",
+    ),
     ("e2e_nlg/devset.csv", "mr,ref\nname[X],X is a place.\nname[Y],Y too.\nname[Z],Z as well.\nname[W],And W.\n"),
 ];
 
@@ -140,6 +148,19 @@ fn choices_are_those_of_the_files() {
     check("public_crows_pairs", 0, &["A, one", "B one"], 0);
     check("public_winogender", 0, &["the clerk", "the guest"], 1);
     check("public_winogender", 1, &["the clerk", "someone"], 0);
+}
+
+#[test]
+fn both_turns_have_their_reference_where_there_is_one() {
+    let folder = data();
+    let task = task("public_mt_bench", folder.path());
+    let text = |text: &str| Value::Text(text.to_owned());
+    let first = task.sample(0).unwrap();
+    assert_eq!(first.follow_ups, ["And \"twice\"\nthat?"]);
+    assert_eq!(first.target, Value::List(vec![text("It's 2."), text("4")]));
+    let shown: Vec<String> = task.turns(&first, &["2"]).iter().map(|prompt| prompt.shown()).collect();
+    assert_eq!(shown, ["What's 1 + 1?", "What's 1 + 1? 2\n\nAnd \"twice\"\nthat?"]);
+    assert_eq!(task.sample(1).unwrap().target, text(""));
 }
 
 #[test]

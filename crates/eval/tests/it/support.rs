@@ -70,7 +70,7 @@ fn remainder(hash: &[u8], divisor: u32) -> u32 {
     hash.iter().fold(0, |rest, &byte| (rest * 256 + u32::from(byte)) % divisor)
 }
 
-fn answer(prompt: &str, salt: u64) -> String {
+pub(crate) fn answer(prompt: &str, salt: u64) -> String {
     let hash = Sha256::digest(format!("{prompt}{}", salted(salt)));
     let rest = |divisor| remainder(&hash, divisor);
     match rest(4) {

@@ -1,7 +1,7 @@
 //! `eval judge`: a model judges answers, and is weighed itself.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,9 @@ use crate::registry::Registry;
 /// File of the run that holds what the judge is asked.
 const QUESTIONS_FILE: &str = "judge.jsonl";
 
+/// Ends of the names of files; anything else that is no file names a run.
+const FILE_ENDS: [&str; 6] = ["jsonl", "json", "csv", "tsv", "gz", "parquet"];
+
 /// Questions in flight, where the arguments do not say.
 const CONCURRENCY: usize = 8;
 
@@ -41,7 +44,7 @@ const PREVIEWED: usize = 2;
 /// What of a judge's run is kept beside the settings of every evaluation.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    /// Name of the file of answers.
+    /// Name of the file of answers, or of the run that gave them.
     file: String,
     answers: usize,
     #[serde(flatten)]
@@ -119,19 +122,50 @@ pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> 
 fn fresh(arguments: &EvalJudgeArguments) -> Result<Job, Failure> {
     let settings = settings(arguments)?;
     // The parser requires them where no run goes on.
-    let file = arguments.file.clone().unwrap_or_default();
-    let rows = Rows::read(std::slice::from_ref(&file), &Value::None).map_err(of_task)?;
-    let mut answers = judge::answers(&rows, settings.form, &arguments.map)?;
+    let (mut answers, file) = answers(arguments, settings.form)?;
     answers.truncate(arguments.limit.unwrap_or(usize::MAX).max(1));
     let questions = judge::questions(&answers, &settings);
-    let kept = Kept {
-        file: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        answers: answers.len(),
-        settings,
-    };
+    let label = arguments.label.clone().unwrap_or_else(|| label_of(Path::new(&file)));
+    let kept = Kept { file, answers: answers.len(), settings };
     let eval = EvalSettings { judge: Some(serde_json::to_value(&kept)?), ..eval_settings(arguments) }.checked()?;
-    let label = arguments.label.clone().unwrap_or_else(|| label_of(&file));
     Ok(Job { eval, kept, questions, label, previous: None })
+}
+
+/// The answers of a file, or of one or two runs, and the file's name or the run's label.
+fn answers(arguments: &EvalJudgeArguments, form: JudgeForm) -> Result<(Vec<judge::Answer>, String), Failure> {
+    let named = arguments.answers.clone().unwrap_or_default();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = PathBuf::from(&named);
+    let looks_like_a_file = file.extension().is_some_and(|end| FILE_ENDS.iter().any(|known| end == *known));
+    if file.is_file() || looks_like_a_file {
+        if arguments.against.is_some() {
+            let hint = "name a run instead of the file, or put `answer_a` and `answer_b` into its rows";
+            return Err(Failure::usage(format!("compare the file `{named}` with a run"), hint));
+        }
+        let rows = Rows::read(std::slice::from_ref(&file), &Value::None).map_err(of_task)?;
+        return Ok((judge::answers(&rows, form, &arguments.map)?, name(&file)));
+    }
+    let results = &arguments.results.output_dir;
+    let against = arguments.against.as_ref().map(|run| runs::find(run, results)).transpose()?;
+    match (form, &against) {
+        (JudgeForm::Pair, None) => {
+            let hint = "name the other run with `--against`";
+            return Err(Failure::usage(format!("compare the answers of `{named}` in pairs: there is one run"), hint));
+        }
+        (JudgeForm::Verdict | JudgeForm::Score, Some(_)) => {
+            return Err(Failure::usage(
+                "compare two runs without pairs",
+                "add `--form pair`, or leave `--against` out",
+            ));
+        }
+        _ => {}
+    }
+    let folder = runs::find(&named, results)?;
+    let found = judge::run_answers(&folder, against.as_deref(), form, &arguments.map)?;
+    if found.unanswered > 0 {
+        output::talk(&format!("{} documents without an answer are left out", found.unanswered));
+    }
+    Ok((found.answers, read_record(&folder)?.label))
 }
 
 /// A run goes on with what its folder holds; only how many questions are in flight may be another number.

@@ -229,7 +229,11 @@ fn show(plan: &Plan, format: OutputFormat) -> Result<(), Failure> {
                 .iter()
                 .map(|ask| json!({"prompt": ask.prompt.as_ref().map(|prompt| prompt.shown()), "continuation": ask.continuation}))
                 .collect();
-            json!({"task": task, "doc_id": sample.doc_id, "target": sample.target, "requests": asks})
+            let mut entry = json!({"task": task, "doc_id": sample.doc_id, "target": sample.target, "requests": asks});
+            if !sample.follow_ups.is_empty() {
+                entry["follow_ups"] = json!(sample.follow_ups);
+            }
+            entry
         };
         return output::json(&samples.iter().map(entry).collect::<Vec<_>>());
     }
@@ -238,6 +242,9 @@ fn show(plan: &Plan, format: OutputFormat) -> Result<(), Failure> {
         text.push_str(&format!("── {task}, document {}\n", sample.doc_id));
         if let Some(prompt) = sample.asks.first().and_then(|ask| ask.prompt.as_ref()) {
             text.push_str(&format!("{}\n", prompt.shown()));
+        }
+        for follow_up in &sample.follow_ups {
+            text.push_str(&format!("  after the answer: {follow_up}\n"));
         }
         for ask in &sample.asks {
             if let Some(continuation) = &ask.continuation {
