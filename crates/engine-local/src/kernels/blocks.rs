@@ -3,6 +3,9 @@
 //! `value = scale · code - minimum`, with one scale for each half of a group. The layouts are described with
 //! [`BlockType`](crate::quant::BlockType)'s reference conversions.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
 use super::activations::BLOCK;
 
 /// How one block format splits into groups.
@@ -15,6 +18,8 @@ pub(super) trait Blocks {
     const HALVES: bool = false;
     /// Whether groups have minimums.
     const MINIMUMS: bool = false;
+    /// Whether a block is a half float, which is the scale of its one group, and the group's codes.
+    const IS_PLAIN: bool = false;
     /// What a block's groups share, unpacked once per block.
     type Header;
 
@@ -28,6 +33,20 @@ pub(super) trait Blocks {
     }
     /// Codes of a group, -128 to 127.
     fn codes(block: &[u8], group: usize) -> [i8; BLOCK];
+
+    /// The same in a register, where plain code would go through memory.
+    ///
+    /// # Safety
+    /// The machine must have AVX2.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn codes_in_register(block: &[u8], group: usize) -> __m256i {
+        let codes = Self::codes(block, group);
+        // SAFETY: it reads 32 bytes of an array of 32.
+        unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
+    }
 }
 
 pub(super) struct Q8_0;
@@ -39,6 +58,7 @@ pub(super) struct Q6K;
 impl Blocks for Q8_0 {
     const BYTES: usize = 34;
     const GROUPS: usize = 1;
+    const IS_PLAIN: bool = true;
     type Header = f32;
 
     #[inline(always)]
@@ -60,6 +80,7 @@ impl Blocks for Q8_0 {
 impl Blocks for Q4_0 {
     const BYTES: usize = 18;
     const GROUPS: usize = 1;
+    const IS_PLAIN: bool = true;
     type Header = f32;
 
     #[inline(always)]
@@ -82,6 +103,18 @@ impl Blocks for Q4_0 {
             high[i] = (byte >> 4).cast_signed() - 8;
         }
         codes
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn codes_in_register(block: &[u8], _group: usize) -> __m256i {
+        let bytes: &[u8; 16] = block[2..].first_chunk().expect("a block has sixteen bytes of codes");
+        // SAFETY: it reads sixteen bytes.
+        let low = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+        let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_srli_epi16::<4>(low));
+        _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8))
     }
 }
 

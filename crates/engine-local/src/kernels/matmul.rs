@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::activations::{Activations, BLOCK, QuantizedBlock};
 use super::blocks::{self, Blocks};
+use super::few::{FEW, Strip};
 use super::isa::Isa;
 use super::pool::{Columns, Pool};
 use super::portable;
@@ -175,39 +176,22 @@ fn block_part(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], part: Columns<'_,
 fn part_of<B: Blocks>(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], mut part: Columns<'_, f32>) {
     let groups = weight.cols() / BLOCK;
     let range = part.range.clone();
-    TILE.with_borrow_mut(|(tile, sums)| {
+    let is_few = isa != Isa::Portable && x.len() <= FEW * groups;
+    SCRATCH.with_borrow_mut(|Scratch { tile, strip, sums }| {
+        sums.resize(x.len() / groups, Lanes([0.0; tile::ROWS]));
+        if is_few {
+            strip.lay_out::<B>(x, groups);
+        }
         for start in range.clone().step_by(tile::ROWS) {
             let count = tile::ROWS.min(range.end - start);
             let bytes = &weight.bytes()[start * weight.row_bytes()..(start + count) * weight.row_bytes()];
             let rows = Rows { bytes, row_bytes: weight.row_bytes() };
-            sums.clear();
-            sums.resize(x.len() / groups, Lanes([0.0; tile::ROWS]));
-            for first in (0..groups).step_by(tile::GROUPS) {
-                let span = first..groups.min(first + tile::GROUPS);
-                match isa {
-                    Isa::Portable => {
-                        tile::fill_portable::<B>(tile, rows, span);
-                        tile::multiply_portable::<B>(tile, &x[first..], groups, sums);
-                    }
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2(avx2) if sums.len() <= tile::FEW => {
-                        avx2.multiply_few::<B>(tile, (rows, span), &x[first..], groups, sums);
-                    }
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2(avx2) => {
-                        avx2.fill::<B>(tile, rows, span);
-                        avx2.multiply::<B>(tile, &x[first..], groups, sums);
-                    }
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Vnni(_, vnni) if sums.len() <= tile::FEW => {
-                        vnni.multiply_few::<B>(tile, (rows, span), &x[first..], groups, sums);
-                    }
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Vnni(_, vnni) => {
-                        vnni.fill::<B>(tile, rows, span);
-                        vnni.multiply::<B>(tile, &x[first..], groups, sums);
-                    }
-                }
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2(avx2) if is_few => avx2.multiply_few::<B>(strip, rows, x, sums),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Vnni(_, vnni) if is_few => vnni.multiply_few::<B>(strip, rows, x, sums),
+                _ => by_tiles::<B>(isa, tile, rows, x, groups, sums),
             }
             for (position, Lanes(sums)) in sums.iter().enumerate() {
                 part.row_mut(position)[start - range.start..][..count].copy_from_slice(&sums[..count]);
@@ -216,9 +200,48 @@ fn part_of<B: Blocks>(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], mut part:
     });
 }
 
+/// Products of sixteen weight rows with every row of activations, one span of columns after the other.
+fn by_tiles<B: Blocks>(
+    isa: Isa,
+    tile: &mut Tile,
+    rows: Rows<'_>,
+    x: &[QuantizedBlock],
+    groups: usize,
+    sums: &mut [Lanes],
+) {
+    sums.fill(Lanes([0.0; tile::ROWS]));
+    for first in (0..groups).step_by(tile::GROUPS) {
+        let span = first..groups.min(first + tile::GROUPS);
+        match isa {
+            Isa::Portable => {
+                tile::fill_portable::<B>(tile, rows, span);
+                tile::multiply_portable::<B>(tile, &x[first..], groups, sums);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(avx2) => {
+                avx2.fill::<B>(tile, rows, span);
+                avx2.multiply::<B>(tile, &x[first..], groups, sums);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Vnni(_, vnni) => {
+                vnni.fill::<B>(tile, rows, span);
+                vnni.multiply::<B>(tile, &x[first..], groups, sums);
+            }
+        }
+    }
+}
+
+/// What a thread of an engine unpacks weights into, and its sums; kept for the next product.
+#[derive(Debug)]
+struct Scratch {
+    tile: Box<Tile>,
+    strip: Strip,
+    sums: Vec<Lanes>,
+}
+
 thread_local! {
-    /// What each thread of an engine unpacks weights into, and its sums; kept for the next product.
-    static TILE: RefCell<(Box<Tile>, Vec<Lanes>)> = RefCell::new((Tile::new(), Vec::new()));
+    static SCRATCH: RefCell<Scratch> =
+        RefCell::new(Scratch { tile: Tile::new(), strip: Strip::default(), sums: Vec::new() });
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod activations;
 mod attention;
 mod blocks;
 mod elementwise;
+mod few;
 mod isa;
 mod matmul;
 mod pool;

@@ -16,8 +16,8 @@ pub(super) const ROWS: usize = 16;
 /// Groups of a tile: 512 columns. The tile takes 11 KiB; twice as many, or half, were slower in whole models.
 pub(super) const GROUPS: usize = 16;
 
-/// Rows of activations for which codes are not worth being kept.
-pub(super) const FEW: usize = 2;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Codes of one row in a step.
 pub(super) const STEP: usize = 4;
@@ -70,44 +70,30 @@ pub(super) struct Rows<'a> {
     pub(super) row_bytes: usize,
 }
 
-impl<'a> Rows<'a> {
-    /// A block of each row, for kernels that meet few rows of activations and unpack codes on the way.
-    ///
-    /// # Safety
-    /// Rows must have `block + 1` blocks of this format.
-    #[inline(always)]
-    #[expect(unsafe_code, reason = "a check for each of sixteen rows would cost more than their products")]
-    pub(super) unsafe fn block<B: Blocks>(&self, row: usize, block: usize) -> &'a [u8] {
-        let last = self.bytes.len() / self.row_bytes - 1;
-        let start = row.min(last) * self.row_bytes + block * B::BYTES;
-        // SAFETY: the row is one of this matrix, and the caller vouches for the block.
-        unsafe { self.bytes.get_unchecked(start..start + B::BYTES) }
-    }
-}
-
 /// Unpacks groups of rows into the tile, row after row, so that memory is read in order; a tile that has fewer rows repeats
-/// its last one. `f16` converts a half float. Where `CODES`, codes stay in the order of rows, for [`transpose`]; else the tile
-/// gets scales and minimums only.
+/// its last one. `f16` converts a half float; `fetch` asks memory for a cache line that follows these rows, in their order, for
+/// the next tile: memory delivers what is asked in order several times as fast. Codes stay in the order of rows, for [`transpose`].
 #[inline(always)]
-pub(super) fn fill<B: Blocks, const CODES: bool>(
+pub(super) fn fill<B: Blocks>(
     tile: &mut Tile,
     rows: Rows<'_>,
     groups: Range<usize>,
     f16: impl Fn(u16) -> f32 + Copy,
+    fetch: impl Fn(*const u8),
 ) {
     tile.groups = groups.len();
     let span = groups.start / B::GROUPS * B::BYTES..groups.end / B::GROUPS * B::BYTES;
     let last = rows.bytes.len() / rows.row_bytes - 1;
     for row in 0..ROWS {
         let bytes = &rows.bytes[row.min(last) * rows.row_bytes..][span.clone()];
+        let ahead = rows.bytes.as_ptr_range().end.wrapping_add(span.start * ROWS + span.len() * row);
+        (0..span.len()).step_by(LINE).for_each(|line| fetch(ahead.wrapping_add(line)));
         let places = tile.codes.chunks_exact_mut(B::GROUPS).zip(tile.scales.chunks_exact_mut(B::GROUPS));
         let places = places.zip(tile.minimums.chunks_exact_mut(B::GROUPS));
         for (block, ((codes, scales), minimums)) in bytes.chunks_exact(B::BYTES).zip(places) {
             let header = B::header(block, f16);
             for (group, ((codes, scales), minimum)) in codes.iter_mut().zip(scales).zip(minimums).enumerate() {
-                if CODES {
-                    codes.0[row * BLOCK..][..BLOCK].copy_from_slice(&B::codes(block, group));
-                }
+                codes.0[row * BLOCK..][..BLOCK].copy_from_slice(&B::codes(block, group));
                 let [first, second] = B::scales(&header, group);
                 scales[0].0[row] = first;
                 if B::HALVES {
@@ -123,7 +109,7 @@ pub(super) fn fill<B: Blocks, const CODES: bool>(
 
 /// [`fill`] for every machine, with the codes in steps.
 pub(super) fn fill_portable<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
-    fill::<B, true>(tile, rows, groups, |bits| half::f16::from_bits(bits).to_f32());
+    fill::<B>(tile, rows, groups, |bits| half::f16::from_bits(bits).to_f32(), |_| ());
     tile.codes[..tile.groups].iter_mut().for_each(transpose);
 }
 

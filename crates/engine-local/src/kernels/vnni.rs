@@ -4,9 +4,11 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::activations::{BLOCK, QuantizedBlock};
+use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
-use super::tile::{self, FEW, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
+use super::few::{EIGHT, FEW, Strip, Words};
+use super::tile::{self, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
+use super::x86::eight_halves;
 
 /// Proof that the machine has AVX-512 F, BW, VL and VNNI, and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +31,20 @@ impl Vnni {
         unsafe { fill::<B>(tile, rows, groups) }
     }
 
-    /// [`fill`](Self::fill) and [`multiply`](Self::multiply) at once for [`FEW`] rows of activations at most: codes go
-    /// through registers only. `x` begins with the first of the groups.
+    /// Products of sixteen rows at most with the rows of activations that the strip was laid out for, one for each of
+    /// `sums`. `x` are those rows again, for their scales.
     pub(super) fn multiply_few<B: Blocks>(
         self,
-        tile: &mut Tile,
-        (rows, groups): (Rows<'_>, Range<usize>),
+        strip: &mut Strip,
+        rows: Rows<'_>,
         x: &[QuantizedBlock],
-        stride: usize,
         sums: &mut [Lanes],
     ) {
         // SAFETY: `self` proves the features.
         unsafe {
-            tile_of_few::<B>(tile, rows, groups.clone());
             match sums {
-                [one] => few::<B, 1>(tile, (rows, groups), x, stride, std::array::from_mut(one)),
-                sums => few::<B, FEW>(tile, (rows, groups), x, stride, sums.as_mut_array().expect("two rows at most")),
+                [one] => few::<B, 1>(strip, rows, x, std::array::from_mut(one)),
+                sums => few::<B, FEW>(strip, rows, x, sums.as_mut_array().expect("two rows at most")),
             }
         }
     }
@@ -56,21 +56,34 @@ impl Vnni {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
 fn fill<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
-    tile::fill::<B, true>(tile, rows, groups, |bits| half_to_f32(bits));
+    tile::fill::<B>(tile, rows, groups, |bits| half_to_f32(bits), |line| _mm_prefetch::<_MM_HINT_T1>(line.cast()));
     for group in &mut tile.codes[..tile.groups] {
         transpose(group);
     }
 }
 
-/// Sixteen rows of eight words to eight steps of sixteen words, in two rounds within the quarters of the registers and one
+/// Brings the codes of a group from rows into steps.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn transpose(group: &mut Group) {
+    let upper = _mm512_set1_epi8(i8::MIN);
+    // SAFETY: a group is sixteen rows of 32 bytes on a boundary of 64.
+    let steps = turned(unsafe { &*group.0.as_ptr().cast::<Words>() });
+    for (step, codes) in group.0.chunks_exact_mut(ROWS * STEP).zip(steps) {
+        // SAFETY: a step is 64 bytes on a boundary of 64.
+        unsafe { _mm512_store_si512(step.as_mut_ptr().cast(), _mm512_xor_si512(codes, upper)) };
+    }
+}
+
+/// Sixteen rows of eight words become eight rows of sixteen, in two rounds within the quarters of the registers and one
 /// across them.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn transpose(group: &mut Group) {
-    // SAFETY: it reads the 32 bytes of one of sixteen rows.
-    let row = |row: usize| unsafe { _mm256_load_si256(group.0.as_ptr().add(row * BLOCK).cast()) };
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn turned(words: &Words) -> [__m512i; EIGHT] {
+    // SAFETY: it reads eight words on a boundary of 32 bytes.
+    let row = |row: usize| unsafe { _mm256_load_si256(words.0[row].as_ptr().cast()) };
     let pair = |first| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(first)), row(first + 4));
     let half = |start: usize| {
         let rows = [pair(start), pair(start + 1), pair(start + 2), pair(start + 3)];
@@ -84,21 +97,12 @@ fn transpose(group: &mut Group) {
         ]
     };
     let (low, high) = (half(0), half(8));
-    let upper = _mm512_set1_epi8(i8::MIN);
-    for (number, (low, high)) in low.into_iter().zip(high).enumerate() {
-        let early = _mm512_shuffle_i32x4::<0b10_00_10_00>(low, high);
-        let late = _mm512_shuffle_i32x4::<0b11_01_11_01>(low, high);
-        let step = |number: usize| number * ROWS * STEP;
-        // SAFETY: a step is 64 bytes on a boundary of 64, and there are eight.
-        unsafe {
-            let start = group.0.as_mut_ptr();
-            _mm512_store_si512(start.add(step(number)).cast(), _mm512_xor_si512(early, upper));
-            _mm512_store_si512(start.add(step(number + STEPS / 2)).cast(), _mm512_xor_si512(late, upper));
-        }
-    }
+    let early = |at: usize| _mm512_shuffle_i32x4::<0b10_00_10_00>(low[at], high[at]);
+    let late = |at: usize| _mm512_shuffle_i32x4::<0b11_01_11_01>(low[at], high[at]);
+    [early(0), early(1), early(2), early(3), late(0), late(1), late(2), late(3)]
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
 fn multiply<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sums: &mut [Lanes]) {
     let mut start = 0;
     while !sums.is_empty() {
@@ -118,7 +122,7 @@ fn multiply<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sum
 /// `P` rows of activations; the products of each are added in `C` chains, so that one need not wait for the last. Returns
 /// `P`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
 fn several<B: Blocks, const P: usize, const C: usize>(
     tile: &Tile,
     x: &[QuantizedBlock],
@@ -184,71 +188,45 @@ fn several<B: Blocks, const P: usize, const C: usize>(
     P
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn tile_of_few<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
-    tile::fill::<B, false>(tile, rows, groups, |bits| half_to_f32(bits));
-}
-
-/// Sixteen weight rows against `P` rows of activations. Products of two rows lie side by side in a register; three rounds of
-/// additions bring the sixteen sums into one.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn few<B: Blocks, const P: usize>(
-    tile: &Tile,
-    (rows, groups): (Rows<'_>, Range<usize>),
-    x: &[QuantizedBlock],
-    stride: usize,
-    sums: &mut [Lanes; P],
-) {
-    assert!(x.len() >= (P - 1) * stride + groups.len() && groups.end / B::GROUPS * B::BYTES <= rows.row_bytes);
-    let upper = _mm512_set1_epi8(i8::MIN);
-    let mut totals = [_mm512_setzero_ps(); P];
-    for (total, sums) in totals.iter_mut().zip(&*sums) {
-        // SAFETY: it reads sixteen floats.
-        *total = unsafe { _mm512_load_ps(sums.0.as_ptr()) };
+/// See [`few`](super::few).
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[QuantizedBlock], sums: &mut [Lanes; P]) {
+    let groups = strip.groups;
+    assert!(x.len() == P * groups && rows.row_bytes == groups / B::GROUPS * B::BYTES);
+    for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
+        strip.take_scales::<B>(row, bytes, |bits| half_to_f32(bits), |bits, out| eight_halves(bits, out));
+        for first in (0..groups).step_by(SIXTEEN) {
+            match groups - first {
+                SIXTEEN.. => sums_of_sixteen::<B, P, SIXTEEN, true>(strip, row, bytes, first),
+                EIGHT => sums_of_sixteen::<B, P, EIGHT, true>(strip, row, bytes, first),
+                _ => sums_of_sixteen::<B, P, SIXTEEN, false>(strip, row, bytes, first),
+            }
+        }
     }
-    for (number, block) in (groups.start / B::GROUPS..groups.end / B::GROUPS).enumerate() {
-        for within in 0..B::GROUPS {
-            let group = number * B::GROUPS + within;
-            let row = |row: usize| {
-                // SAFETY: the assertion above.
-                let codes = B::codes(unsafe { rows.block::<B>(row, block) }, within);
-                // SAFETY: it reads 32 bytes of an array of 32.
-                unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
-            };
-            let pair = |first: usize| {
-                let pair = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(first)), row(first + 4));
-                _mm512_xor_si512(pair, upper)
-            };
-            let pairs = [pair(0), pair(1), pair(2), pair(3), pair(8), pair(9), pair(10), pair(11)];
-            // SAFETY: it reads sixteen floats.
-            let scale = |half: usize| unsafe { _mm512_load_ps(tile.scales[group][half].0.as_ptr()) };
-            for (p, total) in totals.iter_mut().enumerate() {
-                // SAFETY: the assertion above; `p` is below `P`.
-                let x = unsafe { x.get_unchecked(p * stride + group) };
-                // SAFETY: it reads 32 bytes of an array of 32.
-                let codes = _mm512_broadcast_i64x4(unsafe { _mm256_loadu_si256(x.codes.as_ptr().cast()) });
-                let product = |pair: usize| _mm512_dpbusd_epi32(_mm512_setzero_si512(), pairs[pair], codes);
-                let four = |at: usize| add_four([product(at), product(at + 1), product(at + 2), product(at + 3)]);
-                let (low, high) = (four(0), four(4));
-                let first = _mm512_shuffle_i32x4::<0b10_00_10_00>(low, high);
-                let second = _mm512_shuffle_i32x4::<0b11_01_11_01>(low, high);
+    let mut totals = [_mm512_setzero_ps(); P];
+    for (number, octet) in strip.octets.iter().enumerate() {
+        let floats = |words: &Words| turned(words).map(|words| _mm512_castsi512_ps(words));
+        let scales = if B::HALVES {
+            [floats(&octet.scales[0]), floats(&octet.scales[1])]
+        } else {
+            [floats(&octet.scales[0]); 2]
+        };
+        let minimums = if B::MINIMUMS { floats(&octet.minimums) } else { [_mm512_setzero_ps(); EIGHT] };
+        for (p, total) in totals.iter_mut().enumerate() {
+            let first = turned(&octet.sums[p][0]);
+            let second = if B::HALVES { turned(&octet.sums[p][1]) } else { first };
+            let x = &x[p * groups..][..groups];
+            for (place, x) in x[(number * EIGHT).min(groups)..].iter().take(EIGHT).enumerate() {
                 let add = |total, scale, whole| {
                     let factor = _mm512_mul_ps(scale, _mm512_set1_ps(x.scale));
                     _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(whole), total)
                 };
-                // What 128 added to each code adds to the sum is taken away.
+                *total = add(*total, scales[0][place], first[place]);
                 if B::HALVES {
-                    let first = _mm512_add_epi32(first, _mm512_set1_epi32(x.excess_of_half));
-                    let second = _mm512_add_epi32(second, _mm512_set1_epi32(x.excess - x.excess_of_half));
-                    *total = add(add(*total, scale(0), first), scale(1), second);
-                } else {
-                    let whole = _mm512_add_epi32(_mm512_add_epi32(first, second), _mm512_set1_epi32(x.excess));
-                    *total = add(*total, scale(0), whole);
+                    *total = add(*total, scales[1][place], second[place]);
                 }
                 if B::MINIMUMS {
-                    // SAFETY: it reads sixteen floats.
-                    let minimum = unsafe { _mm512_load_ps(tile.minimums[group].0.as_ptr()) };
-                    *total = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(x.sum), *total);
+                    *total = _mm512_fnmadd_ps(minimums[place], _mm512_set1_ps(x.sum), *total);
                 }
             }
         }
@@ -256,6 +234,69 @@ fn few<B: Blocks, const P: usize>(
     for (total, sums) in totals.iter().zip(sums) {
         // SAFETY: it writes sixteen floats.
         unsafe { _mm512_store_ps(sums.0.as_mut_ptr(), *total) };
+    }
+}
+
+/// Groups whose sums one register holds.
+const SIXTEEN: usize = 2 * EIGHT;
+
+/// Puts down the sums of sixteen groups of a row; where the row is not `FULL` of them, of those that it has. Products of two
+/// groups lie side by side in a register; three rounds of additions bring the sixteen sums into one.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bool>(
+    strip: &mut Strip,
+    row: usize,
+    bytes: &[u8],
+    first: usize,
+) {
+    let groups = strip.groups;
+    let codes = |group: usize| {
+        if !FULL && first + group >= groups {
+            return _mm256_setzero_si256();
+        }
+        let (block, within) = ((first + group) / B::GROUPS, (first + group) % B::GROUPS);
+        // SAFETY: the caller checked that a row has the bytes of its groups, and this is one of them; this function has AVX2.
+        unsafe { B::codes_in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) }
+    };
+    let upper = _mm512_set1_epi8(i8::MIN);
+    let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
+    let mut products = [[_mm512_setzero_si512(); EIGHT]; P];
+    for pair in 0..COUNT / 2 {
+        let weights = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(codes(2 * pair)), codes(2 * pair + 1));
+        let weights = _mm512_xor_si512(weights, upper);
+        for (p, products) in products.iter_mut().enumerate() {
+            let x = &strip.codes[p][first + 2 * pair..first + 2 * pair + 2];
+            // SAFETY: it reads two times 32 codes.
+            let x = unsafe { _mm512_loadu_si512(x.as_ptr().cast()) };
+            products[pair] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, x);
+        }
+    }
+    for (p, [a, b, c, d, e, f, g, h]) in products.into_iter().enumerate() {
+        let low = add_four([a, b, c, d]);
+        let high = if COUNT == SIXTEEN { add_four([e, f, g, h]) } else { low };
+        let early = _mm512_shuffle_i32x4::<0b10_00_10_00>(low, high);
+        let late = _mm512_shuffle_i32x4::<0b11_01_11_01>(low, high);
+        let mut put = |half: usize, sums: __m512i| {
+            // What 128 added to each code adds to the sum is taken away.
+            let excess = &strip.excess[p][half][first..first + SIXTEEN];
+            // SAFETY: it reads sixteen words.
+            let excess = unsafe { _mm512_loadu_si512(excess.as_ptr().cast()) };
+            let sums = _mm512_add_epi32(_mm512_permutexvar_epi32(order, sums), excess);
+            let [one, other] = strip.octets[first / EIGHT..].first_chunk_mut().expect("octets lie in pairs");
+            // SAFETY: a row has eight words, on a boundary of 32 bytes.
+            unsafe {
+                _mm256_store_si256(one.sums[p][half].0[row].as_mut_ptr().cast(), _mm512_castsi512_si256(sums));
+                let upper = _mm512_extracti64x4_epi64::<1>(sums);
+                _mm256_store_si256(other.sums[p][half].0[row].as_mut_ptr().cast(), upper);
+            }
+        };
+        if B::HALVES {
+            put(0, early);
+            put(1, late);
+        } else {
+            put(0, _mm512_add_epi32(early, late));
+        }
     }
 }
 

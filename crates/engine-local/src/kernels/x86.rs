@@ -7,10 +7,11 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::activations::{BLOCK, QuantizedBlock};
+use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
+use super::few::{EIGHT, FEW, Strip, Words};
 use super::portable::{LANES, add_lanes};
-use super::tile::{self, FEW, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
+use super::tile::{self, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 
 /// Proof that the machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,22 +44,20 @@ impl Avx2 {
         unsafe { fill::<B>(tile, rows, groups) }
     }
 
-    /// [`fill`](Self::fill) and [`multiply`](Self::multiply) at once for [`FEW`] rows of activations at most: codes go
-    /// through registers only. `x` begins with the first of the groups.
+    /// Products of sixteen rows at most with the rows of activations that the strip was laid out for, one for each of
+    /// `sums`. `x` are those rows again, for their scales.
     pub(super) fn multiply_few<B: Blocks>(
         self,
-        tile: &mut Tile,
-        (rows, groups): (Rows<'_>, Range<usize>),
+        strip: &mut Strip,
+        rows: Rows<'_>,
         x: &[QuantizedBlock],
-        stride: usize,
         sums: &mut [Lanes],
     ) {
         // SAFETY: `self` proves the features.
         unsafe {
-            tile_of_few::<B>(tile, rows, groups.clone());
             match sums {
-                [one] => few::<B, 1>(tile, (rows, groups), x, stride, std::array::from_mut(one)),
-                sums => few::<B, FEW>(tile, (rows, groups), x, stride, sums.as_mut_array().expect("two rows at most")),
+                [one] => few::<B, 1>(strip, rows, x, std::array::from_mut(one)),
+                sums => few::<B, FEW>(strip, rows, x, sums.as_mut_array().expect("two rows at most")),
             }
         }
     }
@@ -91,6 +90,16 @@ fn widen_f16(halves: &[u16], out: &mut [f32]) {
     for (half, out) in rest.iter().zip(out_rest) {
         *out = half_to_f32(*half);
     }
+}
+
+/// Eight half floats as the bits of floats.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn eight_halves(halves: [u16; EIGHT], out: &mut [i32; EIGHT]) {
+    let [a, b, c, d, e, f, g, h] = halves.map(u16::cast_signed);
+    let floats = _mm256_cvtph_ps(_mm_set_epi16(h, g, f, e, d, c, b, a));
+    // SAFETY: it writes eight words.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_castps_si256(floats)) };
 }
 
 #[inline]
@@ -174,7 +183,7 @@ fn float_tile<const R: usize, const M: usize>(
 
 #[target_feature(enable = "avx2,fma,f16c")]
 fn fill<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
-    tile::fill::<B, true>(tile, rows, groups, |bits| half_to_f32(bits));
+    tile::fill::<B>(tile, rows, groups, |bits| half_to_f32(bits), |line| _mm_prefetch::<_MM_HINT_T1>(line.cast()));
     for group in &mut tile.codes[..tile.groups] {
         transpose(group);
     }
@@ -183,37 +192,40 @@ fn fill<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
 /// Rows of a tile that one register holds.
 const HALF: usize = ROWS / 2;
 
-/// Twice eight rows of eight words to eight steps, in two rounds within the halves of the registers and one across them.
+/// Brings the codes of a group from rows into steps.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn transpose(group: &mut Group) {
-    let rows = *group;
+    // SAFETY: a group is sixteen rows of 32 bytes on a boundary of 64.
+    let words = unsafe { *group.0.as_ptr().cast::<Words>() };
     for start in [0, HALF] {
-        // SAFETY: it reads the 32 bytes of one of sixteen rows.
-        let row = |row: usize| unsafe { _mm256_load_si256(rows.0.as_ptr().add((start + row) * BLOCK).cast()) };
-        let four = |at: usize| {
-            let (a, b) = (_mm256_unpacklo_epi32(row(at), row(at + 1)), _mm256_unpackhi_epi32(row(at), row(at + 1)));
-            let (c, d) =
-                (_mm256_unpacklo_epi32(row(at + 2), row(at + 3)), _mm256_unpackhi_epi32(row(at + 2), row(at + 3)));
-            [
-                _mm256_unpacklo_epi64(a, c),
-                _mm256_unpackhi_epi64(a, c),
-                _mm256_unpacklo_epi64(b, d),
-                _mm256_unpackhi_epi64(b, d),
-            ]
-        };
-        for (number, (low, high)) in four(0).into_iter().zip(four(4)).enumerate() {
-            let half_step = |number: usize| (number * ROWS + start) * STEP;
-            // SAFETY: half a step is 32 bytes on a boundary of 32, and there are eight steps.
-            unsafe {
-                let begin = group.0.as_mut_ptr();
-                let early = _mm256_permute2x128_si256::<0x20>(low, high);
-                _mm256_store_si256(begin.add(half_step(number)).cast(), early);
-                let late = _mm256_permute2x128_si256::<0x31>(low, high);
-                _mm256_store_si256(begin.add(half_step(number + STEPS / 2)).cast(), late);
-            }
+        for (step, codes) in group.0.chunks_exact_mut(ROWS * STEP).zip(turned(&words, start)) {
+            // SAFETY: half a step is 32 bytes on a boundary of 32.
+            unsafe { _mm256_store_si256(step[start * STEP..].as_mut_ptr().cast(), codes) };
         }
     }
+}
+
+/// Eight rows of eight words from `start` on, turned: in two rounds within the halves of the registers and one across them.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn turned(words: &Words, start: usize) -> [__m256i; EIGHT] {
+    // SAFETY: it reads eight words on a boundary of 32 bytes.
+    let row = |row: usize| unsafe { _mm256_load_si256(words.0[start + row].as_ptr().cast()) };
+    let four = |at: usize| {
+        let (a, b) = (_mm256_unpacklo_epi32(row(at), row(at + 1)), _mm256_unpackhi_epi32(row(at), row(at + 1)));
+        let (c, d) = (_mm256_unpacklo_epi32(row(at + 2), row(at + 3)), _mm256_unpackhi_epi32(row(at + 2), row(at + 3)));
+        [
+            _mm256_unpacklo_epi64(a, c),
+            _mm256_unpackhi_epi64(a, c),
+            _mm256_unpacklo_epi64(b, d),
+            _mm256_unpackhi_epi64(b, d),
+        ]
+    };
+    let (low, high) = (four(0), four(4));
+    let early = |at: usize| _mm256_permute2x128_si256::<0x20>(low[at], high[at]);
+    let late = |at: usize| _mm256_permute2x128_si256::<0x31>(low[at], high[at]);
+    [early(0), early(1), early(2), early(3), late(0), late(1), late(2), late(3)]
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -290,68 +302,95 @@ fn four_products(unsigned: __m256i, signed: __m256i) -> __m256i {
     _mm256_madd_epi16(_mm256_maddubs_epi16(unsigned, signed), _mm256_set1_epi16(1))
 }
 
+/// See [`few`](super::few).
 #[target_feature(enable = "avx2,fma,f16c")]
-fn tile_of_few<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
-    tile::fill::<B, false>(tile, rows, groups, |bits| half_to_f32(bits));
-}
-
-/// As [`several`], with codes that go through registers only. Eight rows' products lie in eight registers; three rounds of
-/// additions bring the eight sums into one.
-#[target_feature(enable = "avx2,fma,f16c")]
-fn few<B: Blocks, const P: usize>(
-    tile: &Tile,
-    (rows, groups): (Rows<'_>, Range<usize>),
-    x: &[QuantizedBlock],
-    stride: usize,
-    sums: &mut [Lanes; P],
-) {
-    assert!(x.len() >= (P - 1) * stride + groups.len() && groups.end / B::GROUPS * B::BYTES <= rows.row_bytes);
-    for start in [0, HALF] {
-        // SAFETY, here and below: half of sixteen floats are eight, from 0 or 8 on.
-        let load = |lanes: &Lanes| unsafe { _mm256_load_ps(lanes.0[start..].as_ptr()) };
-        let mut totals = [_mm256_setzero_ps(); P];
-        for (total, sums) in totals.iter_mut().zip(&*sums) {
-            *total = load(sums);
+fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[QuantizedBlock], sums: &mut [Lanes; P]) {
+    let groups = strip.groups;
+    assert!(x.len() == P * groups && rows.row_bytes == groups / B::GROUPS * B::BYTES);
+    for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
+        strip.take_scales::<B>(row, bytes, |bits| half_to_f32(bits), |bits, out| eight_halves(bits, out));
+        for first in (0..groups).step_by(EIGHT) {
+            if first + EIGHT <= groups {
+                sums_of_eight::<B, P, true>(strip, row, bytes, first);
+            } else {
+                sums_of_eight::<B, P, false>(strip, row, bytes, first);
+            }
         }
-        for (number, block) in (groups.start / B::GROUPS..groups.end / B::GROUPS).enumerate() {
-            for within in 0..B::GROUPS {
-                let group = number * B::GROUPS + within;
-                let row = |row: usize| {
-                    // SAFETY: the assertion above.
-                    let codes = B::codes(unsafe { rows.block::<B>(start + row, block) }, within);
-                    // SAFETY: it reads 32 bytes of an array of 32.
-                    unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
-                };
-                for (p, total) in totals.iter_mut().enumerate() {
-                    // SAFETY: the assertion above; `p` is below `P`.
-                    let x = unsafe { x.get_unchecked(p * stride + group) };
-                    // SAFETY: it reads 32 bytes of an array of 32.
-                    let codes = unsafe { _mm256_loadu_si256(x.codes.as_ptr().cast()) };
-                    let product = |weights| four_products(_mm256_abs_epi8(weights), _mm256_sign_epi8(codes, weights));
-                    let product = |number| product(row(number));
-                    let four = |at| add_four([product(at), product(at + 1), product(at + 2), product(at + 3)]);
-                    let (low, high) = (four(0), four(4));
-                    let first = _mm256_permute2x128_si256::<0x20>(low, high);
-                    let second = _mm256_permute2x128_si256::<0x31>(low, high);
+    }
+    for start in [0, HALF] {
+        let mut totals = [_mm256_setzero_ps(); P];
+        for (number, octet) in strip.octets.iter().enumerate() {
+            let floats = |words: &Words| turned(words, start).map(|words| _mm256_castsi256_ps(words));
+            let scales = if B::HALVES {
+                [floats(&octet.scales[0]), floats(&octet.scales[1])]
+            } else {
+                [floats(&octet.scales[0]); 2]
+            };
+            let minimums = if B::MINIMUMS { floats(&octet.minimums) } else { [_mm256_setzero_ps(); EIGHT] };
+            for (p, total) in totals.iter_mut().enumerate() {
+                let first = turned(&octet.sums[p][0], start);
+                let second = if B::HALVES { turned(&octet.sums[p][1], start) } else { first };
+                let x = &x[p * groups..][..groups];
+                for (place, x) in x[(number * EIGHT).min(groups)..].iter().take(EIGHT).enumerate() {
                     let add = |total, scale, whole| {
                         let factor = _mm256_mul_ps(scale, _mm256_set1_ps(x.scale));
                         _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(whole), total)
                     };
-                    let [scale, second_scale] = &tile.scales[group];
+                    *total = add(*total, scales[0][place], first[place]);
                     if B::HALVES {
-                        *total = add(add(*total, load(scale), first), load(second_scale), second);
-                    } else {
-                        *total = add(*total, load(scale), _mm256_add_epi32(first, second));
+                        *total = add(*total, scales[1][place], second[place]);
                     }
                     if B::MINIMUMS {
-                        *total = _mm256_fnmadd_ps(load(&tile.minimums[group]), _mm256_set1_ps(x.sum), *total);
+                        *total = _mm256_fnmadd_ps(minimums[place], _mm256_set1_ps(x.sum), *total);
                     }
                 }
             }
         }
         for (total, sums) in totals.iter().zip(&mut *sums) {
-            // SAFETY: as above.
+            // SAFETY: half of sixteen floats are eight, from 0 or 8 on.
             unsafe { _mm256_store_ps(sums.0[start..].as_mut_ptr(), *total) };
+        }
+    }
+}
+
+/// Puts down the sums of eight groups of a row; where the row is not `FULL` of them, of those that it has. Eight groups'
+/// products lie in eight registers; three rounds of additions bring the eight sums into one.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
+    strip: &mut Strip,
+    row: usize,
+    bytes: &[u8],
+    first: usize,
+) {
+    let groups = strip.groups;
+    let mut products = [[_mm256_setzero_si256(); EIGHT]; P];
+    for group in 0..EIGHT {
+        if !FULL && first + group >= groups {
+            break;
+        }
+        let (block, within) = ((first + group) / B::GROUPS, (first + group) % B::GROUPS);
+        // SAFETY: the caller checked that a row has the bytes of its groups, and this is one of them; this function has AVX2.
+        let weights =
+            unsafe { B::codes_in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) };
+        for (p, products) in products.iter_mut().enumerate() {
+            // SAFETY: it reads 32 codes.
+            let x = unsafe { _mm256_loadu_si256(strip.codes[p][first + group].as_ptr().cast()) };
+            products[group] = four_products(_mm256_abs_epi8(weights), _mm256_sign_epi8(x, weights));
+        }
+    }
+    for (p, [a, b, c, d, e, f, g, h]) in products.into_iter().enumerate() {
+        let (low, high) = (add_four([a, b, c, d]), add_four([e, f, g, h]));
+        let early = _mm256_permute2x128_si256::<0x20>(low, high);
+        let late = _mm256_permute2x128_si256::<0x31>(low, high);
+        let [one, other] = &mut strip.octets[first / EIGHT].sums[p];
+        // SAFETY: a row has eight words, on a boundary of 32 bytes.
+        let put = |words: &mut Words, sums| unsafe { _mm256_store_si256(words.0[row].as_mut_ptr().cast(), sums) };
+        if B::HALVES {
+            put(one, early);
+            put(other, late);
+        } else {
+            put(one, _mm256_add_epi32(early, late));
         }
     }
 }

@@ -1,0 +1,111 @@
+//! Quantized products with one or two rows of activations, for which unpacking a tile does not pay.
+//!
+//! Each weight row is read from its beginning to its end, because memory delivers only what is read in order at its full
+//! speed. The exact sums of its groups are put down beside its scales; when sixteen rows are done, both are turned so that
+//! a register holds one group of all rows, and are added as [`tile`](super::tile) adds them: the bits are the same.
+
+use super::activations::{BLOCK, QuantizedBlock};
+use super::blocks::Blocks;
+use super::tile::ROWS;
+
+/// Rows of activations at most.
+pub(super) const FEW: usize = 2;
+
+/// Groups whose sums one register of 256 bits holds.
+pub(super) const EIGHT: usize = 8;
+
+/// A word for each of eight groups of each of sixteen rows: a sum, or the bits of a scale.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Words(pub(super) [[i32; EIGHT]; ROWS]);
+
+/// Sixteen rows' words for eight groups.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Octet {
+    /// For each row of activations, sums of the groups, or of their two halves.
+    pub(super) sums: [[Words; 2]; FEW],
+    /// Scales of the groups, or of their halves.
+    pub(super) scales: [Words; 2],
+    /// What is subtracted from each value of a group.
+    pub(super) minimums: Words,
+}
+
+const NO_WORDS: Words = Words([[0; EIGHT]; ROWS]);
+const NO_OCTET: Octet = Octet { sums: [[NO_WORDS; 2]; FEW], scales: [NO_WORDS; 2], minimums: NO_WORDS };
+
+/// Rows of activations as these kernels read them, and their scratch memory.
+#[derive(Debug, Default)]
+pub(super) struct Strip {
+    /// Groups of a row.
+    pub(super) groups: usize,
+    /// For each row of activations its codes, with zeros behind them to a multiple of sixteen groups.
+    pub(super) codes: [Vec<[i8; BLOCK]>; FEW],
+    /// [`QuantizedBlock::excess`] of each group, or of both halves of each group.
+    pub(super) excess: [[Vec<i32>; 2]; FEW],
+    /// Eight groups each, to a multiple of sixteen.
+    pub(super) octets: Vec<Octet>,
+}
+
+impl Strip {
+    /// Lays out rows of activations of `groups` groups each.
+    pub(super) fn lay_out<B: Blocks>(&mut self, x: &[QuantizedBlock], groups: usize) {
+        self.groups = groups;
+        let padded = groups.next_multiple_of(2 * EIGHT);
+        self.octets.resize(padded / EIGHT, NO_OCTET);
+        for (place, x) in x.chunks_exact(groups).enumerate() {
+            let fill = |excess: &mut Vec<i32>, value: fn(&QuantizedBlock) -> i32| {
+                excess.clear();
+                excess.extend(x.iter().map(value));
+                excess.resize(padded, 0);
+            };
+            let [first, second] = &mut self.excess[place];
+            if B::HALVES {
+                fill(first, |block| block.excess_of_half);
+                fill(second, |block| block.excess - block.excess_of_half);
+            } else {
+                fill(first, |block| block.excess);
+            }
+            let codes = &mut self.codes[place];
+            codes.clear();
+            codes.extend(x.iter().map(|block| block.codes));
+            codes.resize(padded, [0; BLOCK]);
+        }
+    }
+
+    /// Puts down the scales and minimums of one row. `f16` converts a half float, `eight` does eight.
+    #[inline(always)]
+    pub(super) fn take_scales<B: Blocks>(
+        &mut self,
+        row: usize,
+        bytes: &[u8],
+        f16: impl Fn(u16) -> f32 + Copy,
+        eight: impl Fn([u16; EIGHT], &mut [i32; EIGHT]),
+    ) {
+        let mut rest = bytes;
+        for octet in &mut self.octets {
+            if B::IS_PLAIN && rest.len() >= EIGHT * B::BYTES {
+                let step = |place: usize| u16::from_le_bytes([rest[place * B::BYTES], rest[place * B::BYTES + 1]]);
+                let steps = [step(0), step(1), step(2), step(3), step(4), step(5), step(6), step(7)];
+                eight(steps, &mut octet.scales[0].0[row]);
+                rest = &rest[EIGHT * B::BYTES..];
+                continue;
+            }
+            let (own, behind) = rest.split_at(rest.len().min(EIGHT / B::GROUPS * B::BYTES));
+            rest = behind;
+            for (block, bytes) in own.chunks_exact(B::BYTES).enumerate() {
+                let header = B::header(bytes, f16);
+                for within in 0..B::GROUPS {
+                    let [first, second] = B::scales(&header, within);
+                    let place = block * B::GROUPS + within;
+                    octet.scales[0].0[row][place] = first.to_bits().cast_signed();
+                    if B::HALVES {
+                        octet.scales[1].0[row][place] = second.to_bits().cast_signed();
+                    }
+                    if B::MINIMUMS {
+                        octet.minimums.0[row][place] = B::minimum(&header, within).to_bits().cast_signed();
+                    }
+                }
+            }
+        }
+    }
+}
