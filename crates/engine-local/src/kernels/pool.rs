@@ -1,8 +1,9 @@
 //! The threads of one engine.
 //!
 //! A decode step hands out about a hundred jobs of some ten microseconds each, so threads look for the next job for a
-//! while before they sleep, and parts of a job are claimed as threads become free. A thread that the system has set
-//! aside delays nobody: a job is closed when its parts are claimed, and late threads stay out.
+//! while before they sleep. Each has a share of a job, whose parts it takes in order; then it helps the others with theirs.
+//! A thread that the system has set aside delays nobody: a job is closed when its parts are claimed, and late threads stay
+//! out.
 #![expect(unsafe_code, reason = "threads that outlive a job borrow its closure and its output while it runs")]
 
 use std::any::Any;
@@ -66,11 +67,12 @@ impl Pool {
     /// # Errors
     /// When the system refuses a thread.
     pub fn new(threads: usize) -> std::io::Result<Self> {
-        let mut pool = Self { shared: Arc::new(Shared::default()), helpers: Vec::new() };
+        let next = (0..threads.max(1)).map(|_| Next::default()).collect();
+        let mut pool = Self { shared: Arc::new(Shared { next, ..Shared::default() }), helpers: Vec::new() };
         for number in 1..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
             let builder = std::thread::Builder::new().name(format!("compute-{number}"));
-            pool.helpers.push(builder.spawn(move || shared.help())?);
+            pool.helpers.push(builder.spawn(move || shared.help(number))?);
         }
         Ok(pool)
     }
@@ -108,7 +110,9 @@ impl Pool {
         }
         let shared = &*self.shared;
         shared.parts.store(parts, Ordering::Relaxed);
-        shared.next.store(0, Ordering::Relaxed);
+        for (thread, next) in shared.next.iter().enumerate() {
+            next.0.store(shared.first_of(thread), Ordering::Relaxed);
+        }
         // SAFETY: only the lifetime changes. Threads enter a job only while it is open; `Closing` closes it and waits
         // for those inside before `task` ends, also when a part panics here. `&mut self` keeps other jobs out.
         let task: &'static Task<'static> = unsafe { std::mem::transmute::<&Task<'_>, &'static Task<'static>>(task) };
@@ -120,7 +124,7 @@ impl Pool {
             self.helpers.iter().for_each(|helper| helper.thread().unpark());
         }
         let closing = Closing(shared);
-        shared.take_parts(task);
+        shared.take_parts(0, task);
         drop(closing);
         let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(panic) = panic {
@@ -152,13 +156,19 @@ impl<T> Start<T> {
 // SAFETY: parts reach disjoint columns only, and `T: Send` lets another thread write them.
 unsafe impl<T: Send> Sync for Start<T> {}
 
+/// A part's number on a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Next(AtomicUsize);
+
 #[derive(Default)]
 struct Shared {
     /// Job number, open flag, and threads inside.
     state: AtomicU64,
     task: UnsafeCell<Option<&'static Task<'static>>>,
     parts: AtomicUsize,
-    next: AtomicUsize,
+    /// For each thread, the next part of its share.
+    next: Box<[Next]>,
     sleepers: AtomicUsize,
     stop: AtomicBool,
     /// Who sleeps until the job is over.
@@ -178,7 +188,7 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     /// Life of a helper: enter each job once.
-    fn help(&self) {
+    fn help(&self, thread: usize) {
         let mut last = 0;
         while let Some(state) = self.wait_for_job(last) {
             let entered = self.state.compare_exchange(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
@@ -188,7 +198,7 @@ impl Shared {
             last = state & !(NUMBER - 1);
             // SAFETY: this thread is inside an open job, so that the cell is not written.
             if let Some(task) = unsafe { *self.task.get() }
-                && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_parts(task)))
+                && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_parts(thread, task)))
             {
                 *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
             }
@@ -231,14 +241,23 @@ impl Shared {
         }
     }
 
-    fn take_parts(&self, task: &Task<'_>) {
-        let parts = self.parts.load(Ordering::Relaxed);
-        loop {
-            let part = self.next.fetch_add(1, Ordering::Relaxed);
-            if part >= parts {
-                return;
+    /// First part of a thread's share.
+    fn first_of(&self, thread: usize) -> usize {
+        self.parts.load(Ordering::Relaxed) * thread / self.next.len()
+    }
+
+    /// Takes the parts of this thread's share in order, which memory likes, and then what is left of the others'.
+    fn take_parts(&self, thread: usize, task: &Task<'_>) {
+        let threads = self.next.len();
+        for share in (thread..threads).chain(0..thread) {
+            let end = self.first_of(share + 1);
+            loop {
+                let part = self.next[share].0.fetch_add(1, Ordering::Relaxed);
+                if part >= end {
+                    break;
+                }
+                task(part);
             }
-            task(part);
         }
     }
 }
