@@ -18,6 +18,8 @@ pub(super) trait Blocks {
     const HALVES: bool = false;
     /// Whether groups have minimums.
     const MINIMUMS: bool = false;
+    /// What is added to codes so that none is below 0.
+    const OFFSET: u8;
     /// Whether a block is a half float, which is the scale of its one group, and the group's codes.
     const IS_PLAIN: bool = false;
     /// What a block's groups share, unpacked once per block.
@@ -31,10 +33,20 @@ pub(super) trait Blocks {
     fn minimum(_header: &Self::Header, _group: usize) -> f32 {
         0.0
     }
-    /// Codes of a group, -128 to 127.
-    fn codes(block: &[u8], group: usize) -> [i8; BLOCK];
+    /// Codes of a group with [`OFFSET`](Self::OFFSET) added.
+    fn unsigned(block: &[u8], group: usize) -> [u8; BLOCK];
 
-    /// The same in a register, where plain code would go through memory.
+    /// Codes of a group, -128 to 127.
+    #[inline(always)]
+    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+        let mut codes = [0; BLOCK];
+        for (code, byte) in codes.iter_mut().zip(Self::unsigned(block, group)) {
+            *code = byte.wrapping_sub(Self::OFFSET).cast_signed();
+        }
+        codes
+    }
+
+    /// [`unsigned`](Self::unsigned) in a register, where plain code would go through memory.
     ///
     /// # Safety
     /// The machine must have AVX2.
@@ -42,8 +54,8 @@ pub(super) trait Blocks {
     #[inline]
     #[target_feature(enable = "avx2")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn codes_in_register(block: &[u8], group: usize) -> __m256i {
-        let codes = Self::codes(block, group);
+    unsafe fn in_register(block: &[u8], group: usize) -> __m256i {
+        let codes = Self::unsigned(block, group);
         // SAFETY: it reads 32 bytes of an array of 32.
         unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
     }
@@ -58,6 +70,7 @@ pub(super) struct Q6K;
 impl Blocks for Q8_0 {
     const BYTES: usize = 34;
     const GROUPS: usize = 1;
+    const OFFSET: u8 = 128;
     const IS_PLAIN: bool = true;
     type Header = f32;
 
@@ -72,14 +85,19 @@ impl Blocks for Q8_0 {
     }
 
     #[inline(always)]
-    fn codes(block: &[u8], _group: usize) -> [i8; BLOCK] {
-        signed(run(block, 2))
+    fn unsigned(block: &[u8], _group: usize) -> [u8; BLOCK] {
+        let mut codes = run(block, 2);
+        for code in &mut codes {
+            *code ^= 128;
+        }
+        codes
     }
 }
 
 impl Blocks for Q4_0 {
     const BYTES: usize = 18;
     const GROUPS: usize = 1;
+    const OFFSET: u8 = 8;
     const IS_PLAIN: bool = true;
     type Header = f32;
 
@@ -95,12 +113,12 @@ impl Blocks for Q4_0 {
 
     /// Byte `i` holds value `i` low and value `i + 16` high; codes are stored with 8 added.
     #[inline(always)]
-    fn codes(block: &[u8], _group: usize) -> [i8; BLOCK] {
+    fn unsigned(block: &[u8], _group: usize) -> [u8; BLOCK] {
         let mut codes = [0; BLOCK];
         let (low, high) = codes.split_at_mut(16);
         for (i, &byte) in block[2..18].iter().enumerate() {
-            low[i] = (byte & 15).cast_signed() - 8;
-            high[i] = (byte >> 4).cast_signed() - 8;
+            low[i] = byte & 15;
+            high[i] = byte >> 4;
         }
         codes
     }
@@ -109,12 +127,12 @@ impl Blocks for Q4_0 {
     #[inline]
     #[target_feature(enable = "avx2")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn codes_in_register(block: &[u8], _group: usize) -> __m256i {
+    unsafe fn in_register(block: &[u8], _group: usize) -> __m256i {
         let bytes: &[u8; 16] = block[2..].first_chunk().expect("a block has sixteen bytes of codes");
         // SAFETY: it reads sixteen bytes.
         let low = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
         let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_srli_epi16::<4>(low));
-        _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8))
+        _mm256_and_si256(both, _mm256_set1_epi8(15))
     }
 }
 
@@ -149,6 +167,7 @@ impl Affine {
 impl Blocks for Q4K {
     const BYTES: usize = 144;
     const GROUPS: usize = 8;
+    const OFFSET: u8 = 0;
     const MINIMUMS: bool = true;
     type Header = Affine;
 
@@ -168,19 +187,20 @@ impl Blocks for Q4K {
     }
 
     #[inline(always)]
-    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+    fn unsigned(block: &[u8], group: usize) -> [u8; BLOCK] {
         let shift = 4 * (group % 2);
         let mut codes = run(block, 16 + 32 * (group / 2));
         for code in &mut codes {
             *code = *code >> shift & 15;
         }
-        signed(codes)
+        codes
     }
 }
 
 impl Blocks for Q5K {
     const BYTES: usize = 176;
     const GROUPS: usize = 8;
+    const OFFSET: u8 = 0;
     const MINIMUMS: bool = true;
     type Header = Affine;
 
@@ -200,12 +220,12 @@ impl Blocks for Q5K {
     }
 
     #[inline(always)]
-    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+    fn unsigned(block: &[u8], group: usize) -> [u8; BLOCK] {
         let shift = 4 * (group % 2);
         let (fifth, nibbles) = (run(block, 16), run(block, 48 + 32 * (group / 2)));
         let mut codes = [0; BLOCK];
         for (i, code) in codes.iter_mut().enumerate() {
-            *code = (nibbles[i] >> shift & 15 | (fifth[i] >> group & 1) << 4).cast_signed();
+            *code = nibbles[i] >> shift & 15 | (fifth[i] >> group & 1) << 4;
         }
         codes
     }
@@ -217,6 +237,7 @@ pub(super) struct Halves([f32; 16]);
 impl Blocks for Q6K {
     const BYTES: usize = 210;
     const GROUPS: usize = 8;
+    const OFFSET: u8 = 32;
     const HALVES: bool = true;
     type Header = Halves;
 
@@ -236,14 +257,14 @@ impl Blocks for Q6K {
     }
 
     #[inline(always)]
-    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+    fn unsigned(block: &[u8], group: usize) -> [u8; BLOCK] {
         let (half, quarter) = (group / 4, group % 4);
         let low = run(block, 64 * half + 32 * (quarter % 2));
         let upper = run(block, 128 + 32 * half);
         let (low_shift, upper_shift) = (4 * (quarter / 2), 2 * quarter);
         let mut codes = [0; BLOCK];
         for (i, code) in codes.iter_mut().enumerate() {
-            *code = (low[i] >> low_shift & 15 | (upper[i] >> upper_shift & 3) << 4).cast_signed() - 32;
+            *code = low[i] >> low_shift & 15 | (upper[i] >> upper_shift & 3) << 4;
         }
         codes
     }
@@ -261,13 +282,4 @@ fn run(block: &[u8], at: usize) -> [u8; BLOCK] {
     let mut bytes = [0; BLOCK];
     bytes.copy_from_slice(&block[at..at + BLOCK]);
     bytes
-}
-
-#[inline(always)]
-fn signed(bytes: [u8; BLOCK]) -> [i8; BLOCK] {
-    let mut codes = [0; BLOCK];
-    for (code, byte) in codes.iter_mut().zip(bytes) {
-        *code = byte.cast_signed();
-    }
-    codes
 }

@@ -40,7 +40,7 @@ pub(super) struct Strip {
     pub(super) groups: usize,
     /// For each row of activations its codes, with zeros behind them to a multiple of sixteen groups.
     pub(super) codes: [Vec<[i8; BLOCK]>; FEW],
-    /// [`QuantizedBlock::excess`] of each group, or of both halves of each group.
+    /// For each group, or for both of its halves, what the offset of the codes adds to a sum, below 0.
     pub(super) excess: [[Vec<i32>; 2]; FEW],
     /// Eight groups each, to a multiple of sixteen.
     pub(super) octets: Vec<Octet>,
@@ -53,17 +53,19 @@ impl Strip {
         let padded = groups.next_multiple_of(2 * EIGHT);
         self.octets.resize(padded / EIGHT, NO_OCTET);
         for (place, x) in x.chunks_exact(groups).enumerate() {
-            let fill = |excess: &mut Vec<i32>, value: fn(&QuantizedBlock) -> i32| {
+            let fill = |excess: &mut Vec<i32>, value: &dyn Fn(&QuantizedBlock) -> i32| {
                 excess.clear();
                 excess.extend(x.iter().map(value));
                 excess.resize(padded, 0);
             };
             let [first, second] = &mut self.excess[place];
+            // Blocks have it for 128, which every excess is a multiple of.
+            let of = |excess: i32| excess / 128 * i32::from(B::OFFSET);
             if B::HALVES {
-                fill(first, |block| block.excess_of_half);
-                fill(second, |block| block.excess - block.excess_of_half);
+                fill(first, &|block| of(block.excess_of_half));
+                fill(second, &|block| of(block.excess - block.excess_of_half));
             } else {
-                fill(first, |block| block.excess);
+                fill(first, &|block| of(block.excess));
             }
             let codes = &mut self.codes[place];
             codes.clear();

@@ -257,14 +257,12 @@ fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bo
         }
         let (block, within) = ((first + group) / B::GROUPS, (first + group) % B::GROUPS);
         // SAFETY: the caller checked that a row has the bytes of its groups, and this is one of them; this function has AVX2.
-        unsafe { B::codes_in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) }
+        unsafe { B::in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) }
     };
-    let upper = _mm512_set1_epi8(i8::MIN);
     let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
     let mut products = [[_mm512_setzero_si512(); EIGHT]; P];
     for pair in 0..COUNT / 2 {
         let weights = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(codes(2 * pair)), codes(2 * pair + 1));
-        let weights = _mm512_xor_si512(weights, upper);
         for (p, products) in products.iter_mut().enumerate() {
             let x = &strip.codes[p][first + 2 * pair..first + 2 * pair + 2];
             // SAFETY: it reads two times 32 codes.
@@ -278,7 +276,6 @@ fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bo
         let early = _mm512_shuffle_i32x4::<0b10_00_10_00>(low, high);
         let late = _mm512_shuffle_i32x4::<0b11_01_11_01>(low, high);
         let mut put = |half: usize, sums: __m512i| {
-            // What 128 added to each code adds to the sum is taken away.
             let excess = &strip.excess[p][half][first..first + SIXTEEN];
             // SAFETY: it reads sixteen words.
             let excess = unsafe { _mm512_loadu_si512(excess.as_ptr().cast()) };

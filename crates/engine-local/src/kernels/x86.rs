@@ -371,12 +371,17 @@ fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
         }
         let (block, within) = ((first + group) / B::GROUPS, (first + group) % B::GROUPS);
         // SAFETY: the caller checked that a row has the bytes of its groups, and this is one of them; this function has AVX2.
-        let weights =
-            unsafe { B::codes_in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) };
+        let weights = unsafe { B::in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) };
         for (p, products) in products.iter_mut().enumerate() {
             // SAFETY: it reads 32 codes.
             let x = unsafe { _mm256_loadu_si256(strip.codes[p][first + group].as_ptr().cast()) };
-            products[group] = four_products(_mm256_abs_epi8(weights), _mm256_sign_epi8(x, weights));
+            products[group] = if B::OFFSET == 128 {
+                // Two products of all eight bits would not fit in a word of sixteen: the sign moves to the other side.
+                let weights = _mm256_xor_si256(weights, _mm256_set1_epi8(i8::MIN));
+                four_products(_mm256_abs_epi8(weights), _mm256_sign_epi8(x, weights))
+            } else {
+                four_products(weights, x)
+            };
         }
     }
     for (p, [a, b, c, d, e, f, g, h]) in products.into_iter().enumerate() {
@@ -386,11 +391,19 @@ fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
         let [one, other] = &mut strip.octets[first / EIGHT].sums[p];
         // SAFETY: a row has eight words, on a boundary of 32 bytes.
         let put = |words: &mut Words, sums| unsafe { _mm256_store_si256(words.0[row].as_mut_ptr().cast(), sums) };
+        let right = |half: usize, sums| {
+            if B::OFFSET == 128 {
+                return sums;
+            }
+            let excess = &strip.excess[p][half][first..first + EIGHT];
+            // SAFETY: it reads eight words.
+            _mm256_add_epi32(sums, unsafe { _mm256_loadu_si256(excess.as_ptr().cast()) })
+        };
         if B::HALVES {
-            put(one, early);
-            put(other, late);
+            put(one, right(0, early));
+            put(other, right(1, late));
         } else {
-            put(one, _mm256_add_epi32(early, late));
+            put(one, right(0, _mm256_add_epi32(early, late)));
         }
     }
 }
