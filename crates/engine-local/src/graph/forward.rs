@@ -2,8 +2,8 @@
 
 use super::cache::KvSlot;
 use super::layers::{Block, FeedForward, Input, Linear, Model, Norm};
-use crate::kernels::{Activations, Compute, QuantizedBlock};
-use crate::kernels::{add, attend, gelu, layer_norm, rms_norm, rotate, swiglu};
+use crate::kernels::{Activations, Compute, Heads, QuantizedBlock, Run, Sequences};
+use crate::kernels::{add, gelu, layer_norm, rms_norm, rotate, swiglu};
 
 /// New tokens of one sequence.
 #[derive(Debug)]
@@ -205,22 +205,9 @@ impl Model {
     }
 
     fn attend(&self, compute: &mut Compute, scratch: &mut Scratch, spans: &[Span<'_>], layer: usize) {
-        let (head_dim, heads) = (self.config.head_dim, self.config.heads);
-        let group = heads / self.config.kv_heads;
+        let heads = Heads { queries: self.config.heads, keys: self.config.kv_heads, dims: self.config.head_dim };
         let out = resized(&mut scratch.heads, scratch.query.len());
-        let (places, query) = (&scratch.places, &scratch.query);
-        let keys: usize = places.iter().map(|place| place.position + 1).sum();
-        compute.for_rows_of(
-            out,
-            head_dim,
-            2 * keys * heads * head_dim,
-            #[inline(always)]
-            |unit, out| {
-                let (place, head) = (places[unit / heads], unit % heads);
-                let runs = spans[place.span].slot.runs(layer, head / group, place.position + 1);
-                attend(&query[unit * head_dim..][..head_dim], runs, out);
-            },
-        );
+        compute.attend(heads, &scratch.query, &Attended { places: &scratch.places, spans, layer }, out);
     }
 
     fn feed_forward(&self, compute: &mut Compute, scratch: &mut Scratch, block: &Block) {
@@ -292,6 +279,23 @@ impl Model {
             before.copy_from_slice(head);
             rms_norm(&before, weight, self.config.norm_epsilon, head);
         }
+    }
+}
+
+/// What the rows of a pass attend to in one layer.
+struct Attended<'a> {
+    places: &'a [Place],
+    spans: &'a [Span<'a>],
+    layer: usize,
+}
+
+impl Sequences for Attended<'_> {
+    fn row(&self, row: usize) -> (usize, usize) {
+        (self.places[row].span, self.places[row].position + 1)
+    }
+
+    fn runs(&self, sequence: usize, kv_head: usize, positions: usize) -> impl Iterator<Item = Run<'_>> {
+        self.spans[sequence].slot.runs(self.layer, kv_head, positions)
     }
 }
 

@@ -228,9 +228,13 @@ mod tests {
 
     fn check(tokens: &[u32], slot: &KvSlot) {
         for layer in 0..2 {
-            let keys: Vec<f32> = slot.runs(layer as usize, 0, slot.len()).flat_map(|(keys, _)| keys.to_vec()).collect();
-            let expected: Vec<f32> = (0..slot.len()).flat_map(|position| key(&tokens[..=position], layer)).collect();
-            assert_eq!(keys, expected);
+            let runs: Vec<_> = slot.runs(layer as usize, 0, slot.len()).collect();
+            for position in 0..slot.len() {
+                let ((keys, values), at) = (runs[position / BLOCK_TOKENS], position % BLOCK_TOKENS);
+                let expected = key(&tokens[..=position], layer);
+                let found = [&[keys[at], keys[BLOCK_TOKENS + at]], &values[2 * at..2 * at + 2]];
+                assert_eq!(found, [&expected[..]; 2]);
+            }
         }
     }
 

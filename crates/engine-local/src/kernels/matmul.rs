@@ -98,6 +98,23 @@ impl Compute {
     }
 }
 
+impl Compute {
+    /// Calls `task` with tiles of a matrix, on all threads where all together take as long as many products.
+    pub(super) fn for_tiles_of(
+        &mut self,
+        out: &mut [f32],
+        width: usize,
+        tile: (usize, usize),
+        products: usize,
+        task: impl Fn(Columns<'_, f32>) + Sync,
+    ) {
+        if products < PARALLEL_PRODUCTS {
+            return Pool::alone().for_tiles(out, width, tile, task);
+        }
+        self.pool.for_tiles(out, width, tile, task);
+    }
+}
+
 /// Weight rows of one part: whole tiles, or all.
 fn chunk_of(rows: usize, products: usize, threads: usize) -> usize {
     if threads == 1 || products < PARALLEL_PRODUCTS {

@@ -19,7 +19,7 @@ mod vnni;
 mod x86;
 
 pub use activations::{Activations, QuantizedBlock};
-pub use attention::attend;
+pub use attention::{Heads, Run, Sequences};
 pub use elementwise::{add, gelu, layer_norm, log_sum_exp, rms_norm, rotate, softmax, swiglu};
 pub use isa::Isa;
 pub use matmul::Compute;

@@ -34,17 +34,17 @@ pub struct Pool {
     helpers: Vec<JoinHandle<()>>,
 }
 
-/// Columns `range` of a row-major matrix, for one part of a job.
+/// Columns `range` of some rows of a row-major matrix, for one part of a job.
 #[derive(Debug)]
 pub struct Columns<'a, T> {
     /// Which columns.
     pub range: Range<usize>,
+    /// Of which rows.
+    pub rows: Range<usize>,
     /// First value of the matrix.
     start: *mut T,
     /// Columns of the matrix.
     width: usize,
-    /// Rows of the matrix.
-    rows: usize,
     matrix: PhantomData<&'a mut [T]>,
 }
 
@@ -52,11 +52,11 @@ impl<T> Columns<'_, T> {
     /// These columns of one row.
     ///
     /// # Panics
-    /// When there is no such row.
+    /// When this part does not have the row.
     pub fn row_mut(&mut self, row: usize) -> &mut [T] {
-        assert!(row < self.rows, "row {row} of {}", self.rows);
-        // SAFETY: the constructor checked that the matrix holds `rows * width` values and that the range lies within
-        // the width. No other part has these columns, and `&mut self` keeps this part to one row at a time.
+        assert!(self.rows.contains(&row), "row {row} of {:?}", self.rows);
+        // SAFETY: the constructor checked that the matrix has these rows of `width` values and that the range lies within
+        // the width. No other part has these columns of these rows, and `&mut self` keeps this part to one row at a time.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.width + self.range.start), self.range.len()) }
     }
 }
@@ -77,6 +77,12 @@ impl Pool {
         Ok(pool)
     }
 
+    /// The calling thread alone.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self { shared: Arc::new(Shared { next: Box::default(), ..Shared::default() }), helpers: Vec::new() }
+    }
+
     /// Threads that compute, the caller included.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -95,13 +101,31 @@ impl Pool {
         chunk: usize,
         task: impl Fn(Columns<'_, T>) + Sync,
     ) {
-        assert!(chunk > 0 && out.len().is_multiple_of(width), "{} values in rows of {width}", out.len());
+        self.for_tiles(out, width, (usize::MAX, chunk), task);
+    }
+
+    /// As [`for_columns`](Self::for_columns), for tiles of some rows and columns.
+    ///
+    /// # Panics
+    /// When `out` is no whole number of rows of `width`, when a tile is empty, or when `task` panics.
+    pub fn for_tiles<T: Send>(
+        &mut self,
+        out: &mut [T],
+        width: usize,
+        (tall, wide): (usize, usize),
+        task: impl Fn(Columns<'_, T>) + Sync,
+    ) {
+        let is_whole = tall > 0 && wide > 0 && out.len().is_multiple_of(width);
+        assert!(is_whole, "{} values in rows of {width} by tiles of {tall} x {wide}", out.len());
         let (start, rows) = (Start(out.as_mut_ptr()), out.len() / width);
+        let (down, across) = (rows.div_ceil(tall), width.div_ceil(wide));
         let part = |index: usize| {
-            let range = index * chunk..((index + 1) * chunk).min(width);
-            task(Columns { range, start: start.get(), width, rows, matrix: PhantomData });
+            let (row, column) = (index / across * tall, index % across * wide);
+            let rows = row..row.saturating_add(tall).min(rows);
+            let range = column..(column + wide).min(width);
+            task(Columns { range, rows, start: start.get(), width, matrix: PhantomData });
         };
-        self.run(width.div_ceil(chunk), &part);
+        self.run(down * across, &part);
     }
 
     fn run(&mut self, parts: usize, task: &Task<'_>) {
