@@ -175,7 +175,9 @@ fn float_panel(isa: Isa, weights: &[f32], x: &[f32], columns: usize, put: impl F
     match isa {
         Isa::Portable => portable::float_panel(weights, x, columns, put),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(avx2) | Isa::Vnni(avx2, _) => avx2.float_panel(weights, x, columns, put),
+        Isa::Avx2(avx2) => avx2.float_panel(weights, x, columns, put),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Vnni(_, vnni) => vnni.float_panel(weights, x, columns, put),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Matrix products for every machine, and the reference that the faster ones are tested against.
 //!
-//! Each output is computed in eight lanes over its whole length, which are added at the end.
+//! Each output is computed in sixteen lanes over its whole length, which are added at the end.
 
 /// Lanes of one accumulator.
-pub(super) const LANES: usize = 8;
+pub(super) const LANES: usize = 16;
 
 /// Products of all rows of `weights` with all rows of `x`, each `columns` long; `put` gets the weight row, the row of
 /// `x` and the result.
@@ -31,7 +31,13 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Adds lanes in the order of a halving tree.
 #[inline(always)]
-pub(super) fn add_lanes(lanes: [f32; LANES]) -> f32 {
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+pub(super) fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }

@@ -1,4 +1,4 @@
-//! Quantized products with the byte products of AVX-512 VNNI.
+//! Matrix products with AVX-512, quantized ones with its byte products (VNNI).
 #![expect(unsafe_code, reason = "vector instructions are unsafe unless the machine has them")]
 
 use std::arch::x86_64::*;
@@ -7,8 +7,9 @@ use std::ops::Range;
 use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
 use super::few::{EIGHT, FEW, Strip, Words};
+use super::portable::LANES;
 use super::tile::{self, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
-use super::x86::eight_halves;
+use super::x86::{eight_halves, put_sums};
 
 /// Proof that the machine has AVX-512 F, BW, VL and VNNI, and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,12 @@ impl Vnni {
             && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("f16c");
         is_there.then_some(Self(()))
+    }
+
+    /// See [`portable::float_panel`](super::portable::float_panel).
+    pub(super) fn float_panel(self, weights: &[f32], x: &[f32], columns: usize, put: impl FnMut(usize, usize, f32)) {
+        // SAFETY: `self` proves the features.
+        unsafe { float_panel(weights, x, columns, put) }
     }
 
     /// See [`tile::fill`]. Codes get 128 added: the byte product takes one unsigned side.
@@ -54,6 +61,97 @@ impl Vnni {
         // SAFETY: `self` proves the features.
         unsafe { multiply::<B>(tile, x, stride, sums) }
     }
+}
+
+/// Rows of activations in the widest float tile.
+const WIDEST: usize = 8;
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn float_panel(weights: &[f32], x: &[f32], columns: usize, mut put: impl FnMut(usize, usize, f32)) {
+    let (rows, positions) = (weights.len() / columns, x.len() / columns);
+    // One row alone is read as memory likes it; with more, loaded activations serve several rows.
+    let tall = match positions {
+        1 => 1,
+        5..=WIDEST => 2,
+        _ => 4,
+    };
+    let mut row = 0;
+    while row < rows {
+        let height = if rows - row >= tall { tall } else { 1 };
+        let weights = &weights[row * columns..][..height * columns];
+        let mut position = 0;
+        while position < positions {
+            let width = (positions - position).min(if height == 4 { 4 } else { WIDEST });
+            let x = &x[position * columns..][..width * columns];
+            let mut emit = |r: usize, m: usize, value| put(row + r, position + m, value);
+            let is_first = position == 0;
+            macro_rules! tile {
+                ($height:literal, $width:literal) => {
+                    if is_first {
+                        float_tile::<$height, $width, true>(weights, x, columns, &mut emit)
+                    } else {
+                        float_tile::<$height, $width, false>(weights, x, columns, &mut emit)
+                    }
+                };
+            }
+            match (height, width) {
+                (1, 1) => tile!(1, 1),
+                (1, 2) => tile!(1, 2),
+                (1, 3) => tile!(1, 3),
+                (1, 4) => tile!(1, 4),
+                (1, 5) => tile!(1, 5),
+                (1, 6) => tile!(1, 6),
+                (1, 7) => tile!(1, 7),
+                (1, _) => tile!(1, 8),
+                (2, 5) => tile!(2, 5),
+                (2, 6) => tile!(2, 6),
+                (2, 7) => tile!(2, 7),
+                (2, _) => tile!(2, 8),
+                (_, 1) => tile!(4, 1),
+                (_, 2) => tile!(4, 2),
+                (_, 3) => tile!(4, 3),
+                (_, _) => tile!(4, 4),
+            }
+            position += width;
+        }
+        row += height;
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn float_tile<const R: usize, const M: usize, const FETCH: bool>(
+    weights: &[f32],
+    x: &[f32],
+    columns: usize,
+    emit: &mut impl FnMut(usize, usize, f32),
+) {
+    assert!(weights.len() == R * columns && x.len() == M * columns);
+    let whole = columns / LANES * LANES;
+    let mut sums = [[_mm512_setzero_ps(); M]; R];
+    for at in (0..whole).step_by(LANES) {
+        // SAFETY: at + 16 <= columns, and the slice holds as many rows of that many columns.
+        let load = |values: &[f32], row: usize| unsafe { _mm512_loadu_ps(values.as_ptr().add(row * columns + at)) };
+        if FETCH && R > 1 {
+            // The rows behind these, in their order: memory delivers what is asked in order several times as fast.
+            let ahead = weights.as_ptr_range().end.wrapping_add(R * at);
+            for line in 0..R {
+                _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line * LANES).cast());
+            }
+        }
+        let values: [_; M] = std::array::from_fn(|m| load(x, m));
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let weight = load(weights, r);
+            for (sum, &value) in sums.iter_mut().zip(&values) {
+                *sum = _mm512_fmadd_ps(weight, value, *sum);
+            }
+        }
+    }
+    let halves = sums.as_flattened().iter().map(|sums| {
+        let upper = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(*sums));
+        _mm256_add_ps(_mm512_castps512_ps256(*sums), _mm256_castpd_ps(upper))
+    });
+    put_sums::<M>(halves, weights, x, columns, emit);
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]

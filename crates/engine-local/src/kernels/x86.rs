@@ -1,7 +1,7 @@
 //! Matrix products with AVX2, FMA and F16C.
 //!
 //! A tile computes a few weight rows against a few rows of activations, so that each loaded value serves several
-//! products. Whatever the tile, one output is one accumulator of eight lanes over the whole length.
+//! products. Whatever the tile, one output is one accumulator of sixteen lanes over the whole length.
 #![expect(unsafe_code, reason = "vector instructions are unsafe unless the machine has them")]
 
 use std::arch::x86_64::*;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
 use super::few::{EIGHT, FEW, Strip, Words};
-use super::portable::{LANES, add_lanes};
+use super::portable::LANES;
 use super::tile::{self, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 
 /// Proof that the machine has AVX2, FMA and F16C.
@@ -108,18 +108,9 @@ fn half_to_f32(bits: u16) -> f32 {
     _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(bits))))
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_up(lanes: __m256) -> f32 {
-    let mut all = [0.0; LANES];
-    // SAFETY: `all` holds eight floats.
-    unsafe { _mm256_storeu_ps(all.as_mut_ptr(), lanes) };
-    add_lanes(all)
-}
-
-/// Rows of weights and rows of activations in the largest tile: with twelve accumulators, three registers of
-/// activations and one of weights, it fills the sixteen registers.
-const FLOAT_TILE: (usize, usize) = (4, 3);
+/// Rows of weights and rows of activations in the largest tile: with two registers for each of six sums, four of
+/// activations or weights, it fills the sixteen registers.
+const FLOAT_TILE: (usize, usize) = (2, 3);
 
 #[target_feature(enable = "avx2,fma,f16c")]
 fn float_panel(weights: &[f32], x: &[f32], columns: usize, mut put: impl FnMut(usize, usize, f32)) {
@@ -134,9 +125,9 @@ fn float_panel(weights: &[f32], x: &[f32], columns: usize, mut put: impl FnMut(u
             let x = &x[position * columns..][..width * columns];
             let mut emit = |r: usize, m: usize, value| put(row + r, position + m, value);
             match (height, width) {
-                (4, 1) => float_tile::<4, 1>(weights, x, columns, &mut emit),
-                (4, 2) => float_tile::<4, 2>(weights, x, columns, &mut emit),
-                (4, _) => float_tile::<4, 3>(weights, x, columns, &mut emit),
+                (2, 1) => float_tile::<2, 1>(weights, x, columns, &mut emit),
+                (2, 2) => float_tile::<2, 2>(weights, x, columns, &mut emit),
+                (2, _) => float_tile::<2, 3>(weights, x, columns, &mut emit),
                 (_, 1) => float_tile::<1, 1>(weights, x, columns, &mut emit),
                 (_, 2) => float_tile::<1, 2>(weights, x, columns, &mut emit),
                 (_, _) => float_tile::<1, 3>(weights, x, columns, &mut emit),
@@ -157,28 +148,74 @@ fn float_tile<const R: usize, const M: usize>(
 ) {
     assert!(weights.len() == R * columns && x.len() == M * columns);
     let whole = columns / LANES * LANES;
-    let mut sums = [[_mm256_setzero_ps(); M]; R];
+    let mut sums = [[[_mm256_setzero_ps(); 2]; M]; R];
     for at in (0..whole).step_by(LANES) {
-        // SAFETY: at + 8 <= columns, and the slices hold R and M rows of that many columns.
-        unsafe {
-            let mut values = [_mm256_setzero_ps(); M];
-            for (m, values) in values.iter_mut().enumerate() {
-                *values = _mm256_loadu_ps(x.as_ptr().add(m * columns + at));
-            }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let weight = _mm256_loadu_ps(weights.as_ptr().add(r * columns + at));
-                for (sum, &value) in sums.iter_mut().zip(&values) {
-                    *sum = _mm256_fmadd_ps(weight, value, *sum);
+        // SAFETY: at + 16 <= columns, and the slice holds as many rows of that many columns.
+        let load = |values: &[f32], row: usize| unsafe {
+            let start = values.as_ptr().add(row * columns + at);
+            [_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(LANES / 2))]
+        };
+        let values: [_; M] = std::array::from_fn(|m| load(x, m));
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let weight = load(weights, r);
+            for (sum, value) in sums.iter_mut().zip(&values) {
+                for half in 0..2 {
+                    sum[half] = _mm256_fmadd_ps(weight[half], value[half], sum[half]);
                 }
             }
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        for (m, &sum) in sums.iter().enumerate() {
-            let rest = weights[r * columns + whole..(r + 1) * columns].iter().zip(&x[m * columns + whole..]);
-            emit(r, m, add_up(sum) + rest.map(|(a, b)| a * b).sum::<f32>());
+    let halves = sums.as_flattened().iter().map(|[low, high]| _mm256_add_ps(*low, *high));
+    put_sums::<M>(halves, weights, x, columns, emit);
+}
+
+/// Adds up the lanes of sums, eight at a time, and hands them on with the [`rest`] of their columns. `halves` hold the sums of
+/// lanes eight apart.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn put_sums<const M: usize>(
+    mut halves: impl Iterator<Item = __m256>,
+    weights: &[f32],
+    x: &[f32],
+    columns: usize,
+    emit: &mut impl FnMut(usize, usize, f32),
+) {
+    let outputs = weights.len() / columns * M;
+    for first in (0..outputs).step_by(EIGHT) {
+        let eight = std::array::from_fn(|_| halves.next().unwrap_or(_mm256_setzero_ps()));
+        for (place, sum) in add_up(eight).into_iter().take(outputs - first).enumerate() {
+            let (r, m) = ((first + place) / M, (first + place) % M);
+            emit(r, m, sum + rest(weights, x, columns, (r, m)));
         }
     }
+}
+
+/// The sums of eight registers' lanes, in the order of [`add_lanes`](super::portable::add_lanes).
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_up([a, b, c, d, e, f, g, h]: [__m256; EIGHT]) -> [f32; EIGHT] {
+    let by_four = |a, b| _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+    let by_two = |a: __m256, b: __m256| {
+        let (a, b) = (_mm256_castps_pd(a), _mm256_castps_pd(b));
+        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        _mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high))
+    };
+    let (first, second) = (by_two(by_four(a, b), by_four(c, d)), by_two(by_four(e, f), by_four(g, h)));
+    let low = _mm256_shuffle_ps::<0b10_00_10_00>(first, second);
+    let sums = _mm256_add_ps(low, _mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+    let mut mixed = [0.0; EIGHT];
+    // SAFETY: it writes eight floats.
+    unsafe { _mm256_storeu_ps(mixed.as_mut_ptr(), sums) };
+    let [a, c, e, g, b, d, f, h] = mixed;
+    [a, b, c, d, e, f, g, h]
+}
+
+/// Products of the columns behind the last whole register.
+#[inline(always)]
+pub(super) fn rest(weights: &[f32], x: &[f32], columns: usize, (r, m): (usize, usize)) -> f32 {
+    let whole = columns / LANES * LANES;
+    let pairs = weights[r * columns + whole..(r + 1) * columns].iter().zip(&x[m * columns + whole..]);
+    pairs.map(|(a, b)| a * b).sum()
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
