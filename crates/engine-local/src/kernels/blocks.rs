@@ -195,6 +195,14 @@ impl Blocks for Q4K {
         }
         codes
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn in_register(block: &[u8], group: usize) -> __m256i {
+        bits(run_in_register(block, 16 + 32 * (group / 2)), 4 * (group % 2), 15)
+    }
 }
 
 impl Blocks for Q5K {
@@ -228,6 +236,16 @@ impl Blocks for Q5K {
             *code = nibbles[i] >> shift & 15 | (fifth[i] >> group & 1) << 4;
         }
         codes
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn in_register(block: &[u8], group: usize) -> __m256i {
+        let low = bits(run_in_register(block, 48 + 32 * (group / 2)), 4 * (group % 2), 15);
+        let fifth = bits(run_in_register(block, 16), group, 1);
+        _mm256_or_si256(low, _mm256_slli_epi16::<4>(fifth))
     }
 }
 
@@ -268,6 +286,46 @@ impl Blocks for Q6K {
         }
         codes
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn in_register(block: &[u8], group: usize) -> __m256i {
+        let (half, quarter) = (group / 4, group % 4);
+        let low = bits(run_in_register(block, 64 * half + 32 * (quarter % 2)), 4 * (quarter / 2), 15);
+        let upper = bits(run_in_register(block, 128 + 32 * half), 2 * quarter, 3);
+        _mm256_or_si256(low, _mm256_slli_epi16::<4>(upper))
+    }
+}
+
+/// [`run`] in a register.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+#[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+fn run_in_register(block: &[u8], at: usize) -> __m256i {
+    let run = &block[at..at + BLOCK];
+    // SAFETY: it reads 32 bytes of as many.
+    unsafe { _mm256_loadu_si256(run.as_ptr().cast()) }
+}
+
+/// Of each byte the bits that `mask` has after a shift; the mask keeps what came from the byte above out.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bits(bytes: __m256i, shift: usize, mask: i8) -> __m256i {
+    let shifted = match shift {
+        0 => bytes,
+        1 => _mm256_srli_epi16::<1>(bytes),
+        2 => _mm256_srli_epi16::<2>(bytes),
+        3 => _mm256_srli_epi16::<3>(bytes),
+        4 => _mm256_srli_epi16::<4>(bytes),
+        5 => _mm256_srli_epi16::<5>(bytes),
+        6 => _mm256_srli_epi16::<6>(bytes),
+        _ => _mm256_srli_epi16::<7>(bytes),
+    };
+    _mm256_and_si256(shifted, _mm256_set1_epi8(mask))
 }
 
 #[inline(always)]

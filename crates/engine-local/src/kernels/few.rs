@@ -17,21 +17,18 @@ pub(super) const EIGHT: usize = 8;
 /// A word for each of eight groups of each of sixteen rows: a sum, or the bits of a scale.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(super) struct Words(pub(super) [[i32; EIGHT]; ROWS]);
+pub(super) struct Words(pub(super) [[i32; EIGHT]; ROWS + PADDING]);
 
-/// Sixteen rows' words for eight groups.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Octet {
-    /// For each row of activations, sums of the groups, or of their two halves.
-    pub(super) sums: [[Words; 2]; FEW],
-    /// Scales of the groups, or of their halves.
-    pub(super) scales: [Words; 2],
-    /// What is subtracted from each value of a group.
-    pub(super) minimums: Words,
+/// Rows behind the sixteen, so that one row's words for a long weight do not all lie in the same few sets of a cache.
+const PADDING: usize = 2;
+
+impl Words {
+    /// The sixteen rows.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> &[[i32; EIGHT]; ROWS] {
+        self.0.first_chunk().expect("there are sixteen rows and more")
+    }
 }
-
-const NO_WORDS: Words = Words([[0; EIGHT]; ROWS]);
-const NO_OCTET: Octet = Octet { sums: [[NO_WORDS; 2]; FEW], scales: [NO_WORDS; 2], minimums: NO_WORDS };
 
 /// Rows of activations as these kernels read them, and their scratch memory.
 #[derive(Debug, Default)]
@@ -42,8 +39,13 @@ pub(super) struct Strip {
     pub(super) codes: [Vec<[i8; BLOCK]>; FEW],
     /// For each group, or for both of its halves, what the offset of the codes adds to a sum, below 0.
     pub(super) excess: [[Vec<i32>; 2]; FEW],
-    /// Eight groups each, to a multiple of sixteen.
-    pub(super) octets: Vec<Octet>,
+    /// For each row of activations, sums of the groups, or of their two halves: words for eight groups each, to a multiple of
+    /// sixteen groups.
+    pub(super) sums: [[Vec<Words>; 2]; FEW],
+    /// Scales of the groups, or of their halves.
+    pub(super) scales: [Vec<Words>; 2],
+    /// What is subtracted from each value of a group.
+    pub(super) minimums: Vec<Words>,
 }
 
 impl Strip {
@@ -51,7 +53,17 @@ impl Strip {
     pub(super) fn lay_out<B: Blocks>(&mut self, x: &[QuantizedBlock], groups: usize) {
         self.groups = groups;
         let padded = groups.next_multiple_of(2 * EIGHT);
-        self.octets.resize(padded / EIGHT, NO_OCTET);
+        // Only what this format needs, so that it stays in the nearest cache.
+        let make = |words: &mut Vec<Words>, is_there: bool| {
+            words.resize(if is_there { padded / EIGHT } else { 0 }, Words([[0; EIGHT]; ROWS + PADDING]));
+        };
+        make(&mut self.minimums, B::MINIMUMS);
+        for half in 0..2 {
+            let is_there = half == 0 || B::HALVES;
+            make(&mut self.scales[half], is_there);
+            let rows = self.sums.iter_mut().enumerate();
+            rows.for_each(|(place, sums)| make(&mut sums[half], is_there && place < x.len() / groups));
+        }
         for (place, x) in x.chunks_exact(groups).enumerate() {
             let fill = |excess: &mut Vec<i32>, value: &dyn Fn(&QuantizedBlock) -> i32| {
                 excess.clear();
@@ -84,11 +96,11 @@ impl Strip {
         eight: impl Fn([u16; EIGHT], &mut [i32; EIGHT]),
     ) {
         let mut rest = bytes;
-        for octet in &mut self.octets {
+        for octet in 0..self.scales[0].len() {
             if B::IS_PLAIN && rest.len() >= EIGHT * B::BYTES {
                 let step = |place: usize| u16::from_le_bytes([rest[place * B::BYTES], rest[place * B::BYTES + 1]]);
                 let steps = [step(0), step(1), step(2), step(3), step(4), step(5), step(6), step(7)];
-                eight(steps, &mut octet.scales[0].0[row]);
+                eight(steps, &mut self.scales[0][octet].0[row]);
                 rest = &rest[EIGHT * B::BYTES..];
                 continue;
             }
@@ -99,12 +111,12 @@ impl Strip {
                 for within in 0..B::GROUPS {
                     let [first, second] = B::scales(&header, within);
                     let place = block * B::GROUPS + within;
-                    octet.scales[0].0[row][place] = first.to_bits().cast_signed();
+                    self.scales[0][octet].0[row][place] = first.to_bits().cast_signed();
                     if B::HALVES {
-                        octet.scales[1].0[row][place] = second.to_bits().cast_signed();
+                        self.scales[1][octet].0[row][place] = second.to_bits().cast_signed();
                     }
                     if B::MINIMUMS {
-                        octet.minimums.0[row][place] = B::minimum(&header, within).to_bits().cast_signed();
+                        self.minimums[octet].0[row][place] = B::minimum(&header, within).to_bits().cast_signed();
                     }
                 }
             }

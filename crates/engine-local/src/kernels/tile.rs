@@ -17,7 +17,7 @@ pub(super) const ROWS: usize = 16;
 pub(super) const GROUPS: usize = 16;
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Codes of one row in a step.
 pub(super) const STEP: usize = 4;

@@ -8,7 +8,7 @@ use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
 use super::few::{EIGHT, FEW, Strip, Words};
 use super::portable::LANES;
-use super::tile::{self, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
+use super::tile::{self, Group, LINE, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 use super::x86::{eight_halves, put_sums};
 
 /// Proof that the machine has AVX-512 F, BW, VL and VNNI, and F16C.
@@ -168,7 +168,7 @@ fn fill<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
 fn transpose(group: &mut Group) {
     let upper = _mm512_set1_epi8(i8::MIN);
     // SAFETY: a group is sixteen rows of 32 bytes on a boundary of 64.
-    let steps = turned(unsafe { &*group.0.as_ptr().cast::<Words>() });
+    let steps = turned(unsafe { &*group.0.as_ptr().cast() });
     for (step, codes) in group.0.chunks_exact_mut(ROWS * STEP).zip(steps) {
         // SAFETY: a step is 64 bytes on a boundary of 64.
         unsafe { _mm512_store_si512(step.as_mut_ptr().cast(), _mm512_xor_si512(codes, upper)) };
@@ -179,9 +179,9 @@ fn transpose(group: &mut Group) {
 /// across them.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn turned(words: &Words) -> [__m512i; EIGHT] {
-    // SAFETY: it reads eight words on a boundary of 32 bytes.
-    let row = |row: usize| unsafe { _mm256_load_si256(words.0[row].as_ptr().cast()) };
+fn turned(words: &[[i32; EIGHT]; ROWS]) -> [__m512i; EIGHT] {
+    // SAFETY: it reads eight words.
+    let row = |row: usize| unsafe { _mm256_loadu_si256(words[row].as_ptr().cast()) };
     let pair = |first| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(first)), row(first + 4));
     let half = |start: usize| {
         let rows = [pair(start), pair(start + 1), pair(start + 2), pair(start + 3)];
@@ -302,17 +302,17 @@ fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[Quanti
         }
     }
     let mut totals = [_mm512_setzero_ps(); P];
-    for (number, octet) in strip.octets.iter().enumerate() {
-        let floats = |words: &Words| turned(words).map(|words| _mm512_castsi512_ps(words));
+    for number in 0..strip.scales[0].len() {
+        let floats = |words: &Words| turned(words.rows()).map(|words| _mm512_castsi512_ps(words));
         let scales = if B::HALVES {
-            [floats(&octet.scales[0]), floats(&octet.scales[1])]
+            [floats(&strip.scales[0][number]), floats(&strip.scales[1][number])]
         } else {
-            [floats(&octet.scales[0]); 2]
+            [floats(&strip.scales[0][number]); 2]
         };
-        let minimums = if B::MINIMUMS { floats(&octet.minimums) } else { [_mm512_setzero_ps(); EIGHT] };
+        let minimums = if B::MINIMUMS { floats(&strip.minimums[number]) } else { [_mm512_setzero_ps(); EIGHT] };
         for (p, total) in totals.iter_mut().enumerate() {
-            let first = turned(&octet.sums[p][0]);
-            let second = if B::HALVES { turned(&octet.sums[p][1]) } else { first };
+            let first = turned(strip.sums[p][0][number].rows());
+            let second = if B::HALVES { turned(strip.sums[p][1][number].rows()) } else { first };
             let x = &x[p * groups..][..groups];
             for (place, x) in x[(number * EIGHT).min(groups)..].iter().take(EIGHT).enumerate() {
                 let add = |total, scale, whole| {
@@ -359,6 +359,13 @@ fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bo
     };
     let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
     let mut products = [[_mm512_setzero_si512(); EIGHT]; P];
+    if !B::IS_PLAIN {
+        // The same part of the next row, so that memory works while this one is computed. Plain blocks leave time enough.
+        let ahead = bytes.as_ptr().wrapping_add(bytes.len() + first / B::GROUPS * B::BYTES);
+        for line in (0..COUNT / B::GROUPS * B::BYTES).step_by(LINE) {
+            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line).cast());
+        }
+    }
     for pair in 0..COUNT / 2 {
         let weights = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(codes(2 * pair)), codes(2 * pair + 1));
         for (p, products) in products.iter_mut().enumerate() {
@@ -378,12 +385,12 @@ fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bo
             // SAFETY: it reads sixteen words.
             let excess = unsafe { _mm512_loadu_si512(excess.as_ptr().cast()) };
             let sums = _mm512_add_epi32(_mm512_permutexvar_epi32(order, sums), excess);
-            let [one, other] = strip.octets[first / EIGHT..].first_chunk_mut().expect("octets lie in pairs");
+            let [one, other] = strip.sums[p][half][first / EIGHT..].first_chunk_mut().expect("octets lie in pairs");
             // SAFETY: a row has eight words, on a boundary of 32 bytes.
             unsafe {
-                _mm256_store_si256(one.sums[p][half].0[row].as_mut_ptr().cast(), _mm512_castsi512_si256(sums));
+                _mm256_store_si256(one.0[row].as_mut_ptr().cast(), _mm512_castsi512_si256(sums));
                 let upper = _mm512_extracti64x4_epi64::<1>(sums);
-                _mm256_store_si256(other.sums[p][half].0[row].as_mut_ptr().cast(), upper);
+                _mm256_store_si256(other.0[row].as_mut_ptr().cast(), upper);
             }
         };
         if B::HALVES {

@@ -11,7 +11,7 @@ use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
 use super::few::{EIGHT, FEW, Strip, Words};
 use super::portable::LANES;
-use super::tile::{self, Group, Lanes, ROWS, Rows, STEP, STEPS, Tile};
+use super::tile::{self, Group, LINE, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 
 /// Proof that the machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +234,7 @@ const HALF: usize = ROWS / 2;
 #[target_feature(enable = "avx2,fma,f16c")]
 fn transpose(group: &mut Group) {
     // SAFETY: a group is sixteen rows of 32 bytes on a boundary of 64.
-    let words = unsafe { *group.0.as_ptr().cast::<Words>() };
+    let words: [[i32; EIGHT]; ROWS] = unsafe { *group.0.as_ptr().cast() };
     for start in [0, HALF] {
         for (step, codes) in group.0.chunks_exact_mut(ROWS * STEP).zip(turned(&words, start)) {
             // SAFETY: half a step is 32 bytes on a boundary of 32.
@@ -246,9 +246,9 @@ fn transpose(group: &mut Group) {
 /// Eight rows of eight words from `start` on, turned: in two rounds within the halves of the registers and one across them.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn turned(words: &Words, start: usize) -> [__m256i; EIGHT] {
-    // SAFETY: it reads eight words on a boundary of 32 bytes.
-    let row = |row: usize| unsafe { _mm256_load_si256(words.0[start + row].as_ptr().cast()) };
+fn turned(words: &[[i32; EIGHT]; ROWS], start: usize) -> [__m256i; EIGHT] {
+    // SAFETY: it reads eight words.
+    let row = |row: usize| unsafe { _mm256_loadu_si256(words[start + row].as_ptr().cast()) };
     let four = |at: usize| {
         let (a, b) = (_mm256_unpacklo_epi32(row(at), row(at + 1)), _mm256_unpackhi_epi32(row(at), row(at + 1)));
         let (c, d) = (_mm256_unpacklo_epi32(row(at + 2), row(at + 3)), _mm256_unpackhi_epi32(row(at + 2), row(at + 3)));
@@ -356,17 +356,17 @@ fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[Quanti
     }
     for start in [0, HALF] {
         let mut totals = [_mm256_setzero_ps(); P];
-        for (number, octet) in strip.octets.iter().enumerate() {
-            let floats = |words: &Words| turned(words, start).map(|words| _mm256_castsi256_ps(words));
+        for number in 0..strip.scales[0].len() {
+            let floats = |words: &Words| turned(words.rows(), start).map(|words| _mm256_castsi256_ps(words));
             let scales = if B::HALVES {
-                [floats(&octet.scales[0]), floats(&octet.scales[1])]
+                [floats(&strip.scales[0][number]), floats(&strip.scales[1][number])]
             } else {
-                [floats(&octet.scales[0]); 2]
+                [floats(&strip.scales[0][number]); 2]
             };
-            let minimums = if B::MINIMUMS { floats(&octet.minimums) } else { [_mm256_setzero_ps(); EIGHT] };
+            let minimums = if B::MINIMUMS { floats(&strip.minimums[number]) } else { [_mm256_setzero_ps(); EIGHT] };
             for (p, total) in totals.iter_mut().enumerate() {
-                let first = turned(&octet.sums[p][0], start);
-                let second = if B::HALVES { turned(&octet.sums[p][1], start) } else { first };
+                let first = turned(strip.sums[p][0][number].rows(), start);
+                let second = if B::HALVES { turned(strip.sums[p][1][number].rows(), start) } else { first };
                 let x = &x[p * groups..][..groups];
                 for (place, x) in x[(number * EIGHT).min(groups)..].iter().take(EIGHT).enumerate() {
                     let add = |total, scale, whole| {
@@ -402,6 +402,13 @@ fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
 ) {
     let groups = strip.groups;
     let mut products = [[_mm256_setzero_si256(); EIGHT]; P];
+    if !B::IS_PLAIN {
+        // The same part of the next row, so that memory works while this one is computed. Plain blocks leave time enough.
+        let ahead = bytes.as_ptr().wrapping_add(bytes.len() + first / B::GROUPS * B::BYTES);
+        for line in (0..EIGHT / B::GROUPS * B::BYTES).step_by(LINE) {
+            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line).cast());
+        }
+    }
     for group in 0..EIGHT {
         if !FULL && first + group >= groups {
             break;
@@ -425,22 +432,21 @@ fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
         let (low, high) = (add_four([a, b, c, d]), add_four([e, f, g, h]));
         let early = _mm256_permute2x128_si256::<0x20>(low, high);
         let late = _mm256_permute2x128_si256::<0x31>(low, high);
-        let [one, other] = &mut strip.octets[first / EIGHT].sums[p];
-        // SAFETY: a row has eight words, on a boundary of 32 bytes.
-        let put = |words: &mut Words, sums| unsafe { _mm256_store_si256(words.0[row].as_mut_ptr().cast(), sums) };
-        let right = |half: usize, sums| {
-            if B::OFFSET == 128 {
-                return sums;
+        let mut put = |half: usize, mut sums| {
+            if B::OFFSET != 128 {
+                let excess = &strip.excess[p][half][first..first + EIGHT];
+                // SAFETY: it reads eight words.
+                sums = _mm256_add_epi32(sums, unsafe { _mm256_loadu_si256(excess.as_ptr().cast()) });
             }
-            let excess = &strip.excess[p][half][first..first + EIGHT];
-            // SAFETY: it reads eight words.
-            _mm256_add_epi32(sums, unsafe { _mm256_loadu_si256(excess.as_ptr().cast()) })
+            let words = &mut strip.sums[p][half][first / EIGHT].0[row];
+            // SAFETY: a row has eight words, on a boundary of 32 bytes.
+            unsafe { _mm256_store_si256(words.as_mut_ptr().cast(), sums) };
         };
         if B::HALVES {
-            put(one, right(0, early));
-            put(other, right(1, late));
+            put(0, early);
+            put(1, late);
         } else {
-            put(one, right(0, _mm256_add_epi32(early, late)));
+            put(0, _mm256_add_epi32(early, late));
         }
     }
 }
