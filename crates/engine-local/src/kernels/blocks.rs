@@ -8,6 +8,16 @@ use std::arch::x86_64::*;
 
 use super::activations::BLOCK;
 
+/// Scales and minimums of eight groups, in registers.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EightScales {
+    /// Scales of the groups; where halves have scales of their own, of each half.
+    pub(super) scales: [__m256; 2],
+    /// What is subtracted from each value of a group.
+    pub(super) minimums: __m256,
+}
+
 /// How one block format splits into groups.
 pub(super) trait Blocks {
     /// Bytes of a block.
@@ -59,6 +69,14 @@ pub(super) trait Blocks {
         // SAFETY: it reads 32 bytes of an array of 32.
         unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
     }
+
+    /// Scales and minimums of the eight groups that bytes begin with.
+    ///
+    /// # Safety
+    /// The machine must have AVX2 and F16C.
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn eight_scales(bytes: &[u8]) -> EightScales;
 }
 
 pub(super) struct Q8_0;
@@ -91,6 +109,14 @@ impl Blocks for Q8_0 {
             *code ^= 128;
         }
         codes
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn eight_scales(bytes: &[u8]) -> EightScales {
+        plain_scales::<Self>(bytes)
     }
 }
 
@@ -134,6 +160,14 @@ impl Blocks for Q4_0 {
         let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_srli_epi16::<4>(low));
         _mm256_and_si256(both, _mm256_set1_epi8(15))
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn eight_scales(bytes: &[u8]) -> EightScales {
+        plain_scales::<Self>(bytes)
+    }
 }
 
 /// Scales and minimums of the eight groups of Q4_K and Q5_K.
@@ -143,17 +177,9 @@ pub(super) struct Affine {
 }
 
 impl Affine {
-    /// Twelve bytes hold eight scales and eight minimums of six bits each; see `quant::q4_k`.
     #[inline(always)]
     fn read(block: &[u8], f16: impl Fn(u16) -> f32) -> Self {
-        const SIX: u32 = 0x3f3f_3f3f;
-        const FOUR: u32 = 0x0f0f_0f0f;
-        const TWO: u32 = 0x0303_0303;
-        let word = |at| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-        let (first, second, third) = (word(4), word(8), word(12));
-        let join = |early: u32, late: u32| (u64::from(late) << 32 | u64::from(early)).to_le_bytes();
-        let scales = join(first & SIX, third & FOUR | (first >> 6 & TWO) << 4);
-        let minimums = join(second & SIX, third >> 4 & FOUR | (second >> 6 & TWO) << 4);
+        let (scales, minimums) = six_bits(block);
         let (step, minimum_step) = (f16(u16_at(block, 0)), f16(u16_at(block, 2)));
         let mut affine = Self { scales: [0.0; 8], minimums: [0.0; 8] };
         for group in 0..8 {
@@ -203,6 +229,14 @@ impl Blocks for Q4K {
     unsafe fn in_register(block: &[u8], group: usize) -> __m256i {
         bits(run_in_register(block, 16 + 32 * (group / 2)), 4 * (group % 2), 15)
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn eight_scales(bytes: &[u8]) -> EightScales {
+        affine_scales(bytes)
+    }
 }
 
 impl Blocks for Q5K {
@@ -246,6 +280,14 @@ impl Blocks for Q5K {
         let low = bits(run_in_register(block, 48 + 32 * (group / 2)), 4 * (group % 2), 15);
         let fifth = bits(run_in_register(block, 16), group, 1);
         _mm256_or_si256(low, _mm256_slli_epi16::<4>(fifth))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn eight_scales(bytes: &[u8]) -> EightScales {
+        affine_scales(bytes)
     }
 }
 
@@ -297,6 +339,14 @@ impl Blocks for Q6K {
         let upper = bits(run_in_register(block, 128 + 32 * half), 2 * quarter, 3);
         _mm256_or_si256(low, _mm256_slli_epi16::<4>(upper))
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+    unsafe fn eight_scales(bytes: &[u8]) -> EightScales {
+        scales_of_halves(bytes)
+    }
 }
 
 /// [`run`] in a register.
@@ -326,6 +376,58 @@ fn bits(bytes: __m256i, shift: usize, mask: i8) -> __m256i {
         _ => _mm256_srli_epi16::<7>(bytes),
     };
     _mm256_and_si256(shifted, _mm256_set1_epi8(mask))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn plain_scales<B: Blocks>(bytes: &[u8]) -> EightScales {
+    let step = |place: usize| u16_at(bytes, place * B::BYTES).cast_signed();
+    let steps = _mm_set_epi16(step(7), step(6), step(5), step(4), step(3), step(2), step(1), step(0));
+    EightScales { scales: [_mm256_cvtph_ps(steps); 2], minimums: _mm256_setzero_ps() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn affine_scales(block: &[u8]) -> EightScales {
+    let (scales, minimums) = six_bits(block);
+    let steps =
+        _mm_cvtph_ps(_mm_set_epi16(0, 0, 0, 0, 0, 0, u16_at(block, 2).cast_signed(), u16_at(block, 0).cast_signed()));
+    let of = |codes: [u8; 8], step: __m128| {
+        let codes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(codes)));
+        _mm256_mul_ps(_mm256_broadcastss_ps(step), _mm256_cvtepi32_ps(codes))
+    };
+    EightScales { scales: [of(scales, steps); 2], minimums: of(minimums, _mm_movehdup_ps(steps)) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+#[expect(unsafe_code, reason = "it loads sixteen bytes of as many")]
+fn scales_of_halves(block: &[u8]) -> EightScales {
+    let codes = &block[192..208];
+    // SAFETY: it reads sixteen bytes of as many.
+    let codes = unsafe { _mm_loadu_si128(codes.as_ptr().cast()) };
+    // Those of first halves, then those of second ones.
+    let order = _mm_set_epi8(15, 13, 11, 9, 7, 5, 3, 1, 14, 12, 10, 8, 6, 4, 2, 0);
+    let codes = _mm_shuffle_epi8(codes, order);
+    let step = _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(u16_at(block, 208)))));
+    let of = |codes| _mm256_mul_ps(step, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)));
+    EightScales { scales: [of(codes), of(_mm_unpackhi_epi64(codes, codes))], minimums: _mm256_setzero_ps() }
+}
+
+/// Twelve bytes hold eight scales and eight minimums of six bits each; see `quant::q4_k`.
+#[inline(always)]
+fn six_bits(block: &[u8]) -> ([u8; 8], [u8; 8]) {
+    const SIX: u32 = 0x3f3f_3f3f;
+    const FOUR: u32 = 0x0f0f_0f0f;
+    const TWO: u32 = 0x0303_0303;
+    let word = |at| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+    let (first, second, third) = (word(4), word(8), word(12));
+    let join = |early: u32, late: u32| (u64::from(late) << 32 | u64::from(early)).to_le_bytes();
+    let scales = join(first & SIX, third & FOUR | (first >> 6 & TWO) << 4);
+    (scales, join(second & SIX, third >> 4 & FOUR | (second >> 6 & TWO) << 4))
 }
 
 #[inline(always)]

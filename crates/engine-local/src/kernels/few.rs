@@ -4,6 +4,9 @@
 //! speed. The exact sums of its groups are put down beside its scales; when sixteen rows are done, both are turned so that
 //! a register holds one group of all rows, and are added as [`tile`](super::tile) adds them: the bits are the same.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
 use super::activations::{BLOCK, QuantizedBlock};
 use super::blocks::Blocks;
 use super::tile::ROWS;
@@ -13,6 +16,10 @@ pub(super) const FEW: usize = 2;
 
 /// Groups whose sums one register of 256 bits holds.
 pub(super) const EIGHT: usize = 8;
+
+/// Bytes of the largest block with one group.
+#[cfg(target_arch = "x86_64")]
+const MOST_BYTES: usize = 34;
 
 /// A word for each of eight groups of each of sixteen rows: a sum, or the bits of a scale.
 #[derive(Clone, Copy, Debug)]
@@ -86,39 +93,31 @@ impl Strip {
         }
     }
 
-    /// Puts down the scales and minimums of one row. `f16` converts a half float, `eight` does eight.
-    #[inline(always)]
-    pub(super) fn take_scales<B: Blocks>(
-        &mut self,
-        row: usize,
-        bytes: &[u8],
-        f16: impl Fn(u16) -> f32 + Copy,
-        eight: impl Fn([u16; EIGHT], &mut [i32; EIGHT]),
-    ) {
-        let mut rest = bytes;
-        for octet in 0..self.scales[0].len() {
-            if B::IS_PLAIN && rest.len() >= EIGHT * B::BYTES {
-                let step = |place: usize| u16::from_le_bytes([rest[place * B::BYTES], rest[place * B::BYTES + 1]]);
-                let steps = [step(0), step(1), step(2), step(3), step(4), step(5), step(6), step(7)];
-                eight(steps, &mut self.scales[0][octet].0[row]);
-                rest = &rest[EIGHT * B::BYTES..];
-                continue;
+    /// Puts down the scales and minimums of one row.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    #[expect(unsafe_code, reason = "vector instructions are unsafe unless the machine has them")]
+    pub(super) fn take_scales<B: Blocks>(&mut self, row: usize, bytes: &[u8]) {
+        let eight_bytes = EIGHT / B::GROUPS * B::BYTES;
+        let whole = bytes.chunks_exact(eight_bytes);
+        // Plain blocks may be fewer than eight at the end of a row.
+        let mut rest = [0; EIGHT * MOST_BYTES];
+        let left = whole.remainder();
+        rest[..left.len()].copy_from_slice(left);
+        for (octet, bytes) in whole.chain((!left.is_empty()).then_some(&rest[..])).enumerate() {
+            // SAFETY: this function has the instructions.
+            let found = unsafe { B::eight_scales(bytes) };
+            let put = |words: &mut Words, value: __m256| {
+                // SAFETY: it writes eight words.
+                unsafe { _mm256_storeu_ps(words.0[row].as_mut_ptr().cast(), value) };
+            };
+            put(&mut self.scales[0][octet], found.scales[0]);
+            if B::HALVES {
+                put(&mut self.scales[1][octet], found.scales[1]);
             }
-            let (own, behind) = rest.split_at(rest.len().min(EIGHT / B::GROUPS * B::BYTES));
-            rest = behind;
-            for (block, bytes) in own.chunks_exact(B::BYTES).enumerate() {
-                let header = B::header(bytes, f16);
-                for within in 0..B::GROUPS {
-                    let [first, second] = B::scales(&header, within);
-                    let place = block * B::GROUPS + within;
-                    self.scales[0][octet].0[row][place] = first.to_bits().cast_signed();
-                    if B::HALVES {
-                        self.scales[1][octet].0[row][place] = second.to_bits().cast_signed();
-                    }
-                    if B::MINIMUMS {
-                        self.minimums[octet].0[row][place] = B::minimum(&header, within).to_bits().cast_signed();
-                    }
-                }
+            if B::MINIMUMS {
+                put(&mut self.minimums[octet], found.minimums);
             }
         }
     }

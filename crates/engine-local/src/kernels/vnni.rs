@@ -9,7 +9,7 @@ use super::blocks::Blocks;
 use super::few::{EIGHT, FEW, Strip, Words};
 use super::portable::LANES;
 use super::tile::{self, Group, LINE, Lanes, ROWS, Rows, STEP, STEPS, Tile};
-use super::x86::{eight_halves, put_sums};
+use super::x86::put_sums;
 
 /// Proof that the machine has AVX-512 F, BW, VL and VNNI, and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,7 +292,7 @@ fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[Quanti
     let groups = strip.groups;
     assert!(x.len() == P * groups && rows.row_bytes == groups / B::GROUPS * B::BYTES);
     for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
-        strip.take_scales::<B>(row, bytes, |bits| half_to_f32(bits), |bits, out| eight_halves(bits, out));
+        strip.take_scales::<B>(row, bytes);
         for first in (0..groups).step_by(SIXTEEN) {
             match groups - first {
                 SIXTEEN.. => sums_of_sixteen::<B, P, SIXTEEN, true>(strip, row, bytes, first),

@@ -92,16 +92,6 @@ fn widen_f16(halves: &[u16], out: &mut [f32]) {
     }
 }
 
-/// Eight half floats as the bits of floats.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(super) fn eight_halves(halves: [u16; EIGHT], out: &mut [i32; EIGHT]) {
-    let [a, b, c, d, e, f, g, h] = halves.map(u16::cast_signed);
-    let floats = _mm256_cvtph_ps(_mm_set_epi16(h, g, f, e, d, c, b, a));
-    // SAFETY: it writes eight words.
-    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_castps_si256(floats)) };
-}
-
 #[inline]
 #[target_feature(enable = "f16c")]
 fn half_to_f32(bits: u16) -> f32 {
@@ -345,7 +335,7 @@ fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[Quanti
     let groups = strip.groups;
     assert!(x.len() == P * groups && rows.row_bytes == groups / B::GROUPS * B::BYTES);
     for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
-        strip.take_scales::<B>(row, bytes, |bits| half_to_f32(bits), |bits, out| eight_halves(bits, out));
+        strip.take_scales::<B>(row, bytes);
         for first in (0..groups).step_by(EIGHT) {
             if first + EIGHT <= groups {
                 sums_of_eight::<B, P, true>(strip, row, bytes, first);
