@@ -245,6 +245,37 @@ pub(crate) enum Shape {
     Tiny,
 }
 
+/// Several models in one process.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TogetherArguments {
+    /// Load all at the same time and keep them, with the memory that they take together
+    #[arg(long)]
+    pub(crate) together: bool,
+    /// Size of the models' files together; one that does not fit beside those before it is refused, the others go on
+    #[arg(long, value_name = "SIZE", requires = "together")]
+    pub(crate) memory_limit: Option<ByteSize>,
+    /// Requests to each model, all models and requests at once
+    #[arg(long, value_name = "N", requires = "together", value_parser = positive)]
+    pub(crate) requests: Option<usize>,
+    /// Tokens of an answer at most
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) max_tokens: u32,
+    /// Longest time for one request, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    request_timeout: u64,
+}
+
+impl TogetherArguments {
+    /// Longest time for one request.
+    pub(crate) fn request_timeout(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.request_timeout)
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "it must be a whole number from 1 on".to_owned())
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelVerb {
     /// List the kinds of model, whether they work here, and the tiers
@@ -257,6 +288,8 @@ pub(crate) enum ModelVerb {
         /// Model references; `all` takes one of each kind that works here
         #[arg(required = true, value_name = "MODEL")]
         models: Vec<String>,
+        #[command(flatten)]
+        together: TogetherArguments,
         #[command(flatten)]
         output: OutputArguments,
     },

@@ -4,6 +4,7 @@ mod classifier;
 mod list;
 mod load;
 mod quantize;
+mod together;
 
 use std::path::Path;
 
@@ -21,7 +22,10 @@ use crate::{output, registry};
 pub(super) fn run(verb: ModelVerb, environment: &Environment) -> Result<Exit, Failure> {
     match verb {
         ModelVerb::List { output } => list::run(output.output_format),
-        ModelVerb::Load { models, output } => load::run(&models, output.output_format, environment),
+        ModelVerb::Load { models, together, output } if together.together => {
+            together::run(&models, &together, output.output_format, environment)
+        }
+        ModelVerb::Load { models, output, .. } => load::run(&models, output.output_format, environment),
         ModelVerb::Inspect { path, tensors, output } => show(&path, tensors, output.output_format),
         ModelVerb::Synth { shape, quant, seed, output } => synth(shape, &quant, seed, &output),
         ModelVerb::Quantize { input, output_path, to, no_quality, output } => {

@@ -52,6 +52,28 @@ fn kinds_that_do_not_work_here_are_not_available_rather_than_zero() {
 }
 
 #[test]
+fn models_load_together_and_serve_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let together = |more: &[&str]| {
+        let ran = run(folder.path(), &[&["model", "load", "--together", "--output-format", "json"], more].concat());
+        (ran.code, json(&ran.stdout))
+    };
+    let (code, found) = together(&["tiny", "onnx:network", "tiny", "--requests", "4", "--max-tokens", "3"]);
+    assert_eq!((code, found["loaded"].as_u64()), (Some(0), Some(3)));
+    let completed = |found: &Value| found["completed"].as_u64();
+    assert_eq!(completed(&found["requests"]), Some(8));
+    assert!(found["models"][1]["served"].is_null() && completed(&found["models"][2]["served"]) == Some(4));
+    let memory = |key: &str| found["memory"][key].as_u64().unwrap();
+    assert!(memory("pss_after") > memory("pss_before") && memory("weights_mapped") > 0);
+    // The third does not fit; the others are loaded all the same.
+    let (code, found) = together(&["tiny", "onnx:network", "tiny", "--memory-limit", "7MiB"]);
+    assert_eq!((code, found["loaded"].as_u64()), (Some(0), Some(2)));
+    assert_eq!(found["models"][2]["reason"], "memory_limit");
+    let (code, found) = together(&["tiny", "gguf:none.gguf"]);
+    assert_eq!((code, &found["models"][1]["reason"]), (Some(4), &Value::from("failed")));
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let ran = run(folder.path(), &["model", "synth", "--shape", "tiny", "--output", "none/model.gguf"]);
