@@ -1,6 +1,6 @@
 //! What is asked of an engine.
 
-use weighbridge_types::time::Clock;
+use weighbridge_types::time::{Clock, Stamp};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,11 @@ pub struct GenerateRequest {
     pub stop: Vec<String>,
     /// Number of likeliest tokens to report with log-probabilities at each step; `None` reports none.
     pub logprobs: Option<u32>,
+    /// Who goes first where an engine cannot serve all at once: a lower number does, as in vLLM; 0 is usual. Engines without
+    /// priorities leave it aside.
+    pub priority: i32,
+    /// When the answer is worth nothing any more: engines that know deadlines give the request up then, as timed out.
+    pub deadline: Option<Stamp>,
     /// The run's clock, on which the engine stamps its events.
     pub clock: Clock,
 }
@@ -135,6 +140,8 @@ impl GenerateRequest {
             ignore_eos: false,
             stop: Vec::new(),
             logprobs: None,
+            priority: 0,
+            deadline: None,
             clock,
         }
     }

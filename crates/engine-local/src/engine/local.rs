@@ -1,6 +1,7 @@
 //! The engine's public face.
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -125,6 +126,7 @@ impl LocalEngine {
             scratch: Scratch::default(),
             shared: Arc::clone(&shared),
             commands: queue,
+            waiting: VecDeque::new(),
             sequences: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("model".to_owned());

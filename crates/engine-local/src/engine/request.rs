@@ -7,7 +7,8 @@ use weighbridge_engine::{
     EngineError, EngineEvent, EventKind, Frame, GenerateRequest, Prompt, RequestFailure, Tokenizer,
 };
 use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
-use weighbridge_types::time::Clock;
+use weighbridge_types::time::{Clock, Stamp};
+use weighbridge_types::units::millis;
 
 use super::text::TextAssembler;
 use crate::chat::ChatTemplate;
@@ -30,6 +31,7 @@ pub(super) struct Job {
 pub(super) struct Events {
     sender: mpsc::Sender<EngineEvent>,
     clock: Clock,
+    deadline: Option<Stamp>,
 }
 
 impl Events {
@@ -37,12 +39,21 @@ impl Events {
     pub(super) fn new(request: &GenerateRequest, context: usize) -> (Self, mpsc::Receiver<EngineEvent>) {
         let frames = usize::try_from(request.max_tokens).map_or(context, |tokens| tokens.min(context));
         let (sender, receiver) = mpsc::channel(frames + EVENTS_BESIDE_FRAMES);
-        (Self { sender, clock: request.clock }, receiver)
+        (Self { sender, clock: request.clock, deadline: request.deadline }, receiver)
     }
 
     /// Whether nobody listens any more: the generation is canceled.
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    /// Whether the deadline has passed; then the generation is ended with that.
+    pub(super) fn is_late(&self) -> bool {
+        let now = self.clock.now();
+        let Some(deadline) = self.deadline.filter(|deadline| now >= *deadline) else { return false };
+        let message = format!("its deadline passed {:.0} ms ago", millis(now - deadline));
+        self.end(FailureClass::Timeout, message);
+        true
     }
 
     fn send(&self, event: EngineEvent) {
@@ -52,7 +63,11 @@ impl Events {
 
     /// Ends the generation with a failure.
     pub(super) fn fail(&self, message: String) {
-        let failure = RequestFailure { class: FailureClass::Engine, message, retry_after: None };
+        self.end(FailureClass::Engine, message);
+    }
+
+    fn end(&self, class: FailureClass, message: String) {
+        let failure = RequestFailure { class, message, retry_after: None };
         self.send(EngineEvent { at: self.clock.now(), kind: EventKind::Failed(failure) });
     }
 }
@@ -86,6 +101,8 @@ pub(super) struct Sequence {
     /// The prompt, then every generated token.
     tokens: Vec<u32>,
     prompt_len: usize,
+    /// Lower goes first.
+    pub(super) priority: i32,
     max_tokens: usize,
     ignore_eos: bool,
     reports_log_probabilities: bool,
@@ -107,6 +124,7 @@ impl Preparation {
             slot: KvSlot::new(&self.config, &self.kv),
             found: self.keeps_prefixes.then_some(0),
             prompt_len: tokens.len(),
+            priority: request.priority,
             max_tokens,
             ignore_eos: request.ignore_eos,
             reports_log_probabilities: request.logprobs.is_some(),
@@ -271,7 +289,7 @@ impl Sequence {
     }
 
     /// Reports text that was held back, in a frame without a token.
-    fn report_rest(&mut self, at: weighbridge_types::time::Stamp) {
+    fn report_rest(&mut self, at: Stamp) {
         let text = self.text.finish();
         if !text.is_empty() {
             self.events.send(EngineEvent { at, kind: EventKind::Frame(Frame::answer(text, 0)) });

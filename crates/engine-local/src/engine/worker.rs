@@ -1,6 +1,7 @@
 //! The thread that computes for one model.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,7 +50,9 @@ pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) shared: Arc<Shared>,
     pub(super) commands: Receiver<Command>,
-    /// Oldest first.
+    /// Requests for which there is no place yet, in the order of [`Worker::sequences`].
+    pub(super) waiting: VecDeque<Job>,
+    /// Those of the lowest priority number first, and among them the oldest.
     pub(super) sequences: Vec<Sequence>,
     /// How many of them may run: halved when memory was wanting.
     pub(super) at_once: usize,
@@ -73,18 +76,24 @@ impl Worker {
 
     /// Takes what came, and waits when there is nothing to do. Returns whether to go on.
     fn take_commands(&mut self) -> bool {
-        if self.sequences.is_empty() {
+        if self.sequences.is_empty() && self.waiting.is_empty() {
             match self.commands.recv() {
                 Ok(command) => self.take(command),
                 Err(_) => return false,
             }
         }
-        while self.sequences.len() < SEQUENCES_AT_ONCE {
+        loop {
             match self.commands.try_recv() {
                 Ok(command) => self.take(command),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return false,
             }
+        }
+        self.waiting.retain(|job| !job.events.is_closed() && !job.events.is_late());
+        while self.sequences.len() < SEQUENCES_AT_ONCE
+            && let Some(job) = self.waiting.pop_front()
+        {
+            self.begin(job);
         }
         !self.shared.stop.load(Ordering::Relaxed)
     }
@@ -92,11 +101,9 @@ impl Worker {
     fn take(&mut self, command: Command) {
         match command {
             Command::Generate(job) => {
-                let events = job.events.clone();
-                match guarded(|| self.preparation.begin(*job)) {
-                    Ok(sequence) => self.sequences.push(sequence),
-                    Err(error) => events.fail(error.to_string()),
-                }
+                let priority = job.request.priority;
+                let place = self.waiting.partition_point(|waiting| waiting.request.priority <= priority);
+                self.waiting.insert(place, *job);
             }
             Command::Score(job) => {
                 let scored = guarded(|| self.score(&job.request));
@@ -106,9 +113,20 @@ impl Worker {
         }
     }
 
+    fn begin(&mut self, job: Job) {
+        let events = job.events.clone();
+        match guarded(|| self.preparation.begin(job)) {
+            Ok(sequence) => {
+                let place = self.sequences.partition_point(|running| running.priority <= sequence.priority);
+                self.sequences.insert(place, sequence);
+            }
+            Err(error) => events.fail(error.to_string()),
+        }
+    }
+
     /// One pass over the weights: the next token of every generation whose prompt is read, and pieces of prompts.
     fn step(&mut self) {
-        self.end(|sequence| sequence.events.is_closed());
+        self.end(|sequence| sequence.events.is_closed() || sequence.events.is_late());
         let plan = self.plan();
         let rows: usize = plan.iter().sum();
         if rows == 0 {
@@ -170,7 +188,14 @@ impl Worker {
         for sequence in self.sequences[..running].iter_mut().filter(|sequence| sequence.slot.is_empty()) {
             sequence.find_beginning(&mut self.prefixes);
         }
-        let pending: Vec<usize> = self.sequences[..running].iter().map(Sequence::pending).collect();
+        let mut pending: Vec<usize> = self.sequences[..running].iter().map(Sequence::pending).collect();
+        // Prompts of less urgent requests wait until the more urgent ones are read.
+        let reads = |(_, pending): &(&Sequence, &usize)| **pending > 1;
+        if let Some((urgent, _)) = self.sequences.iter().zip(&pending).find(reads) {
+            let urgent = urgent.priority;
+            let later = self.sequences.iter().zip(&mut pending).filter(|(sequence, _)| sequence.priority > urgent);
+            later.filter(|(_, pending)| **pending > 1).for_each(|(_, pending)| *pending = 0);
+        }
         let mut plan = self.pace.plan(&pending);
         let mut number = 0;
         while number < plan.len() {
@@ -207,9 +232,8 @@ impl Worker {
     }
 
     fn fail_all(&mut self, message: &str) {
-        for sequence in self.sequences.drain(..) {
-            sequence.events.fail(message.to_owned());
-        }
+        let events = self.sequences.drain(..).map(|sequence| sequence.events);
+        events.chain(self.waiting.drain(..).map(|job| job.events)).for_each(|events| events.fail(message.to_owned()));
     }
 }
 

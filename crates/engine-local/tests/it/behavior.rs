@@ -1,6 +1,7 @@
 //! What the engine promises beside the right tokens: batches, cancellation, limits, memory, errors.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -12,7 +13,7 @@ use weighbridge_engine_local::graph::BLOCK_TOKENS;
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::synth::{Shape, synthesize};
 use weighbridge_engine_local::{LocalEngine, LocalOptions};
-use weighbridge_types::request::FinishReason;
+use weighbridge_types::request::{FailureClass, FinishReason};
 use weighbridge_types::time::Clock;
 
 use crate::engine::{Answer, folder, generate, load, read, request};
@@ -127,6 +128,34 @@ async fn a_stream_goes_on_beside_a_long_prompt_and_neither_changes() {
         }
     }
     assert_eq!((&tokens, words(&beside)), (&alone[0].tokens, words(&alone[1])));
+}
+
+#[tokio::test]
+async fn an_urgent_request_goes_before_those_that_wait() {
+    let engine = synthetic(BlockType::Q8_0, 2);
+    let clock = Clock::start();
+    let ask = |family: u32, priority: i32| GenerateRequest { priority, clock, ..long(family, 300, 1) };
+    let usual: Vec<_> = (1..9).map(|family| engine.generate(ask(family, 0))).collect();
+    let first = |mut stream: weighbridge_engine::EventStream| async move { stream.next().await.unwrap().at };
+    let urgent = first(engine.generate(ask(20, -1)));
+    let (urgent, usual) = futures_util::future::join(urgent, join_all(usual.into_iter().map(first))).await;
+    assert!(usual.iter().filter(|at| **at > urgent).count() >= 4, "{urgent:?} of {usual:?}");
+}
+
+#[tokio::test]
+async fn a_request_whose_deadline_passes_ends_as_timed_out() {
+    let engine = synthetic(BlockType::Q8_0, 2);
+    let clock = Clock::start();
+    let deadline = Some(clock.now().after(Duration::from_millis(30)));
+    let mut late = engine.generate(GenerateRequest { deadline, clock, ..long(1, 20, 1000) });
+    let mut last = None;
+    while let Some(event) = late.next().await {
+        last = Some(event.kind);
+    }
+    let Some(EventKind::Failed(failure)) = last else { panic!("{last:?}") };
+    assert_eq!(failure.class, FailureClass::Timeout);
+    assert!(failure.message.contains("deadline"), "{}", failure.message);
+    assert_eq!(generate(&engine, long(1, 20, 5)).await.tokens.len(), 5);
 }
 
 #[tokio::test]
