@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use memmap2::MmapMut;
+
 use crate::kernels::Run;
 use crate::weights::ModelConfig;
 
@@ -58,32 +60,47 @@ impl KvCounter {
 /// so that a head's are one run of memory and products go along its rows. Half
 /// floats would take half the memory and read time, and move log-probabilities by more than the 1e-3 that results may
 /// differ from the reference.
+///
+/// A block is a mapping of its own, not part of the heap: what a sequence gives back is the system's at once, and what the
+/// counter says is what the process has.
 #[derive(Debug)]
 pub(super) struct Block {
-    keys: Vec<f32>,
-    values: Vec<f32>,
+    /// Keys, then as many values.
+    memory: MmapMut,
     counter: Arc<KvCounter>,
 }
 
 impl Block {
     fn new(values: usize, counter: &Arc<KvCounter>) -> Self {
-        Self::counted(vec![0.0; values], vec![0.0; values], counter)
-    }
-
-    fn counted(keys: Vec<f32>, values: Vec<f32>, counter: &Arc<KvCounter>) -> Self {
-        let block = Self { keys, values, counter: Arc::clone(counter) };
+        let bytes = 2 * values * size_of::<f32>();
+        // The worker turns a panic into failures of the requests that run, where the heap would end the process.
+        let memory =
+            MmapMut::map_anon(bytes).unwrap_or_else(|error| panic!("no memory for {bytes} bytes of keys: {error}"));
+        let block = Self { memory, counter: Arc::clone(counter) };
         counter.add(block.bytes());
         block
     }
 
+    fn halves(&self) -> (&[f32], &[f32]) {
+        let floats: &[f32] = bytemuck::cast_slice(&self.memory);
+        floats.split_at(floats.len() / 2)
+    }
+
+    fn halves_mut(&mut self) -> (&mut [f32], &mut [f32]) {
+        let floats: &mut [f32] = bytemuck::cast_slice_mut(&mut self.memory);
+        floats.split_at_mut(floats.len() / 2)
+    }
+
     pub(super) fn bytes(&self) -> u64 {
-        size_of_val(&*self.keys) as u64 + size_of_val(&*self.values) as u64
+        self.memory.len() as u64
     }
 }
 
 impl Clone for Block {
     fn clone(&self) -> Self {
-        Self::counted(self.keys.clone(), self.values.clone(), &self.counter)
+        let mut block = Self::new(self.memory.len() / 2 / size_of::<f32>(), &self.counter);
+        block.memory.copy_from_slice(&self.memory);
+        block
     }
 }
 
@@ -179,12 +196,13 @@ impl KvSlot {
     pub(super) fn write(&mut self, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
         let (kv_heads, dims) = (self.kv_heads, self.head_dim);
         let block = Arc::get_mut(&mut self.blocks[position / BLOCK_TOKENS]).expect("room was reserved");
+        let (all_keys, all_values) = block.halves_mut();
         for head in 0..kv_heads {
             let from = head * dims..(head + 1) * dims;
             let (start, within) = ((layer * kv_heads + head) * BLOCK_TOKENS * dims, position % BLOCK_TOKENS);
-            let column = block.keys[start..][..BLOCK_TOKENS * dims].iter_mut().skip(within).step_by(BLOCK_TOKENS);
+            let column = all_keys[start..][..BLOCK_TOKENS * dims].iter_mut().skip(within).step_by(BLOCK_TOKENS);
             column.zip(&keys[from.clone()]).for_each(|(place, key)| *place = *key);
-            block.values[start + within * dims..][..dims].copy_from_slice(&values[from]);
+            all_values[start + within * dims..][..dims].copy_from_slice(&values[from]);
         }
     }
 
@@ -200,6 +218,9 @@ impl KvSlot {
         let start = (layer * self.kv_heads + head) * values;
         let range = start..start + values;
         let blocks = self.blocks[..end.div_ceil(BLOCK_TOKENS)].iter();
-        blocks.map(move |block| (&block.keys[range.clone()], &block.values[range.clone()]))
+        blocks.map(move |block| {
+            let (keys, values) = block.halves();
+            (&keys[range.clone()], &values[range.clone()])
+        })
     }
 }
