@@ -33,7 +33,7 @@ pub(super) fn exp(x: f32) -> f32 {
     if x < LOWEST { 0.0 } else { value }
 }
 
-/// Sums `of(value)` in eight lanes.
+/// Sums `of(value)` in [`LANES`] lanes.
 #[inline(always)]
 fn sum_of(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = values.as_chunks::<LANES>();
