@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::quant::BlockType;
-use crate::weights::{ModelFile, Tensor};
+use crate::weights::{Experts, ModelFile, Tensor};
 
 /// A model file described.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +20,10 @@ pub struct Inspection {
     pub name: Option<String>,
     /// Number of weights.
     pub parameters: u64,
+    /// Number of weights that one token uses; fewer than all where there are experts.
+    pub active_parameters: u64,
+    /// Experts of each block; `None` where there are none.
+    pub experts: Option<Experts>,
     /// Transformer blocks.
     pub layers: usize,
     /// Values of the residual stream.
@@ -88,6 +92,8 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         architecture: config.architecture.to_string(),
         name: model.metadata.text("general.name")?.map(str::to_owned),
         parameters: model.tensors.values().map(|tensor| tensor.value_count() as u64).sum(),
+        active_parameters: model.active_parameters(),
+        experts: config.experts,
         layers: config.layers,
         width: config.width,
         heads: config.heads,

@@ -1,6 +1,6 @@
 //! Which format each tensor of a quantized model gets. Quantizing and synthesizing share it.
 //!
-//! The rules are those of llama.cpp: norms, biases and position embeddings stay F32, because they are small
+//! The rules are those of llama.cpp: norms, biases, routers and position embeddings stay F32, because they are small
 //! and sensitive. The head of a 4-bit model is stored in six bits or more, because every logit depends on it;
 //! with tied embeddings that is the token embedding. A tensor whose rows do not divide into the wanted
 //! blocks gets the nearest format that fits.
@@ -13,7 +13,7 @@ use crate::weights::ModelConfig;
 /// The format of one tensor of a model that is stored mostly as `to`.
 pub(crate) fn stored_type(slot: &Slot, config: &ModelConfig, to: BlockType) -> BlockType {
     let wanted = match slot.role {
-        Role::NormWeight | Role::Bias | Role::PositionEmbedding => BlockType::F32,
+        Role::NormWeight | Role::Bias | Role::PositionEmbedding | Role::Router => BlockType::F32,
         Role::Projection => to,
         Role::TokenEmbedding if !config.tied_embeddings => to,
         Role::TokenEmbedding | Role::Head => head_type(to),

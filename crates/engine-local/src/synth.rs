@@ -120,7 +120,7 @@ fn distribution(slot: &Slot) -> Distribution {
     let (mean, deviation) = match slot.role {
         Role::NormWeight => (1.0, 0.05),
         Role::Bias => (0.0, 0.02),
-        Role::Projection => (0.0, columns.sqrt().recip()),
+        Role::Projection | Role::Router => (0.0, columns.sqrt().recip()),
         // After the last norm a logit is a sum of `columns` products: this makes it vary by about two.
         Role::TokenEmbedding | Role::Head => (0.0, 2.0 * columns.sqrt().recip()),
         Role::PositionEmbedding => (0.0, 0.01),

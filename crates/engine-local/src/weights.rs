@@ -23,13 +23,15 @@ pub enum Architecture {
     Qwen2,
     /// Llama with an RMS norm on each query and key head.
     Qwen3,
+    /// Qwen3 whose feed-forward blocks are experts, of which each token uses some.
+    Qwen3Moe,
     /// Layer norm, learned positions, one fused projection for query, key and value, GELU.
     Gpt2,
 }
 
 impl Architecture {
     /// Every supported architecture.
-    pub const ALL: [Self; 4] = [Self::Llama, Self::Qwen2, Self::Qwen3, Self::Gpt2];
+    pub const ALL: [Self; 5] = [Self::Llama, Self::Qwen2, Self::Qwen3, Self::Qwen3Moe, Self::Gpt2];
 
     /// The name in GGUF's `general.architecture`; also the prefix of its keys.
     pub const fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Architecture {
             Self::Llama => "llama",
             Self::Qwen2 => "qwen2",
             Self::Qwen3 => "qwen3",
+            Self::Qwen3Moe => "qwen3moe",
             Self::Gpt2 => "gpt2",
         }
     }
@@ -91,6 +94,17 @@ pub struct Rope {
     pub frequency_factors: Option<Vec<f32>>,
 }
 
+/// The experts of a model that has them: each is a feed-forward block, and a router picks some for every token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Experts {
+    /// Experts in a block.
+    pub count: usize,
+    /// Experts that one token uses; at most `count`.
+    pub used: usize,
+    /// Values inside one expert.
+    pub width: usize,
+}
+
 /// The sizes and constants of a model. Checked: nonzero, consistent with each other and with the tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
@@ -106,8 +120,10 @@ pub struct ModelConfig {
     pub kv_heads: usize,
     /// Values of one head; `heads * head_dim` may differ from `width`.
     pub head_dim: usize,
-    /// Values inside the feed-forward block.
+    /// Values inside the feed-forward block, where it is one.
     pub ffn_width: usize,
+    /// What the feed-forward blocks are made of; `None` where they are one.
+    pub experts: Option<Experts>,
     /// Rows of the token embedding.
     pub vocab: usize,
     /// Longest sequence that the model was made for, in tokens.
@@ -223,6 +239,18 @@ impl Tensor {
         &self.bytes[row * self.row_bytes..][..self.row_bytes]
     }
 
+    /// One matrix of a stack of them, `dims()[0]` in number; it shares the memory.
+    ///
+    /// # Panics
+    /// When the tensor is no stack, or has no such matrix.
+    pub(crate) fn matrix(&self, index: usize) -> Self {
+        let (count, dims) = self.dims.split_first().expect("a stack has dimensions");
+        assert!(index < *count, "matrix {index} of `{}`", self.name);
+        let size = self.bytes.len() / count;
+        let bytes = self.bytes.slice(index * size..(index + 1) * size).expect("the stack holds its matrices");
+        Self { dims: dims.to_vec(), bytes, ..self.clone() }
+    }
+
     /// All values, converted.
     pub fn to_f32(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.value_count()];
@@ -308,6 +336,15 @@ impl ModelFile {
             hasher.update(&**part);
         }
         hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Weights that the computation of one token uses: all but the experts that it leaves aside.
+    pub fn active_parameters(&self) -> u64 {
+        let used = |tensor: &Tensor| match self.config.experts {
+            Some(experts) if tensor.dims().len() == 3 => tensor.value_count() / experts.count * experts.used,
+            _ => tensor.value_count(),
+        };
+        self.tensors.values().map(|tensor| used(tensor) as u64).sum()
     }
 
     /// Bytes of weights that lie in mapped files, and on the heap.

@@ -60,6 +60,12 @@ fn show(path: &Path, tensors: bool, format: OutputFormat) -> Result<Exit, Failur
     Ok(Exit::Pass)
 }
 
+fn experts(model: &Inspection) -> String {
+    let Some(experts) = model.experts else { return "none".to_owned() };
+    let active = group_digits(model.active_parameters);
+    format!("{} per block, {} used by a token: {active} parameters", experts.count, experts.used)
+}
+
 fn describe(model: &Inspection, tensors: bool) -> String {
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     let weights = if model.is_synthetic { "seeded random numbers" } else { "as stored" };
@@ -68,6 +74,7 @@ fn describe(model: &Inspection, tensors: bool) -> String {
         ("format", model.format.to_owned()),
         ("architecture", model.architecture.clone()),
         ("parameters", group_digits(model.parameters)),
+        ("experts", experts(model)),
         ("layers × width", format!("{} × {}", model.layers, model.width)),
         ("heads / KV heads", format!("{} / {}", model.heads, model.kv_heads)),
         ("vocabulary", model.vocab.to_string()),

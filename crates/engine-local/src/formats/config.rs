@@ -2,7 +2,7 @@
 
 use super::metadata::{MetaArray, MetaValue, Metadata};
 use crate::error::{ModelError, Result};
-use crate::weights::{Architecture, ModelConfig, Rope, RopeStyle};
+use crate::weights::{Architecture, Experts, ModelConfig, Rope, RopeStyle};
 
 /// What the tensors say that no key says.
 #[derive(Clone, Debug)]
@@ -25,7 +25,6 @@ pub(crate) struct TensorFacts {
 pub(crate) fn read(metadata: &Metadata, facts: TensorFacts) -> Result<ModelConfig> {
     let architecture = architecture(metadata)?;
     let keys = Keys { metadata, architecture };
-    refuse_experts(&keys)?;
     let width = keys.size("embedding_length")?;
     let heads = keys.size("attention.head_count")?;
     let head_dim = keys.size_or("attention.key_length", width / heads)?;
@@ -40,6 +39,7 @@ pub(crate) fn read(metadata: &Metadata, facts: TensorFacts) -> Result<ModelConfi
         kv_heads: kv_heads(&keys, heads)?,
         head_dim,
         ffn_width: keys.size_or("feed_forward_length", 4 * width)?,
+        experts: experts(&keys)?,
         vocab: facts.vocab,
         context_length: keys.size("context_length")?,
         rope: rope(&keys, head_dim, facts.frequency_factors)?,
@@ -101,14 +101,28 @@ fn absent(key: &str) -> ModelError {
     ModelError::key(key, "it is not in the file")
 }
 
-fn refuse_experts(keys: &Keys<'_>) -> Result<()> {
-    let key = keys.name("expert_count");
-    match keys.metadata.size(&key)? {
-        None | Some(0) => Ok(()),
-        Some(count) => {
-            Err(ModelError::UnsupportedSetting { key, found: count.to_string(), supported: "dense models (0)" })
+/// Mixtral has experts under the architecture llama, of the size of its feed-forward block.
+fn experts(keys: &Keys<'_>) -> Result<Option<Experts>> {
+    const COUNT: &str = "expert_count";
+    let count = keys.metadata.size(&keys.name(COUNT))?.unwrap_or(0);
+    match keys.architecture {
+        Architecture::Llama | Architecture::Qwen3Moe if count > 0 => {}
+        Architecture::Qwen3Moe => return Err(keys.error(COUNT, "found `0`, expected 1 or more")),
+        _ if count == 0 => return Ok(None),
+        _ => {
+            let (key, found) = (keys.name(COUNT), count.to_string());
+            return Err(ModelError::UnsupportedSetting { key, found, supported: "dense models (0)" });
         }
     }
+    let used = keys.size("expert_used_count")?;
+    if used > count {
+        return Err(keys.error("expert_used_count", format!("found `{used}`, more than the {count} experts")));
+    }
+    let width = match keys.metadata.size(&keys.name("expert_feed_forward_length"))? {
+        Some(width) => keys.nonzero("expert_feed_forward_length", width)?,
+        None => keys.size("feed_forward_length")?,
+    };
+    Ok(Some(Experts { count: keys.nonzero(COUNT, count)?, used, width }))
 }
 
 /// Some converters store one number per layer; equal numbers are accepted.
@@ -137,7 +151,7 @@ fn kv_heads(keys: &Keys<'_>, heads: usize) -> Result<usize> {
 fn rope(keys: &Keys<'_>, head_dim: usize, frequency_factors: Option<Vec<f32>>) -> Result<Option<Rope>> {
     let style = match keys.architecture {
         Architecture::Llama => RopeStyle::Interleaved,
-        Architecture::Qwen2 | Architecture::Qwen3 => RopeStyle::Neox,
+        Architecture::Qwen2 | Architecture::Qwen3 | Architecture::Qwen3Moe => RopeStyle::Neox,
         Architecture::Gpt2 => return Ok(None),
     };
     let rope = Rope {
@@ -180,7 +194,9 @@ fn linear_factor(keys: &Keys<'_>) -> Result<f32> {
 fn epsilon(keys: &Keys<'_>) -> Result<f32> {
     let key = match keys.architecture {
         Architecture::Gpt2 => "attention.layer_norm_epsilon",
-        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => "attention.layer_norm_rms_epsilon",
+        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 | Architecture::Qwen3Moe => {
+            "attention.layer_norm_rms_epsilon"
+        }
     };
     let value = keys.float(key)?.ok_or_else(|| absent(&keys.name(key)))?;
     if value >= 0.0 {

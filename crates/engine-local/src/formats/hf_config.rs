@@ -34,7 +34,9 @@ pub(super) fn translate(source: &Source) -> Result<Translated> {
     let name = match class.unwrap_or_default() {
         "LlamaForCausalLM" | "llama" => "llama",
         "Qwen2ForCausalLM" | "qwen2" => "qwen2",
+        "MixtralForCausalLM" | "mixtral" => "llama",
         "Qwen3ForCausalLM" | "qwen3" => "qwen3",
+        "Qwen3MoeForCausalLM" | "qwen3_moe" => "qwen3moe",
         "GPT2LMHeadModel" | "gpt2" => "gpt2",
         other => return Err(ModelError::UnsupportedArchitecture { found: other.to_owned() }),
     };
@@ -85,7 +87,35 @@ fn llama(config: &Object<'_>, keys: &mut Keys<'_>) -> Result<Option<Vec<f32>>> {
     keys.size("attention.value_length", head_dim);
     keys.size("rope.dimension_count", head_dim);
     keys.float("attention.layer_norm_rms_epsilon", config.float("rms_norm_eps")?.unwrap_or(1e-6));
+    experts(config, keys)?;
     rope(config, keys, head_dim)
+}
+
+/// Experts in every block, weighed so that those used sum to 1: other arrangements are refused.
+fn experts(config: &Object<'_>, keys: &mut Keys<'_>) -> Result<()> {
+    let counts = ["num_local_experts", "num_experts"].map(|key| config.optional_size(key));
+    let [local, count] = counts;
+    let Some(count) = local?.or(count?) else { return Ok(()) };
+    if keys.prefix == "qwen3moe" {
+        config.expect_flag("norm_topk_prob", true)?;
+        if config.get("norm_topk_prob").is_none() {
+            return Err(ModelError::key("norm_topk_prob", "it is not in `config.json`, expected true"));
+        }
+        if let Some(step) = config.optional_size("decoder_sparse_step")?.filter(|&step| step != 1) {
+            let found = step.to_string();
+            return Err(ModelError::UnsupportedSetting { key: "decoder_sparse_step".into(), found, supported: "1" });
+        }
+        if let Some(dense) =
+            config.get("mlp_only_layers").filter(|layers| layers.as_array().is_none_or(|l| !l.is_empty()))
+        {
+            let (key, found) = ("mlp_only_layers".into(), dense.to_string());
+            return Err(ModelError::UnsupportedSetting { key, found, supported: "none" });
+        }
+        keys.size("expert_feed_forward_length", config.size("moe_intermediate_size")?);
+    }
+    keys.size("expert_count", count);
+    keys.size("expert_used_count", config.size("num_experts_per_tok")?);
+    Ok(())
 }
 
 /// Rotary settings: `rope_theta` and `rope_scaling`, or both inside `rope_parameters` (transformers 5).

@@ -9,6 +9,8 @@ pub(super) enum Place {
     As(String),
     /// It is used with rows and columns exchanged.
     Transposed(String),
+    /// It is one matrix, with this number, of a stack that is used under this name.
+    Stacked(String, usize),
     /// It is a buffer that can be computed, such as a causal mask.
     Dropped,
 }
@@ -18,7 +20,7 @@ pub(super) enum Place {
 pub(super) fn place(name: &str, architecture: Architecture) -> Place {
     let found = match architecture {
         Architecture::Gpt2 => gpt2(name.strip_prefix("transformer.").unwrap_or(name)),
-        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => llama(name),
+        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 | Architecture::Qwen3Moe => llama(name),
     };
     found.unwrap_or_else(|| Place::As(name.to_owned()))
 }
@@ -32,6 +34,9 @@ fn llama(name: &str) -> Option<Place> {
     }
     let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
     let (module, kind) = part.rsplit_once('.')?;
+    if let Some((expert, matrix)) = expert(module) {
+        return Some(Place::Stacked(format!("blk.{layer}.{matrix}_exps.{kind}"), expert));
+    }
     let module = match module {
         "input_layernorm" => "attn_norm",
         "self_attn.q_proj" => "attn_q",
@@ -44,10 +49,24 @@ fn llama(name: &str) -> Option<Place> {
         "mlp.gate_proj" => "ffn_gate",
         "mlp.up_proj" => "ffn_up",
         "mlp.down_proj" => "ffn_down",
+        "mlp.gate" | "block_sparse_moe.gate" => "ffn_gate_inp",
         "self_attn.rotary_emb" => return Some(Place::Dropped),
         _ => return None,
     };
     as_is(&format!("blk.{layer}.{module}.{kind}"))
+}
+
+/// The number of an expert and which of its matrices this is: qwen3moe's names, and Mixtral's.
+fn expert(module: &str) -> Option<(usize, &'static str)> {
+    let rest = module.strip_prefix("mlp.experts.").or_else(|| module.strip_prefix("block_sparse_moe.experts."))?;
+    let (expert, matrix) = rest.split_once('.')?;
+    let matrix = match matrix {
+        "gate_proj" | "w1" => "ffn_gate",
+        "up_proj" | "w3" => "ffn_up",
+        "down_proj" | "w2" => "ffn_down",
+        _ => return None,
+    };
+    Some((expert.parse().ok()?, matrix))
 }
 
 fn gpt2(name: &str) -> Option<Place> {

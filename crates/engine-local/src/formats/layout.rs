@@ -1,7 +1,7 @@
 //! Which tensors each architecture has, with their shapes: the one list that the loaders check
 //! against and that synthetic models are made from.
 
-use crate::weights::{Architecture, ModelConfig};
+use crate::weights::{Architecture, Experts, ModelConfig};
 
 /// What a tensor is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,9 @@ pub(crate) enum Role {
     PositionEmbedding,
     /// One row per token, for the logits.
     Head,
-    /// A matrix inside a block.
+    /// One row per expert, for their likelihoods.
+    Router,
+    /// A matrix inside a block, or a stack of them.
     Projection,
     /// The factor of a norm.
     NormWeight,
@@ -65,7 +67,7 @@ fn ending(config: &ModelConfig) -> Vec<Slot> {
 fn block(config: &ModelConfig, layer: usize) -> Vec<Slot> {
     let slots = match config.architecture {
         Architecture::Gpt2 => gpt2_block(config),
-        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => llama_block(config),
+        Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 | Architecture::Qwen3Moe => llama_block(config),
     };
     let named = |slot: Slot| Slot { name: format!("blk.{layer}.{}", slot.name), ..slot };
     slots.into_iter().map(named).collect()
@@ -73,7 +75,7 @@ fn block(config: &ModelConfig, layer: usize) -> Vec<Slot> {
 
 fn llama_block(config: &ModelConfig) -> Vec<Slot> {
     use Role::{Bias, NormWeight, Projection};
-    let (width, ffn, query, kv) = (config.width, config.ffn_width, config.query_width(), config.kv_width());
+    let (width, query, kv) = (config.width, config.query_width(), config.kv_width());
     let mut slots = vec![
         slot("attn_norm.weight", &[width], NormWeight),
         slot("attn_q.weight", &[query, width], Projection),
@@ -81,16 +83,26 @@ fn llama_block(config: &ModelConfig) -> Vec<Slot> {
         slot("attn_v.weight", &[kv, width], Projection),
         slot("attn_output.weight", &[width, query], Projection),
         slot("ffn_norm.weight", &[width], NormWeight),
-        slot("ffn_gate.weight", &[ffn, width], Projection),
-        slot("ffn_up.weight", &[ffn, width], Projection),
-        slot("ffn_down.weight", &[width, ffn], Projection),
     ];
+    match config.experts {
+        None => slots.extend([
+            slot("ffn_gate.weight", &[config.ffn_width, width], Projection),
+            slot("ffn_up.weight", &[config.ffn_width, width], Projection),
+            slot("ffn_down.weight", &[width, config.ffn_width], Projection),
+        ]),
+        Some(Experts { count, width: inner, .. }) => slots.extend([
+            slot("ffn_gate_inp.weight", &[count, width], Role::Router),
+            slot("ffn_gate_exps.weight", &[count, inner, width], Projection),
+            slot("ffn_up_exps.weight", &[count, inner, width], Projection),
+            slot("ffn_down_exps.weight", &[count, width, inner], Projection),
+        ]),
+    }
     if config.qkv_bias {
         slots.push(slot("attn_q.bias", &[query], Bias));
         slots.push(slot("attn_k.bias", &[kv], Bias));
         slots.push(slot("attn_v.bias", &[kv], Bias));
     }
-    if config.architecture == Architecture::Qwen3 {
+    if matches!(config.architecture, Architecture::Qwen3 | Architecture::Qwen3Moe) {
         slots.push(slot("attn_q_norm.weight", &[config.head_dim], NormWeight));
         slots.push(slot("attn_k_norm.weight", &[config.head_dim], NormWeight));
     }

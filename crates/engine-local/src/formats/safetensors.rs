@@ -1,7 +1,7 @@
 //! A Hugging Face folder: `config.json`, one or more `*.safetensors`, `tokenizer.json`.
 //!
 //! Weights stay mapped, except those of gpt2's `Conv1D` layers, which are stored input first and are
-//! transposed into heap memory.
+//! transposed into heap memory, and matrices of experts, which are put on each other there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -38,15 +38,22 @@ pub(super) fn open(folder: &Path) -> Result<ModelFile> {
     let architecture = config::architecture(&translated.metadata)?;
     let mut parts = vec![config_bytes];
     let tokenizer = tokenizer(folder, &mut parts)?;
-    let mut tensors = BTreeMap::new();
+    let (mut tensors, mut stacks) = (BTreeMap::new(), BTreeMap::new());
     let (mut file_bytes, mut expected_bytes) = (0, 0);
     for name in shard_names(folder)? {
         let bytes = Bytes::map(&folder.join(&name))?;
         let shard = read_shard(&bytes, &name, architecture)?;
         tensors.extend(shard.tensors);
+        for (name, expert, tensor) in shard.experts {
+            stacks.entry(name).or_insert_with(BTreeMap::new).insert(expert, tensor);
+        }
         file_bytes += bytes.len() as u64;
         expected_bytes += shard.expected_bytes;
         parts.push(bytes);
+    }
+    for (name, matrices) in stacks {
+        let stack = stacked(&name, &matrices)?;
+        tensors.insert(name, stack);
     }
     if translated.tied_embeddings {
         // Some writers store the tied head a second time.
@@ -141,26 +148,32 @@ fn shard_names(folder: &Path) -> Result<BTreeSet<String>> {
 struct Shard {
     /// Tensors under their canonical names.
     tensors: Vec<(String, Tensor)>,
+    /// Matrices of stacks: the canonical name of the stack, the number, the matrix.
+    experts: Vec<(String, usize, Tensor)>,
     /// Where the last tensor ends.
     expected_bytes: u64,
 }
 
 fn read_shard(bytes: &Bytes, file: &str, architecture: Architecture) -> Result<Shard> {
     let (header, data_start) = read_header(bytes, file)?;
-    let mut tensors = Vec::new();
+    let (mut tensors, mut experts) = (Vec::new(), Vec::new());
     let mut infos: Vec<(String, &TensorInfo)> = header.tensors().into_iter().collect();
     infos.sort_by_key(|(_, info)| info.data_offsets);
     for (name, info) in infos {
         let place = place(&name, architecture);
         let canonical = match &place {
             Place::Dropped => continue,
-            Place::As(canonical) | Place::Transposed(canonical) => canonical,
+            Place::As(canonical) | Place::Transposed(canonical) | Place::Stacked(canonical, _) => canonical,
         };
         let tensor = tensor(bytes, data_start, &name, canonical, info)?;
-        let tensor = if matches!(place, Place::Transposed(_)) { transposed(&tensor)? } else { tensor };
-        tensors.push((canonical.clone(), tensor));
+        match place {
+            Place::Stacked(canonical, number) => experts.push((canonical, number, tensor)),
+            Place::Transposed(canonical) => tensors.push((canonical, transposed(&tensor)?)),
+            Place::As(canonical) => tensors.push((canonical, tensor)),
+            Place::Dropped => {}
+        }
     }
-    Ok(Shard { tensors, expected_bytes: data_start.saturating_add(header.data_len()) as u64 })
+    Ok(Shard { tensors, experts, expected_bytes: data_start.saturating_add(header.data_len()) as u64 })
 }
 
 /// Parses the header of a safetensors file; returns it with the offset of the data.
@@ -198,6 +211,25 @@ fn tensor(bytes: &Bytes, data_start: usize, name: &str, canonical: &str, info: &
         ModelError::broken(format!("tensor `{name}`"), data_start.saturating_add(start) as u64, reason)
     })?;
     Tensor::new(canonical, info.shape.clone(), block_type, data)
+}
+
+/// Matrices of one shape and type as one tensor, on the heap: files keep those of one expert beside each other, GGUF and the
+/// products those of one kind.
+fn stacked(name: &str, matrices: &BTreeMap<usize, Tensor>) -> Result<Tensor> {
+    let mut words = Vec::new();
+    let first = &matrices[matrices.keys().next().expect("a stack begins with its first matrix")];
+    for (place, (&number, matrix)) in matrices.iter().enumerate() {
+        if number != place {
+            return Err(ModelError::key(name, format!("expert {place} is not in the files")));
+        }
+        if matrix.dims() != first.dims() || matrix.block_type() != first.block_type() {
+            let (found, expected) = (matrix.dims().to_vec(), first.dims().to_vec());
+            return Err(ModelError::Shape { name: format!("{name} of expert {number}"), found, expected });
+        }
+        words.extend_from_slice(matrix.bytes());
+    }
+    let dims = [&[matrices.len()], first.dims()].concat();
+    Tensor::new(name, dims, first.block_type(), Bytes::copy_from(&words))
 }
 
 /// A matrix with rows and columns exchanged, on the heap.

@@ -1,6 +1,7 @@
 //! The pass itself.
 
 use super::cache::KvSlot;
+use super::experts::Routed;
 use super::layers::{Block, FeedForward, Input, Linear, Model, Norm};
 use crate::kernels::{Activations, Compute, Heads, QuantizedBlock, Run, Sequences};
 use crate::kernels::{add, gelu, layer_norm, rms_norm, rotate, swiglu};
@@ -19,17 +20,18 @@ pub struct Span<'a> {
 pub struct Scratch {
     /// The residual stream `[rows, width]`.
     stream: Vec<f32>,
-    normed: Vec<f32>,
+    pub(super) normed: Vec<f32>,
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
     /// Fused projections, the feed-forward's insides, and results that are added to the stream.
-    wide: Vec<f32>,
-    gate: Vec<f32>,
+    pub(super) wide: Vec<f32>,
+    pub(super) gate: Vec<f32>,
     heads: Vec<f32>,
-    update: Vec<f32>,
+    pub(super) update: Vec<f32>,
     logits: Vec<f32>,
-    blocks: Vec<QuantizedBlock>,
+    pub(super) blocks: Vec<QuantizedBlock>,
+    pub(super) routed: Routed,
     places: Vec<Place>,
     cosines: Vec<f32>,
     sines: Vec<f32>,
@@ -62,7 +64,7 @@ impl Scratch {
         ];
         let floats: usize = floats.iter().map(|buffer| buffer.capacity() * size_of::<f32>()).sum();
         let blocks = self.blocks.capacity() * size_of::<QuantizedBlock>();
-        (floats + blocks + self.places.capacity() * size_of::<Place>()) as u64
+        (floats + blocks + self.routed.bytes() + self.places.capacity() * size_of::<Place>()) as u64
     }
 }
 
@@ -238,6 +240,10 @@ impl Model {
                 );
                 (gated, down)
             }
+            FeedForward::Experts(experts) => {
+                self.experts(compute, scratch, experts);
+                return self.add_update(compute, scratch);
+            }
         };
         let mut input = Activations::new(inside, inner, &mut scratch.blocks);
         apply(compute, down, &mut input, resized(&mut scratch.update, rows * width));
@@ -313,7 +319,7 @@ fn apply(compute: &mut Compute, linear: &Linear, input: &mut Activations<'_>, ou
 }
 
 /// The buffer with this length; what it held is not kept.
-fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(super) fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     buffer.resize(len, 0.0);
     buffer
 }

@@ -41,6 +41,17 @@ pub(super) enum Input {
 pub(super) enum FeedForward {
     Gelu { up: Linear, down: Linear },
     SwiGlu { gate: Linear, up: Linear, down: Linear },
+    Experts(Experts),
+}
+
+/// Feed-forward blocks side by side: a router weighs them, and a row goes through the likeliest.
+#[derive(Clone, Debug)]
+pub(super) struct Experts {
+    pub(super) router: Tensor,
+    /// One for each expert.
+    pub(super) gate: Vec<Tensor>,
+    pub(super) up: Vec<Tensor>,
+    pub(super) down: Vec<Tensor>,
 }
 
 /// A matrix with an optional bias.
@@ -85,7 +96,7 @@ impl Model {
         let blocks = (0..config.layers).map(|layer| get.block(layer)).collect::<Result<_>>()?;
         let positions = match config.architecture {
             Architecture::Gpt2 => Some(file.tensor("position_embd.weight")?.clone()),
-            Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 => None,
+            Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3 | Architecture::Qwen3Moe => None,
         };
         Ok(Self {
             embedding: file.tensor("token_embd.weight")?.clone(),
@@ -109,6 +120,7 @@ impl Model {
     pub fn main_type(&self) -> BlockType {
         self.blocks.first().map_or(self.head.block_type(), |block| match &block.ffn {
             FeedForward::Gelu { up, .. } | FeedForward::SwiGlu { up, .. } => up.weight.block_type(),
+            FeedForward::Experts(experts) => experts.up.first().unwrap_or(&self.head).block_type(),
         })
     }
 }
@@ -139,17 +151,29 @@ impl Get<'_> {
                 Input::Fused(linear("attn_qkv")?),
                 FeedForward::Gelu { up: linear("ffn_up")?, down: linear("ffn_down")? },
             ),
-            architecture @ (Architecture::Llama | Architecture::Qwen2 | Architecture::Qwen3) => (
+            architecture @ (Architecture::Llama
+            | Architecture::Qwen2
+            | Architecture::Qwen3
+            | Architecture::Qwen3Moe) => (
                 Input::Split {
                     query: linear("attn_q")?,
                     key: linear("attn_k")?,
                     value: linear("attn_v")?,
                     head_norms: match architecture {
-                        Architecture::Qwen3 => Some((norm("attn_q_norm")?, norm("attn_k_norm")?)),
+                        Architecture::Qwen3 | Architecture::Qwen3Moe => {
+                            Some((norm("attn_q_norm")?, norm("attn_k_norm")?))
+                        }
                         Architecture::Llama | Architecture::Qwen2 | Architecture::Gpt2 => None,
                     },
                 },
-                FeedForward::SwiGlu { gate: linear("ffn_gate")?, up: linear("ffn_up")?, down: linear("ffn_down")? },
+                match self.file.config.experts {
+                    None => FeedForward::SwiGlu {
+                        gate: linear("ffn_gate")?,
+                        up: linear("ffn_up")?,
+                        down: linear("ffn_down")?,
+                    },
+                    Some(experts) => FeedForward::Experts(self.experts(layer, experts.count)?),
+                },
             ),
         };
         Ok(Block {
@@ -159,6 +183,15 @@ impl Get<'_> {
             ffn_norm: norm("ffn_norm")?,
             ffn,
         })
+    }
+
+    fn experts(&self, layer: usize, count: usize) -> Result<Experts> {
+        let matrices = |kind: &str| -> Result<Vec<Tensor>> {
+            let stack = self.file.tensor(&format!("blk.{layer}.ffn_{kind}_exps.weight"))?;
+            Ok((0..count).map(|expert| stack.matrix(expert)).collect())
+        };
+        let router = self.file.tensor(&format!("blk.{layer}.ffn_gate_inp.weight"))?.clone();
+        Ok(Experts { router, gate: matrices("gate")?, up: matrices("up")?, down: matrices("down")? })
     }
 
     fn linear(&self, name: &str) -> Result<Linear> {

@@ -198,6 +198,7 @@ mod tests {
             kv_heads: 1,
             head_dim: 2,
             ffn_width: 4,
+            experts: None,
             vocab: 8,
             context_length: 1000,
             rope: None,

@@ -160,7 +160,7 @@ async fn a_request_whose_deadline_passes_ends_as_timed_out() {
 
 #[tokio::test]
 async fn a_request_answers_the_same_alone_and_in_a_batch() {
-    for engine in [load("qwen2"), synthetic(BlockType::Q8_0, 2), synthetic(BlockType::Q4_0, 1)] {
+    for engine in [load("qwen2"), load("qwen3moe"), synthetic(BlockType::Q8_0, 2), synthetic(BlockType::Q4_0, 1)] {
         let ask = |prompt: &&str| GenerateRequest { logprobs: Some(0), ..request(prompt, 24) };
         let mut alone = Vec::new();
         for prompt in &PROMPTS {

@@ -1,5 +1,7 @@
 //! Reading whole models.
 
+use std::path::Path;
+
 use weighbridge_engine_local::formats::{Bytes, GgufFile};
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::weights::{Architecture, ModelFile, RopeStyle};
@@ -117,7 +119,7 @@ fn what_is_unsupported_is_listed() {
     };
     check_broken(
         &replaced(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba"),
-        "run architecture `mamba`: supported are llama, qwen2, qwen3, gpt2",
+        "run architecture `mamba`: supported are llama, qwen2, qwen3, qwen3moe, gpt2",
     );
     let mut table_row = b"blk.0.attn_k.weight".to_vec();
     let mut other_type = table_row.clone();
@@ -131,6 +133,48 @@ fn what_is_unsupported_is_listed() {
         &replaced(b"blk.0.attn_k.weight", b"blk.0.attn_z.weight"),
         "find tensor `blk.0.attn_k.weight`, which architecture `llama` needs",
     );
+}
+
+/// A folder with experts whose configuration or weights were changed.
+fn check_experts(change: impl Fn(String) -> String, weights: impl Fn(Vec<u8>) -> Vec<u8>, expected: &str) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qwen3moe");
+    let folder = tempfile::tempdir().unwrap();
+    let config = std::fs::read_to_string(source.join("config.json")).unwrap();
+    std::fs::write(folder.path().join("config.json"), change(config)).unwrap();
+    let bytes = std::fs::read(source.join("model.safetensors")).unwrap();
+    std::fs::write(folder.path().join("model.safetensors"), weights(bytes)).unwrap();
+    let error = ModelFile::open(folder.path()).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn experts_that_do_not_fit_are_named() {
+    let config = |from: &'static str, to: &'static str, expected: &str| {
+        check_experts(|text| text.replace(from, to), |bytes| bytes, expected);
+    };
+    config(
+        "\"num_experts_per_tok\": 2",
+        "\"num_experts_per_tok\": 5",
+        "read key `qwen3moe.expert_used_count`: found `5`, more than the 4 experts",
+    );
+    config(
+        "\"norm_topk_prob\": true",
+        "\"norm_topk_prob\": false",
+        "use `norm_topk_prob` = `false`: supported are true",
+    );
+    config("\"mlp_only_layers\": []", "\"mlp_only_layers\": [1]", "use `mlp_only_layers` = `[1]`: supported are none");
+    config(
+        "\"num_local_experts\": 4",
+        "\"num_local_experts\": 3",
+        "use tensor `blk.0.ffn_gate_inp.weight`: its shape is [4, 32], expected [3, 32] (rows first)",
+    );
+    let renamed = |mut bytes: Vec<u8>| {
+        let name = b"layers.1.mlp.experts.2.up_proj";
+        let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+        bytes[at + b"layers.1.mlp.experts.".len()] = b'7';
+        bytes
+    };
+    check_experts(|text| text, renamed, "read key `blk.1.ffn_up_exps.weight`: expert 2 is not in the files");
 }
 
 #[test]

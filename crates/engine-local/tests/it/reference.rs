@@ -95,6 +95,18 @@ async fn qwen3_equals_the_reference() {
     check("qwen3").await;
 }
 
+/// Folders keep the matrices of experts apart, files put them on each other: both compute what the reference does.
+#[tokio::test]
+async fn models_with_experts_equal_the_reference() {
+    let made = tempfile::tempdir().unwrap();
+    for name in ["qwen3moe", "mixtral"] {
+        check(name).await;
+        let file = made.path().join(name);
+        quantize(&folder(name), &file, BlockType::BF16).unwrap();
+        check_model(&load_path(&file, 2), &folder(name)).await;
+    }
+}
+
 /// What llama.cpp computes from the same quantized file.
 #[derive(Deserialize)]
 struct Peer {

@@ -46,8 +46,8 @@ fn kinds() -> Vec<Kind> {
     let kind = |kind, reference, note| Kind { kind, reference, available: true, note };
     vec![
         kind("tiny", "tiny", "inside this program"),
-        kind("gguf", "gguf:FILE", "llama, qwen2, qwen3, gpt2"),
-        kind("safetensors", "safetensors:FOLDER", "llama, qwen2, qwen3, gpt2"),
+        kind("gguf", "gguf:FILE", "llama, qwen2, qwen3, qwen3moe, gpt2"),
+        kind("safetensors", "safetensors:FOLDER", "llama, qwen2, qwen3, qwen3moe, gpt2"),
         kind("openai", "openai:URL#MODEL", remote),
         kind("anthropic", "anthropic:URL#MODEL", remote),
         kind("ollama", "ollama:MODEL", remote),
