@@ -3,7 +3,8 @@
 //!
 //! It knows nothing of runs, phases or records. Of the host it answers [`fingerprint`] (what is measured on),
 //! [`Sampler`] (a series at a fixed rate, with its own cost), [`Probe`] (one sample), [`PeakMeter`] (the kernel's
-//! high-water mark) and [`calibration_kernel`] (how fast this host reads memory). Beside a load it runs
+//! high-water mark), [`MemoryParts`] (what memory consists of), [`free_memory`] (what may still be taken) and
+//! [`calibration_kernel`] (how fast this host reads memory). Beside a load it runs
 //! [`server::Scraper`] (a server's own metrics), [`GpuSampler`] and [`HostEnergySampler`] (devices and energy),
 //! [`TreeSampler`] (a server's processes) and [`health::HealthMonitor`] (the client). Functions named `…_metrics` turn
 //! what was gathered into figures over a [`Window`].
@@ -21,11 +22,13 @@ mod cpu;
 mod energy;
 mod figures;
 mod fingerprint;
+mod free_memory;
 mod gpu;
 mod gpu_device;
 mod gpu_sampler;
 mod gpu_summary;
 pub mod health;
+mod memory_parts;
 mod mounts;
 mod peak;
 mod probe;
@@ -46,9 +49,11 @@ pub use calibration::{Calibration, calibration_kernel};
 pub use cost::{Price, Tokens, cost_metrics};
 pub use energy::{Energy, EnergyScope, energy_metrics, gpu_energy, host_energy, integral};
 pub use fingerprint::fingerprint;
+pub use free_memory::free_memory;
 pub use gpu_device::{GpuSource, NvmlSource};
 pub use gpu_sampler::{GpuReport, GpuSampler, GpuSettings};
 pub use gpu_summary::gpu_metrics;
+pub use memory_parts::{Heap, MemoryParts};
 pub use peak::{PeakMeter, PeakScope, peak_rss};
 pub use probe::{Probe, Pss, sample_now};
 pub use rapl::{HostEnergyMeter, HostEnergyReport, HostEnergySampler};
