@@ -8,6 +8,7 @@
 //! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
 //! nothing beside a model's work, and keeps engines out of everybody's type parameters.
 
+mod batch;
 mod collect;
 mod contract;
 mod error;
@@ -18,6 +19,7 @@ mod request;
 pub mod scripted;
 mod tokenizer;
 
+pub use batch::{AdaptiveBatch, BatchLimits, Exhausted, MemorySource};
 pub use collect::{Collected, Collector, collect};
 pub use contract::{BoxFuture, Capabilities, Engine, EventStream, MemoryReport};
 pub use error::EngineError;
