@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use weighbridge_bench::{Subject, Variant};
 use weighbridge_engine::scripted::{Script, ScriptedEngine};
-use weighbridge_engine::{Engine, EngineFactory, SubjectError};
+use weighbridge_engine::{Engine, EngineFactory, MemorySource, SubjectError};
 use weighbridge_engine_http::{HttpEngine, HttpOptions, Pages, Secret};
 use weighbridge_engine_local::engine::{LocalEngine, LocalOptions};
 use weighbridge_engine_local::graph::Model;
@@ -14,6 +14,7 @@ use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
 use weighbridge_engine_local::weights::ModelFile;
 use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxOptions};
+use weighbridge_telemetry::{SystemRoot, free_memory};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 
 use crate::arguments::{Device, LocalArguments};
@@ -26,6 +27,16 @@ const USUAL_VARIANTS: [BlockType; 2] = [BlockType::Q8_0, BlockType::Q4_0];
 
 /// Largest model that is quantized without being asked: beyond it the copies take minutes and gigabytes.
 const LARGEST_QUANTIZED_UNASKED: u64 = 1 << 30;
+
+/// The memory of this host and of this process's control group.
+#[derive(Debug)]
+struct HostMemory(SystemRoot);
+
+impl MemorySource for HostMemory {
+    fn free(&self) -> Option<u64> {
+        free_memory(&self.0)
+    }
+}
 
 /// How engines are made.
 #[derive(Clone)]
@@ -225,6 +236,7 @@ impl Registry {
             threads: self.threads,
             prefix_bytes: self.prefix_bytes,
             kv_limit: self.kv_limit,
+            memory: Some(Arc::new(HostMemory(SystemRoot::host()))),
             model_ref: Some(model.to_string()),
         }
     }

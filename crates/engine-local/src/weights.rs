@@ -347,6 +347,13 @@ impl ModelFile {
         self.tensors.values().map(|tensor| used(tensor) as u64).sum()
     }
 
+    /// Frees what only the tokenizer is built from, megabytes with a vocabulary of a hundred thousand tokens. The file then
+    /// says that it has none.
+    pub(crate) fn forget_vocabulary(&mut self) {
+        self.tokenizer = TokenizerSpec::Bytes;
+        self.metadata.remove_long("tokenizer.");
+    }
+
     /// Bytes of weights that lie in mapped files, and on the heap.
     pub fn weight_bytes(&self) -> WeightBytes {
         let sum = |mapped: bool| {

@@ -65,6 +65,12 @@ fn models_load_together_and_serve_at_once() {
     assert!(found["models"][1]["served"].is_null() && completed(&found["models"][2]["served"]) == Some(4));
     let memory = |key: &str| found["memory"][key].as_u64().unwrap();
     assert!(memory("pss_after") > memory("pss_before") && memory("weights_mapped") > 0);
+    if cfg!(target_env = "gnu") {
+        let parts = &found["memory"]["parts"];
+        assert!(parts["heap"].as_u64().unwrap() > 0 && parts["program"].as_u64() > parts["kv"].as_u64(), "{parts}");
+        let unattributed = parts["unattributed_share"].as_f64().unwrap();
+        assert!(unattributed.abs() < 0.1, "{parts}");
+    }
     // The third does not fit; the others are loaded all the same.
     let (code, found) = together(&["tiny", "onnx:network", "tiny", "--memory-limit", "7MiB"]);
     assert_eq!((code, found["loaded"].as_u64()), (Some(0), Some(2)));

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use futures_util::stream;
 use tokio::sync::oneshot;
 use weighbridge_engine::{
-    BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, ScoreRequest,
-    ScoredContinuation, Tokenizer,
+    BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, MemorySource,
+    ScoreRequest, ScoredContinuation, Tokenizer,
 };
 use weighbridge_types::record::EngineDescription;
 use weighbridge_types::time::Clock;
@@ -31,7 +31,7 @@ use crate::weights::ModelFile;
 const QUEUE_LIMIT: usize = 1024;
 
 /// How a model runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct LocalOptions {
     /// Threads that compute; `None` takes one per core that this process may use.
     pub threads: Option<NonZeroUsize>,
@@ -41,6 +41,9 @@ pub struct LocalOptions {
     /// Bytes of all keys and values at most; `None` sets no limit. Where it is reached, the youngest requests wait and are
     /// read again.
     pub kv_limit: Option<u64>,
+    /// Tells how much memory may still be taken; `None` asks nobody. Where it runs short, the youngest requests wait, and half
+    /// as many run at once.
+    pub memory: Option<Arc<dyn MemorySource>>,
     /// The reference as the user wrote it, for the record; `None` records the path.
     pub model_ref: Option<String>,
 }
@@ -95,10 +98,11 @@ impl LocalEngine {
         Self::start(ModelFile::from_static(gguf)?, options, name.clone(), name)
     }
 
-    fn start(file: ModelFile, options: LocalOptions, name: String, model_ref: String) -> Result<Self> {
+    fn start(mut file: ModelFile, options: LocalOptions, name: String, model_ref: String) -> Result<Self> {
         let model = Model::new(&file)?;
         let tokenizer = Arc::new(file.build_tokenizer()?);
         let template = chat_template(&file, &tokenizer)?;
+        file.forget_vocabulary();
         let threads = options.threads.map_or_else(usable_cores, NonZeroUsize::get);
         let thread_error = |source| ModelError::Io { action: "start threads for", path: (&name).into(), source };
         let compute = Compute::new(Isa::detect(), threads).map_err(thread_error)?;
@@ -113,6 +117,7 @@ impl LocalEngine {
                 template,
                 kv: Arc::clone(&kv),
                 kv_limit: options.kv_limit,
+                memory: options.memory,
                 keeps_prefixes: options.prefix_bytes > 0,
             },
             prefixes: PrefixCache::new(options.prefix_bytes, &kv),
@@ -120,6 +125,7 @@ impl LocalEngine {
             clock: Clock::start(),
             at_once: 0,
             calm_steps: 0,
+            starved_since: None,
             model,
             compute,
             scratch: Scratch::default(),
@@ -133,7 +139,7 @@ impl LocalEngine {
         Ok(Self { file, description, digest: OnceLock::new(), tokenizer, kv, shared, commands: Some(commands), worker })
     }
 
-    /// The model's file, for its shape and metadata.
+    /// The model's file, for its shape and tensors; its vocabulary was freed when the tokenizer was made.
     #[must_use]
     pub fn file(&self) -> &ModelFile {
         &self.file

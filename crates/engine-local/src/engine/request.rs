@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use weighbridge_engine::{
-    EngineError, EngineEvent, EventKind, Frame, GenerateRequest, Prompt, RequestFailure, Tokenizer,
+    EngineError, EngineEvent, EventKind, Frame, GenerateRequest, MemorySource, Prompt, RequestFailure, Tokenizer,
 };
 use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
 use weighbridge_types::time::{Clock, Stamp};
@@ -81,6 +81,8 @@ pub(super) struct Preparation {
     pub(super) kv: Arc<KvCounter>,
     /// Bytes of all keys and values at most.
     pub(super) kv_limit: Option<u64>,
+    /// Who knows what memory may still be taken.
+    pub(super) memory: Option<Arc<dyn MemorySource>>,
     /// Whether beginnings of prompts are kept.
     pub(super) keeps_prefixes: bool,
 }

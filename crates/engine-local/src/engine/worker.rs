@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 
 use weighbridge_engine::EngineError;
-use weighbridge_types::time::Clock;
+use weighbridge_types::time::{Clock, Stamp};
 
 use super::pace::Pace;
 use super::request::{Job, Preparation, Progress, Sequence};
@@ -21,6 +22,12 @@ const SEQUENCES_AT_ONCE: usize = 256;
 
 /// Steps without want of memory after which one more generation may run.
 const STEPS_TO_RECOVER: u32 = 32;
+
+/// How long a generation that is alone waits for memory that others hold.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time between two looks at memory that is wanting.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Work for the thread.
 #[derive(Debug)]
@@ -58,6 +65,8 @@ pub(super) struct Worker {
     pub(super) at_once: usize,
     /// Steps since memory was wanting or one more was let in.
     pub(super) calm_steps: u32,
+    /// Since when the oldest has found no memory.
+    pub(super) starved_since: Option<Stamp>,
 }
 
 impl Worker {
@@ -200,11 +209,11 @@ impl Worker {
         let mut number = 0;
         while number < plan.len() {
             if self.make_room(number, plan[number]) {
-                self.sequences[number].slot.reserve(plan[number]);
+                self.starved_since = None;
                 number += 1;
                 continue;
             }
-            // The youngest that holds memory gives it back and is read again later. The oldest fits: it was checked.
+            // The youngest that holds memory gives it back and is read again later.
             let holds = |&younger: &usize| self.sequences[younger].slot.holds_memory();
             match (number + 1..self.sequences.len()).rev().find(holds) {
                 Some(youngest) => {
@@ -212,6 +221,10 @@ impl Worker {
                     plan.truncate(youngest);
                 }
                 None => plan.truncate(number),
+            }
+            if plan.is_empty() {
+                self.wait_for_memory();
+                return plan;
             }
             self.at_once = (plan.len() / 2).max(number + 1);
             self.calm_steps = 0;
@@ -224,11 +237,43 @@ impl Worker {
         plan
     }
 
-    /// Whether there is memory for more tokens of a generation.
+    /// Takes memory for more tokens of a generation; whether there is any.
     fn make_room(&mut self, number: usize, tokens: usize) -> bool {
         let blocks = self.sequences[number].slot.blocks_for(tokens) as u64;
-        let Some(limit) = self.preparation.kv_limit else { return true };
-        blocks == 0 || self.prefixes.make_room(blocks * self.preparation.block_bytes(), limit)
+        if blocks == 0 {
+            return true;
+        }
+        let bytes = blocks * self.preparation.block_bytes();
+        if self.preparation.kv_limit.is_some_and(|limit| !self.prefixes.make_room(bytes, limit)) {
+            return false;
+        }
+        if !self.is_free(bytes) {
+            // What is kept for later goes first.
+            self.prefixes.make_room(bytes, self.preparation.kv.allocated());
+            if !self.is_free(bytes) {
+                return false;
+            }
+        }
+        self.sequences[number].slot.reserve(tokens).is_ok()
+    }
+
+    fn is_free(&self, bytes: u64) -> bool {
+        let free = self.preparation.memory.as_ref().and_then(|memory| memory.free());
+        free.is_none_or(|free| bytes <= free)
+    }
+
+    /// Nobody else holds memory and there is none for the oldest: others may give some back soon. If not, it is ended.
+    fn wait_for_memory(&mut self) {
+        let now = self.clock.now();
+        if now - *self.starved_since.get_or_insert(now) < PATIENCE {
+            return std::thread::sleep(LOOK_AGAIN);
+        }
+        self.starved_since = None;
+        let mut oldest = self.sequences.remove(0);
+        let needed = self.preparation.block_bytes();
+        let problem = format!("find memory for its next token: `{needed}` more bytes for keys and values are not free");
+        oldest.events.fail(EngineError::Failed { problem }.to_string());
+        oldest.give_up(&mut self.prefixes);
     }
 
     fn fail_all(&mut self, message: &str) {

@@ -123,6 +123,12 @@ impl Metadata {
         self.0.insert(key.to_owned(), value);
     }
 
+    /// Removes all arrays and texts whose keys begin so.
+    pub(crate) fn remove_long(&mut self, prefix: &str) {
+        let is_long = |value: &MetaValue| matches!(value, MetaValue::Array(_) | MetaValue::String(_));
+        self.0.retain(|key, value| !(key.starts_with(prefix) && is_long(value)));
+    }
+
     /// A nonnegative number that fits memory; `None` where the key is absent.
     ///
     /// # Errors

@@ -71,14 +71,19 @@ pub(super) struct Block {
 }
 
 impl Block {
-    fn new(values: usize, counter: &Arc<KvCounter>) -> Self {
-        let bytes = 2 * values * size_of::<f32>();
-        // The worker turns a panic into failures of the requests that run, where the heap would end the process.
-        let memory =
-            MmapMut::map_anon(bytes).unwrap_or_else(|error| panic!("no memory for {bytes} bytes of keys: {error}"));
+    /// # Errors
+    /// When the system refuses the memory.
+    fn new(values: usize, counter: &Arc<KvCounter>) -> std::io::Result<Self> {
+        let memory = MmapMut::map_anon(2 * values * size_of::<f32>())?;
         let block = Self { memory, counter: Arc::clone(counter) };
         counter.add(block.bytes());
-        block
+        Ok(block)
+    }
+
+    fn copy(&self) -> std::io::Result<Self> {
+        let mut block = Self::new(self.memory.len() / 2 / size_of::<f32>(), &self.counter)?;
+        block.memory.copy_from_slice(&self.memory);
+        Ok(block)
     }
 
     fn halves(&self) -> (&[f32], &[f32]) {
@@ -93,14 +98,6 @@ impl Block {
 
     pub(super) fn bytes(&self) -> u64 {
         self.memory.len() as u64
-    }
-}
-
-impl Clone for Block {
-    fn clone(&self) -> Self {
-        let mut block = Self::new(self.memory.len() / 2 / size_of::<f32>(), &self.counter);
-        block.memory.copy_from_slice(&self.memory);
-        block
     }
 }
 
@@ -170,14 +167,22 @@ impl KvSlot {
     }
 
     /// Makes room for more tokens after the stored ones.
-    pub fn reserve(&mut self, tokens: usize) {
-        if tokens > 0 && self.open_block().is_some() {
-            Arc::make_mut(&mut self.blocks[self.len / BLOCK_TOKENS]);
+    ///
+    /// # Errors
+    /// When the system refuses the memory; some of the room may have been made.
+    pub fn reserve(&mut self, tokens: usize) -> std::io::Result<()> {
+        if tokens > 0
+            && let Some(open) = self.blocks.get_mut(self.len / BLOCK_TOKENS)
+            && Arc::strong_count(open) > 1
+        {
+            *open = Arc::new(open.copy()?);
         }
         let values = self.layers * self.kv_heads * BLOCK_TOKENS * self.head_dim;
-        let wanted = (self.len + tokens).div_ceil(BLOCK_TOKENS).max(self.blocks.len());
-        let counter = &self.counter;
-        self.blocks.resize_with(wanted, || Arc::new(Block::new(values, counter)));
+        let wanted = (self.len + tokens).div_ceil(BLOCK_TOKENS);
+        while self.blocks.len() < wanted {
+            self.blocks.push(Arc::new(Block::new(values, &self.counter)?));
+        }
+        Ok(())
     }
 
     /// The block that the next token goes to, where there is one.

@@ -107,7 +107,12 @@ impl Model {
 
     /// Places the rows and looks up their embeddings.
     fn begin(&self, scratch: &mut Scratch, spans: &mut [Span<'_>]) {
-        spans.iter_mut().for_each(|span| span.slot.reserve(span.tokens.len()));
+        for span in &mut *spans {
+            // The worker has made room before; where a score finds none, its panic becomes an answer.
+            span.slot
+                .reserve(span.tokens.len())
+                .unwrap_or_else(|error| panic!("no memory for keys and values: {error}"));
+        }
         let width = self.config.width;
         scratch.places.clear();
         for (span, Span { slot, tokens }) in spans.iter().enumerate() {

@@ -217,7 +217,7 @@ mod tests {
     /// Computes what is missing.
     fn compute(tokens: &[u32], slot: &mut KvSlot) {
         let missing = slot.len()..tokens.len();
-        slot.reserve(missing.len());
+        slot.reserve(missing.len()).unwrap();
         for position in missing.clone() {
             for layer in 0..2 {
                 let key = key(&tokens[..=position], layer);

@@ -1,12 +1,13 @@
 //! What the engine promises beside the right tokens: batches, cancellation, limits, memory, errors.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use weighbridge_engine::{
-    Engine, EngineError, EventKind, GenerateRequest, Message, Prompt, Role, Sampling, ScoreRequest,
+    Engine, EngineError, EventKind, GenerateRequest, MemorySource, Message, Prompt, Role, Sampling, ScoreRequest,
 };
 use weighbridge_engine_local::error::ModelError;
 use weighbridge_engine_local::graph::BLOCK_TOKENS;
@@ -85,6 +86,52 @@ async fn little_memory_delays_requests_and_loses_none() {
         let refused = generate(&tight, long(0, 400, 100)).await.failure.unwrap();
         assert!(refused.contains("hold 500 tokens") && refused.contains("the limit is"), "{refused}");
     }
+}
+
+/// A host whose memory this engine shares with others.
+#[derive(Debug, Default)]
+struct Host {
+    free: u64,
+    engine: OnceLock<Arc<LocalEngine>>,
+}
+
+impl MemorySource for Host {
+    fn free(&self) -> Option<u64> {
+        let held = self.engine.get().and_then(|engine| engine.memory()).map_or(0, |memory| memory.kv_held);
+        Some(self.free.saturating_sub(held))
+    }
+}
+
+fn on_a_host(free: u64) -> Arc<LocalEngine> {
+    let host = Arc::new(Host { free, engine: OnceLock::new() });
+    let memory = Some(Arc::clone(&host) as Arc<dyn MemorySource>);
+    let engine = Arc::new(synthetic_with(BlockType::Q8_0, LocalOptions { memory, ..LocalOptions::default() }));
+    host.engine.set(Arc::clone(&engine)).unwrap();
+    engine
+}
+
+#[tokio::test]
+async fn memory_that_runs_short_halves_the_batch_and_loses_no_request() {
+    let plain = synthetic(BlockType::Q8_0, 2);
+    let block = BLOCK_TOKENS as u64 * plain.memory().unwrap().kv_per_token;
+    let engine = on_a_host(7 * block);
+    // Each comes to three blocks, so that two fit.
+    let ask = |family: u32| long(family, 100, 80);
+    let together = join_all((0..6).map(|family| generate(&engine, ask(family)))).await;
+    for (family, together) in (0..6).zip(&together) {
+        let alone = generate(&plain, ask(family)).await;
+        assert_eq!(words(&alone), words(together), "{family}");
+    }
+    let memory = engine.memory().unwrap();
+    assert!(memory.kv_held == 0 && memory.kv_peak > 3 * block && memory.kv_peak <= 7 * block, "{memory:?}");
+}
+
+#[tokio::test]
+async fn a_request_without_any_memory_ends_with_the_reason() {
+    let engine = on_a_host(1000);
+    let last = engine.generate(request("a", 5)).collect::<Vec<_>>().await.pop().unwrap().kind;
+    let EventKind::Failed(failure) = last else { panic!("{last:?}") };
+    assert!(failure.message.contains("more bytes for keys and values are not free"), "{}", failure.message);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{Engine, Follow, GenerateRequest, Prompt};
-use weighbridge_telemetry::{PeakMeter, PeakScope, SystemRoot, sample_now};
+use weighbridge_telemetry::{MemoryParts, PeakMeter, PeakScope, SystemRoot, sample_now};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::request::Outcome;
 use weighbridge_types::time::Clock;
@@ -67,6 +67,44 @@ struct Memory {
     weights_heap: u64,
     kv: u64,
     scratch: u64,
+    /// What `pss_after` consists of; null where the system does not tell.
+    parts: Option<Parts>,
+}
+
+/// Memory at the end by what holds it, bytes.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Parts {
+    /// The program and its libraries, with the weights inside them.
+    program: u64,
+    /// Resident pages of mapped files.
+    mapped_weights: u64,
+    /// What is given out on the heap, weights and scratch among it.
+    heap: u64,
+    /// What the allocator keeps for later.
+    heap_kept: u64,
+    /// Keys and values.
+    kv: u64,
+    /// All of it less what stands above; negative where the heap has pages that were never touched.
+    unattributed: i64,
+    /// The same as a share of all.
+    unattributed_share: f64,
+}
+
+impl Parts {
+    fn new(parts: MemoryParts, kv: u64) -> Option<Self> {
+        let heap = parts.heap?;
+        let counted = parts.program + parts.files + heap.used + heap.kept + kv;
+        let unattributed = parts.pss.cast_signed() - counted.cast_signed();
+        Some(Self {
+            program: parts.program,
+            mapped_weights: parts.files,
+            heap: heap.used,
+            heap_kept: heap.kept,
+            kv,
+            unattributed,
+            unattributed_share: unattributed as f64 / parts.pss as f64,
+        })
+    }
 }
 
 /// All of them.
@@ -144,7 +182,7 @@ async fn measure(registry: &Registry, models: &[ModelRef], arguments: &TogetherA
         engines.push(engine);
     }
     let (requests, requests_time) = serve(&engines, &mut members, arguments, clock).await;
-    let memory = memory(&engines, (pss_before, pss()), peak.read().filter(|_| peak.scope() == PeakScope::SinceReset));
+    let memory = memory(&engines, &root, pss_before, peak.read().filter(|_| peak.scope() == PeakScope::SinceReset));
     let count = engines.iter().flatten().count();
     Ok(Together {
         loaded: count,
@@ -204,16 +242,28 @@ fn served(latencies: &[Option<f64>]) -> Served {
 
 fn memory(
     engines: &[Option<Arc<dyn Engine>>],
-    (pss_before, pss_after): (Option<u64>, Option<u64>),
+    root: &SystemRoot,
+    pss_before: Option<u64>,
     rss_peak: Option<u64>,
 ) -> Memory {
-    let mut memory = Memory { pss_before, pss_after, rss_peak, weights_mapped: 0, weights_heap: 0, kv: 0, scratch: 0 };
+    let found = MemoryParts::read(root);
+    let mut memory = Memory {
+        pss_before,
+        pss_after: found.map(|parts| parts.pss),
+        rss_peak,
+        weights_mapped: 0,
+        weights_heap: 0,
+        kv: 0,
+        scratch: 0,
+        parts: None,
+    };
     for report in engines.iter().flatten().filter_map(|engine| engine.memory()) {
         memory.weights_mapped += report.weights_mapped;
         memory.weights_heap += report.weights_heap;
         memory.kv += report.kv_held + report.kv_idle;
         memory.scratch += report.scratch_held;
     }
+    memory.parts = found.and_then(|parts| Parts::new(parts, memory.kv));
     memory
 }
 
@@ -271,6 +321,18 @@ fn text(together: &Together) -> String {
         ByteSize(memory.kv),
         ByteSize(memory.scratch)
     ));
+    lines.extend(memory.parts.map(|parts| {
+        format!(
+            "what is resident: mapped weights {}, heap {}, kept by the allocator {},\n  keys and values {}, the program {}; not \
+             attributed {:+.1} %",
+            ByteSize(parts.mapped_weights),
+            ByteSize(parts.heap),
+            ByteSize(parts.heap_kept),
+            ByteSize(parts.kv),
+            ByteSize(parts.program),
+            1e2 * parts.unattributed_share
+        )
+    }));
     if let (Some(served), Some(time), Some(rate)) =
         (together.requests, together.requests_time_ms, together.requests_per_second)
     {
