@@ -241,9 +241,8 @@ impl Registry {
         }
     }
 
-    /// Small graphs gain nothing from several threads; features are computed by whoever asks.
     fn onnx_options(&self, model: &ModelRef) -> OnnxOptions {
-        OnnxOptions { threads: self.threads.map_or(1, NonZeroUsize::get), model_ref: Some(model.to_string()) }
+        OnnxOptions { threads: self.threads, model_ref: Some(model.to_string()) }
     }
 
     fn http_options(&self, endpoint: &EndpointRef) -> HttpOptions {

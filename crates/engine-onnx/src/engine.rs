@@ -1,49 +1,58 @@
-//! A classifier behind the engine contract.
+//! A model behind the engine contract.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::stream;
-use tokio::sync::{mpsc, oneshot};
 use weighbridge_engine::{
-    BoxFuture, Capabilities, Classified, ClassifyRequest, Engine, EngineError, EngineEvent, EventKind, EventStream,
-    GenerateRequest, MemoryReport, RequestFailure,
+    BoxFuture, Capabilities, Classified, ClassifyRequest, EmbedRequest, Embedded, Engine, EngineError, EngineEvent,
+    EventKind, EventStream, GenerateRequest, MemoryReport, RequestFailure,
 };
 use weighbridge_types::record::EngineDescription;
 use weighbridge_types::request::FailureClass;
 
 use crate::classifier::Classifier;
+use crate::encoder::Encoder;
 use crate::error::OnnxError;
-use crate::worker::{BATCH, Job, QUEUE_LIMIT, work};
+use crate::model::OnnxModel;
+use crate::tokens::Tokens;
+use crate::worker::{BATCH, Desk};
 
-/// How a classifier runs.
+/// How a model runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnnxOptions {
-    /// Threads that compute the graph; 0 takes one per core. Features are computed by whoever asks.
-    pub threads: usize,
+    /// Threads that compute the graph; `None` takes one for a classifier, whose graph is small, and every core for another
+    /// model. Features and tokens are computed by whoever asks.
+    pub threads: Option<NonZeroUsize>,
     /// The reference as the user wrote it, for the record; `None` records the name.
     pub model_ref: Option<String>,
 }
 
-/// A classifier that runs in this process, on one thread of its own.
+/// A model that runs in this process, on one thread of its own.
 ///
 /// Texts that wait at the same time are computed together, 64 at most. Dropping the engine ends the thread after the batch
 /// that runs.
 #[derive(Debug)]
 pub struct OnnxEngine {
-    classifier: Arc<Classifier>,
-    classes: Arc<[String]>,
+    served: Served,
     description: EngineDescription,
-    jobs: mpsc::Sender<Job>,
+}
+
+/// What answers, and where texts are handed in.
+#[derive(Debug)]
+enum Served {
+    Classifier { model: Arc<Classifier>, classes: Arc<[String]>, desk: Desk<Vec<f32>, Classified> },
+    Encoder { model: Arc<Encoder>, desk: Desk<Tokens, Embedded> },
 }
 
 impl OnnxEngine {
-    /// Loads a file.
+    /// Loads a file or a folder.
     ///
     /// # Errors
     /// Any [`OnnxError`].
     pub fn load(path: &Path, options: OnnxOptions) -> Result<Self, OnnxError> {
-        Self::start(Classifier::open(path, options.threads)?, options)
+        Self::start(OnnxModel::open(path, options.threads)?, options)
     }
 
     /// Loads a classifier that is part of the program.
@@ -51,27 +60,31 @@ impl OnnxEngine {
     /// # Errors
     /// Any [`OnnxError`] but that of reading a file.
     pub fn from_bytes(name: &str, bytes: &[u8], options: OnnxOptions) -> Result<Self, OnnxError> {
-        Self::start(Classifier::from_bytes(name, bytes.to_vec(), options.threads)?, options)
+        let threads = options.threads.map_or(1, NonZeroUsize::get);
+        Self::start(OnnxModel::Classifier(Classifier::from_bytes(name, bytes.to_vec(), threads)?), options)
     }
 
-    fn start(classifier: Classifier, options: OnnxOptions) -> Result<Self, OnnxError> {
-        let classifier = Arc::new(classifier);
-        let (jobs, queue) = mpsc::channel(QUEUE_LIMIT);
-        let own = Arc::clone(&classifier);
-        let thread = std::thread::Builder::new().name("classifier".to_owned());
-        thread.spawn(move || work(&own, queue)).map_err(|error| OnnxError::Run {
-            name: classifier.name().to_owned(),
-            problem: format!("no thread could be started: {error}"),
-        })?;
-        let description = describe(&classifier, options.model_ref);
-        let classes = classifier.description().labels.clone().into();
-        Ok(Self { classifier, classes, description, jobs })
+    fn start(model: OnnxModel, options: OnnxOptions) -> Result<Self, OnnxError> {
+        let description = describe(&model, options.model_ref);
+        let served = match model {
+            OnnxModel::Classifier(model) => {
+                let model = Arc::new(model);
+                let own = Arc::clone(&model);
+                let desk = Desk::start(model.name(), move |rows: Vec<Vec<f32>>| own.run(rows.concat()))?;
+                Served::Classifier { classes: model.description().labels.clone().into(), model, desk }
+            }
+            OnnxModel::Encoder(model) => {
+                let model: Arc<Encoder> = Arc::from(model);
+                let own = Arc::clone(&model);
+                let desk = Desk::start(model.name(), move |texts: Vec<Tokens>| own.run(&texts))?;
+                Served::Encoder { model, desk }
+            }
+        };
+        Ok(Self { served, description })
     }
 
-    /// The classifier.
-    #[must_use]
-    pub fn classifier(&self) -> &Classifier {
-        &self.classifier
+    fn refuse(&self, operation: &'static str) -> EngineError {
+        EngineError::Unsupported { operation, engine: self.description.engine.clone() }
     }
 }
 
@@ -81,56 +94,78 @@ impl Engine for OnnxEngine {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { classify: true, in_process: true, ..Capabilities::default() }
+        let none = Capabilities { in_process: true, ..Capabilities::default() };
+        match self.served {
+            Served::Classifier { .. } => Capabilities { classify: true, ..none },
+            Served::Encoder { .. } => Capabilities { embed: true, ..none },
+        }
     }
 
-    /// Refuses: a classifier writes no text.
+    /// Refuses: neither classifiers nor encoders write text.
     fn generate(&self, request: GenerateRequest) -> EventStream {
-        let refusal = EngineError::Unsupported { operation: "generate text", engine: "onnx".to_owned() };
-        let failure =
-            RequestFailure { class: FailureClass::ClientError, message: refusal.to_string(), retry_after: None };
+        let message = self.refuse("generate text").to_string();
+        let failure = RequestFailure { class: FailureClass::ClientError, message, retry_after: None };
         let event = EngineEvent { at: request.clock.now(), kind: EventKind::Failed(failure) };
         Box::pin(stream::once(async { event }))
     }
 
     fn classes(&self) -> Arc<[String]> {
-        Arc::clone(&self.classes)
+        match &self.served {
+            Served::Classifier { classes, .. } => Arc::clone(classes),
+            Served::Encoder { .. } => Arc::default(),
+        }
     }
 
     fn classify(&self, request: ClassifyRequest) -> BoxFuture<'_, Result<Vec<Classified>, EngineError>> {
         Box::pin(async move {
-            let features = &self.classifier.description().features;
+            let Served::Classifier { model, desk, .. } = &self.served else {
+                return Err(self.refuse("classify texts"));
+            };
+            let features = &model.description().features;
             let mut all = Vec::with_capacity(request.inputs.len());
             for inputs in request.inputs.chunks(BATCH) {
-                let rows = inputs.iter().flat_map(|input| features.row(input)).collect();
-                let (answer, classified) = oneshot::channel();
-                let ended = || EngineError::Failed { problem: "reach the classifier: its thread has ended".to_owned() };
-                let job = Job { rows, count: inputs.len(), answer };
-                self.jobs.send(job).await.map_err(|_| ended())?;
-                all.extend(classified.await.map_err(|_| ended())??);
+                all.extend(desk.ask(inputs.iter().map(|input| features.row(input)).collect()).await?);
+            }
+            Ok(all)
+        })
+    }
+
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Vec<Embedded>, EngineError>> {
+        Box::pin(async move {
+            let Served::Encoder { model, desk } = &self.served else {
+                return Err(self.refuse("embed texts"));
+            };
+            let mut all = Vec::with_capacity(request.inputs.len());
+            for inputs in request.inputs.chunks(BATCH) {
+                let read =
+                    |input: &String| model.read(input).map_err(|problem| EngineError::InvalidRequest { problem });
+                all.extend(desk.ask(inputs.iter().map(read).collect::<Result<_, _>>()?).await?);
             }
             Ok(all)
         })
     }
 
     fn memory(&self) -> Option<MemoryReport> {
-        let weights = self.classifier.parameters() * size_of::<f32>() as u64;
+        let EngineDescription { quantization, parameters, model_bytes, .. } = &self.description;
+        let weights = if quantization.is_some() { (*parameters)? * size_of::<f32>() as u64 } else { (*model_bytes)? };
         Some(MemoryReport { weights_expected: weights, weights_heap: weights, ..MemoryReport::default() })
     }
 }
 
-fn describe(classifier: &Classifier, model_ref: Option<String>) -> EngineDescription {
-    let stem = Path::new(classifier.name()).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+fn describe(model: &OnnxModel, model_ref: Option<String>) -> EngineDescription {
+    let graph = model.graph();
+    // A smaller file holds other numbers as well; which ones, the graph library does not say.
+    let is_f32 = graph.parameters() * size_of::<f32>() as u64 <= graph.file_bytes();
     EngineDescription {
         engine: "onnx".to_owned(),
         engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        model_ref: model_ref.unwrap_or_else(|| classifier.name().to_owned()),
-        model: stem.unwrap_or_default(),
-        architecture: Some("classifier".to_owned()),
-        parameters: Some(classifier.parameters()),
-        quantization: Some("F32".to_owned()),
-        model_bytes: Some(classifier.file_bytes()),
-        model_digest: Some(classifier.digest().to_owned()),
+        model_ref: model_ref.unwrap_or_else(|| graph.name().to_owned()),
+        model: model.title(),
+        architecture: Some(model.architecture()),
+        parameters: Some(graph.parameters()),
+        quantization: is_f32.then(|| "F32".to_owned()),
+        model_bytes: Some(graph.file_bytes()),
+        model_digest: Some(graph.digest().to_owned()),
         device: "cpu".to_owned(),
         ..EngineDescription::default()
     }

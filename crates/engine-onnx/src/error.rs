@@ -1,4 +1,4 @@
-//! Why a classifier cannot be loaded or run.
+//! Why a model cannot be loaded or run.
 
 use std::io;
 use std::path::PathBuf;
@@ -33,8 +33,8 @@ pub enum OnnxError {
         /// Which operator, and in which node.
         problem: String,
     },
-    /// The metadata say nothing of classes.
-    #[error("load `{name}`: its metadata have no key `{DESCRIPTION_KEY}`")]
+    /// It is no classifier, because the metadata say nothing of classes, and no model that reads tokens.
+    #[error("load `{name}`: its metadata have no key `{DESCRIPTION_KEY}`, and it has no input `input_ids`")]
     NoDescription {
         /// The file, or the name of a shipped classifier.
         name: String,
@@ -45,12 +45,38 @@ pub enum OnnxError {
         /// What was found and what was expected.
         problem: String,
     },
-    /// Graph and description contradict each other.
+    /// The graph has not the inputs and outputs that such a model needs.
     #[error("load `{name}`: {problem}")]
     Shape {
         /// The file, or the name of a shipped classifier.
         name: String,
+        /// What such a model needs.
+        needed: &'static str,
         /// What was found and what was expected.
+        problem: String,
+    },
+    /// A file that belongs to the model is not there.
+    #[error("load `{}`: it has no `{file}`", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        file: &'static str,
+    },
+    /// A file of settings beside the graph cannot be used.
+    #[error("read `{}`: {problem}", path.display())]
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// The tokenizer cannot be used.
+    #[error("read the tokenizer of `{}`: {problem}", path.display())]
+    Tokenizer {
+        /// The graph.
+        path: PathBuf,
+        /// What was found.
         problem: String,
     },
     /// The graph could not be computed.
@@ -73,14 +99,16 @@ impl OnnxError {
             }
             Self::Broken { .. } => "check that the file is whole and is an ONNX model; weights must be inside the file",
             Self::Operator { .. } => {
-                "export the classifier as dense layers (Gemm, MatMul, Add, Relu, …) or ask an endpoint that serves it"
+                "the operators of dense layers and of encoders are there; build with `--features onnx-all` for all others that rten has"
             }
             Self::NoDescription { .. } | Self::Description { .. } => {
-                "write labels, output and features into the file's metadata_props, as `models/classifiers/train.py` does"
+                "a classifier has labels, output and features in the file's metadata_props, as `models/classifiers/train.py` writes them; other models read `input_ids`"
             }
-            Self::Shape { .. } => {
-                "the input must be float32 [texts, buckets], the only output float32 [texts, labels]; correct the description or the graph"
+            Self::Shape { needed, .. } => needed,
+            Self::Missing { .. } => {
+                "export the model with its tokenizer and settings: `model.onnx`, `tokenizer.json` and `config.json` in one folder"
             }
+            Self::Settings { .. } | Self::Tokenizer { .. } => "correct the file, or export the model again",
             Self::Run { .. } => "run `weighbridge model inspect` on the file, and see whether it runs elsewhere",
         }
     }

@@ -1,22 +1,34 @@
-//! Classifiers from ONNX files, in this process.
+//! Models from ONNX files, in this process.
 //!
 //! A [`Classifier`] is a file's graph with what the file says of itself: a [`Description`] names its classes and the
-//! [`Features`] that make a row of numbers of a text. [`OnnxEngine`] puts one behind the engine contract, where texts that
-//! wait at the same time are computed together. The crate knows neither tasks nor what the classes mean.
+//! [`Features`] that make a row of numbers of a text. An [`Encoder`] is a graph with the files that exporters write beside it:
+//! texts become tokens, and the vectors of tokens become one. [`OnnxEngine`] puts either behind the engine contract, where
+//! texts that wait at the same time are computed together. The crate knows neither tasks nor what classes and vectors mean.
 //!
-//! The graph runs on `rten`, which is pure Rust. Only the operators of dense classifiers are linked: each operator adds to
-//! the binary, and a file that needs another one is refused by name.
+//! The graph runs on `rten`, which is pure Rust. Only the operators of dense classifiers and encoders are linked: each
+//! operator adds to the binary, and a file that needs another one is refused by name.
 
 mod classifier;
 mod description;
+mod encoder;
 mod engine;
 mod error;
 mod features;
+mod folder;
+mod graph;
+mod model;
+mod on_rten;
+mod tokens;
 mod wire;
 mod worker;
 
-pub use classifier::{Classifier, Shape};
+pub use classifier::Classifier;
 pub use description::{DESCRIPTION_KEY, Description, Output};
+pub use encoder::Encoder;
 pub use engine::{OnnxEngine, OnnxOptions};
 pub use error::OnnxError;
 pub use features::{Features, Unit};
+pub use folder::Pooling;
+pub use graph::Shape;
+pub use model::OnnxModel;
+pub use tokens::Tokens;

@@ -1,52 +1,87 @@
-//! The thread that computes for one classifier.
+//! The thread that computes for one model.
 
 use tokio::sync::{mpsc, oneshot};
-use weighbridge_engine::{Classified, EngineError};
+use weighbridge_engine::EngineError;
 
-use crate::classifier::Classifier;
+use crate::error::OnnxError;
 
 /// Texts that are computed together at most. The batch fills while the one before runs; nothing waits for it to fill.
 pub(crate) const BATCH: usize = 64;
 
 /// Requests that wait at most; further ones wait for a place.
-pub(crate) const QUEUE_LIMIT: usize = 256;
+const QUEUE_LIMIT: usize = 256;
 
-/// Texts of one request, as rows.
+/// Texts of one request, made ready by whoever asks.
 #[derive(Debug)]
-pub(crate) struct Job {
-    /// `[texts, buckets]` row-major.
-    pub(crate) rows: Vec<f32>,
-    pub(crate) count: usize,
-    pub(crate) answer: oneshot::Sender<Result<Vec<Classified>, EngineError>>,
+struct Job<Text, Answer> {
+    texts: Vec<Text>,
+    answer: oneshot::Sender<Result<Vec<Answer>, EngineError>>,
+}
+
+/// Where texts are handed in. Dropping it ends the thread after the batch that runs.
+#[derive(Debug)]
+pub(crate) struct Desk<Text, Answer> {
+    jobs: mpsc::Sender<Job<Text, Answer>>,
+}
+
+impl<Text: Send + 'static, Answer: Send + 'static> Desk<Text, Answer> {
+    /// Starts the thread. `compute` gives one answer for each text.
+    pub(crate) fn start(
+        name: &str,
+        compute: impl Fn(Vec<Text>) -> Result<Vec<Answer>, OnnxError> + Send + 'static,
+    ) -> Result<Self, OnnxError> {
+        let (jobs, queue) = mpsc::channel(QUEUE_LIMIT);
+        let thread = std::thread::Builder::new().name("onnx".to_owned());
+        thread.spawn(move || work(&compute, queue)).map_err(|error| OnnxError::Run {
+            name: name.to_owned(),
+            problem: format!("no thread could be started: {error}"),
+        })?;
+        Ok(Self { jobs })
+    }
+
+    /// Waits for the answers to at most [`BATCH`] texts.
+    pub(crate) async fn ask(&self, texts: Vec<Text>) -> Result<Vec<Answer>, EngineError> {
+        let ended = || EngineError::Failed { problem: "reach the model: its thread has ended".to_owned() };
+        let (answer, answers) = oneshot::channel();
+        self.jobs.send(Job { texts, answer }).await.map_err(|_| ended())?;
+        answers.await.map_err(|_| ended())?
+    }
 }
 
 /// Works until the engine is gone.
-pub(crate) fn work(classifier: &Classifier, mut jobs: mpsc::Receiver<Job>) {
+fn work<Text, Answer>(
+    compute: &impl Fn(Vec<Text>) -> Result<Vec<Answer>, OnnxError>,
+    mut jobs: mpsc::Receiver<Job<Text, Answer>>,
+) {
     while let Some(first) = jobs.blocking_recv() {
         let mut batch = vec![first];
-        let mut count = batch[0].count;
+        let mut count = batch[0].texts.len();
         while count < BATCH
             && let Ok(job) = jobs.try_recv()
         {
-            count += job.count;
+            count += job.texts.len();
             batch.push(job);
         }
-        compute(classifier, batch);
+        serve(compute, batch, count);
     }
 }
 
 /// Computes what lies together and hands each request its part. Who has gone meanwhile gets none.
-fn compute(classifier: &Classifier, batch: Vec<Job>) {
-    let mut rows = Vec::with_capacity(batch.iter().map(|job| job.rows.len()).sum());
+fn serve<Text, Answer>(
+    compute: &impl Fn(Vec<Text>) -> Result<Vec<Answer>, OnnxError>,
+    batch: Vec<Job<Text, Answer>>,
+    count: usize,
+) {
+    let mut texts = Vec::with_capacity(count);
     let mut waiting = Vec::with_capacity(batch.len());
     for job in batch {
-        rows.extend(job.rows);
-        waiting.push((job.count, job.answer));
+        waiting.push((job.texts.len(), job.answer));
+        texts.extend(job.texts);
     }
-    let result = classifier.run(rows).map_err(|error| EngineError::Failed { problem: error.to_string() });
-    let mut classified = result.map(Vec::into_iter);
+    let result = compute(texts).map_err(|error| EngineError::Failed { problem: error.to_string() });
+    let mut answers = result.map(Vec::into_iter);
     for (count, answer) in waiting {
-        let part = match &mut classified {
+        let part = match &mut answers {
             Ok(rest) => Ok(rest.take(count).collect()),
             Err(error) => Err(error.clone()),
         };

@@ -8,7 +8,9 @@ use weighbridge_types::record::EngineDescription;
 
 use crate::error::EngineError;
 use crate::event::EngineEvent;
-use crate::request::{Classified, ClassifyRequest, GenerateRequest, ScoreRequest, ScoredContinuation};
+use crate::request::{
+    Classified, ClassifyRequest, EmbedRequest, Embedded, GenerateRequest, ScoreRequest, ScoredContinuation,
+};
 use crate::tokenizer::Tokenizer;
 
 /// The events of one generation. Dropping it cancels the generation.
@@ -65,6 +67,17 @@ pub trait Engine: Send + Sync + Debug {
         Box::pin(async move { Err(EngineError::Unsupported { operation: "classify texts", engine }) })
     }
 
+    /// Vectors of texts, one for each text. Called from many tasks at once; requests that wait at the same time may be
+    /// computed together.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] unless the capabilities announce it.
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'_, Result<Vec<Embedded>, EngineError>> {
+        drop(request);
+        let engine = self.describe().engine;
+        Box::pin(async move { Err(EngineError::Unsupported { operation: "embed texts", engine }) })
+    }
+
     /// Memory that the engine accounts for itself; `None` for an engine elsewhere.
     fn memory(&self) -> Option<MemoryReport> {
         None
@@ -78,6 +91,8 @@ pub struct Capabilities {
     pub score: bool,
     /// [`Engine::classify`] works, and nothing else: the engine answers with classes and writes no text.
     pub classify: bool,
+    /// [`Engine::embed`] works, and nothing else: the engine answers with vectors and writes no text.
+    pub embed: bool,
     /// Token ids are accepted as a prompt.
     pub token_prompts: bool,
     /// Generation goes on after an end-of-sequence token when asked.

@@ -27,7 +27,7 @@ pub use event::{EngineEvent, EventKind, Frame, RequestFailure};
 pub use factory::{EngineFactory, SubjectError};
 pub use follow::{Behavior, CancelAfter, Follow};
 pub use request::{
-    Classified, ClassifyRequest, GenerateRequest, Message, Prompt, Role, Sampling, SamplingError, ScoreRequest,
-    ScoredContinuation,
+    Classified, ClassifyRequest, EmbedRequest, Embedded, GenerateRequest, Message, Prompt, Role, Sampling,
+    SamplingError, ScoreRequest, ScoredContinuation,
 };
 pub use tokenizer::{Tokenizer, TokenizerError};

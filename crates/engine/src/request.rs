@@ -190,6 +190,24 @@ pub struct Classified {
     pub log_probabilities: Vec<f64>,
 }
 
+/// Texts to be embedded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmbedRequest {
+    /// The texts.
+    pub inputs: Vec<String>,
+}
+
+/// What an encoder makes of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedded {
+    /// The vector, of length 1; all of an engine have the same number of dimensions.
+    pub vector: Vec<f32>,
+    /// Tokens that were read, special ones counted.
+    pub tokens: u32,
+    /// Whether the text was longer than the model reads, so that its end has no effect.
+    pub is_truncated: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,8 +28,8 @@ fn what_does_not_fit_is_named() {
         assert!(expected.iter().all(|part| text.contains(part)), "{text}");
     };
     let good = Graph::default;
-    check(Graph { operator: "LSTM", ..good() }, &["small.onnx", "LSTM", "dense layers"]);
-    check(Graph { operator: "Nonsense", ..good() }, &["Nonsense", "dense layers"]);
+    check(Graph { operator: "LSTM", ..good() }, &["small.onnx", "LSTM", "onnx-all"]);
+    check(Graph { operator: "Nonsense", ..good() }, &["Nonsense", "onnx-all"]);
     check(Graph { inputs: 9, ..good() }, &["its input is texts × 9", "8 buckets"]);
     check(Graph { classes: 3, ..good() }, &["[1, 3]", "expected [1, 2] for 2 labels"]);
     check(Graph { description: None, ..good() }, &["have no key `weighbridge.classifier`", "metadata_props"]);

@@ -1,8 +1,9 @@
-//! Classifiers through the public interface.
+//! Models through the public interface.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 
 mod damage;
+mod encoder;
 mod graph;
 mod parity;
 mod serving;

@@ -8,7 +8,7 @@ use weighbridge_types::time::Clock;
 use crate::parity::shipped;
 
 fn network() -> OnnxEngine {
-    let options = OnnxOptions { threads: 1, model_ref: Some("onnx:network".to_owned()) };
+    let options = OnnxOptions { threads: None, model_ref: Some("onnx:network".to_owned()) };
     OnnxEngine::from_bytes("network", &shipped("network"), options).unwrap()
 }
 

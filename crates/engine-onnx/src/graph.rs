@@ -1,0 +1,219 @@
+//! A graph that is ready to run: named inputs and outputs, blocks of numbers in, blocks of numbers out.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::OnnxError;
+use crate::on_rten::RtenRuntime;
+
+/// Numbers with their dimensions, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Block<T> {
+    pub(crate) shape: Vec<usize>,
+    /// As many as the product of the dimensions.
+    pub(crate) data: Vec<T>,
+}
+
+/// What a graph is given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Input {
+    /// float32.
+    Floats(Block<f32>),
+    /// int64 in the file; ids, masks and positions fit into 32 bits.
+    Whole(Block<i32>),
+}
+
+/// An input or output of a graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) name: String,
+    pub(crate) dimensions: Vec<Dimension>,
+}
+
+/// A dimension of an input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Dimension {
+    Fixed(usize),
+    /// A name stands for a size that is known when the graph runs.
+    Open(String),
+}
+
+/// An input or output of a graph, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Its name.
+    pub name: String,
+    /// Its dimensions, `batch × 2048`; a name stands for a size that is known when the graph runs.
+    pub dimensions: String,
+}
+
+/// What computes a graph.
+pub(crate) trait Runtime: Send + Sync {
+    fn inputs(&self) -> &[Port];
+
+    fn outputs(&self) -> &[Port];
+
+    /// Numbers that were learned.
+    fn parameters(&self) -> u64;
+
+    /// The text under a key of the file's metadata.
+    fn metadata(&self, key: &str) -> Option<String>;
+
+    /// Computes some outputs. Inputs and outputs are given by their places.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    fn run(&self, inputs: Vec<(usize, Input)>, outputs: &[usize]) -> Result<Vec<Block<f32>>, String>;
+}
+
+/// A loaded file.
+pub(crate) struct Graph {
+    name: String,
+    runtime: Box<dyn Runtime>,
+    bytes: u64,
+    digest: String,
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graph").field("name", &self.name).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// The bytes of a file, and of those beside it that hold its weights.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+    /// Names of files of weights with their bytes.
+    pub(crate) weights: Vec<(String, Vec<u8>)>,
+}
+
+impl Source {
+    /// Reads a file, and weights beside it that are called as exporters call them: `model.onnx.data`, `model.onnx_data`.
+    pub(crate) fn read(path: &Path) -> Result<Self, OnnxError> {
+        let read = |path: &Path| std::fs::read(path).map_err(|source| OnnxError::Io { path: path.to_owned(), source });
+        let bytes = read(path)?;
+        let mut weights = Vec::new();
+        for ending in [".data", "_data"] {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(ending);
+            let beside = PathBuf::from(beside);
+            if let Some(name) = beside.file_name().filter(|_| beside.is_file()) {
+                weights.push((name.to_string_lossy().into_owned(), read(&beside)?));
+            }
+        }
+        Ok(Self { name: path.display().to_string(), bytes, weights })
+    }
+}
+
+impl Graph {
+    /// Loads a graph; 0 threads are one per core.
+    ///
+    /// # Errors
+    /// [`OnnxError::Broken`] and [`OnnxError::Operator`].
+    pub(crate) fn load(source: Source, threads: usize) -> Result<Self, OnnxError> {
+        let name = source.name.clone();
+        let mut bytes = source.bytes.len() as u64;
+        let mut digest = Sha256::new_with_prefix(&source.bytes);
+        for (_, weights) in &source.weights {
+            bytes += weights.len() as u64;
+            digest.update(weights);
+        }
+        let runtime = Box::new(RtenRuntime::load(source, threads)?);
+        Ok(Self { name, runtime, bytes, digest: hex(&digest.finalize()) })
+    }
+
+    /// Name of the file, or of a shipped model.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn inputs(&self) -> &[Port] {
+        self.runtime.inputs()
+    }
+
+    pub(crate) fn outputs(&self) -> &[Port] {
+        self.runtime.outputs()
+    }
+
+    /// Place of an input.
+    pub(crate) fn input(&self, name: &str) -> Option<usize> {
+        self.inputs().iter().position(|port| port.name == name)
+    }
+
+    /// Place of an output.
+    pub(crate) fn output(&self, name: &str) -> Option<usize> {
+        self.outputs().iter().position(|port| port.name == name)
+    }
+
+    pub(crate) fn parameters(&self) -> u64 {
+        self.runtime.parameters()
+    }
+
+    pub(crate) fn metadata(&self, key: &str) -> Option<String> {
+        self.runtime.metadata(key)
+    }
+
+    /// Size of the file and of its weights, bytes.
+    pub(crate) const fn file_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// SHA-256 of the file and of its weights, hexadecimal.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Inputs and outputs, as they are shown.
+    pub(crate) fn shapes(&self) -> (Vec<Shape>, Vec<Shape>) {
+        let shown = |ports: &[Port]| {
+            ports.iter().map(|port| Shape { name: port.name.clone(), dimensions: port.to_string() }).collect()
+        };
+        (shown(self.inputs()), shown(self.outputs()))
+    }
+
+    /// Computes some outputs.
+    ///
+    /// # Errors
+    /// [`OnnxError::Run`].
+    pub(crate) fn run(&self, inputs: Vec<(usize, Input)>, outputs: &[usize]) -> Result<Vec<Block<f32>>, OnnxError> {
+        let blocks = self.runtime.run(inputs, outputs).map_err(|problem| self.failed(problem))?;
+        if blocks.iter().flat_map(|block| &block.data).any(|value| !value.is_finite()) {
+            return Err(self.failed("it gave numbers that are infinite or none".to_owned()));
+        }
+        Ok(blocks)
+    }
+
+    pub(crate) fn failed(&self, problem: String) -> OnnxError {
+        OnnxError::Run { name: self.name.clone(), problem }
+    }
+
+    pub(crate) fn misfit(&self, needed: &'static str, problem: String) -> OnnxError {
+        OnnxError::Shape { name: self.name.clone(), needed, problem }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, dimension) in self.dimensions.iter().enumerate() {
+            f.write_str(if place > 0 { " × " } else { "" })?;
+            match dimension {
+                Dimension::Fixed(size) => write!(f, "{size}")?,
+                Dimension::Open(name) if name.is_empty() => f.write_str("any")?,
+                Dimension::Open(name) => f.write_str(name)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
