@@ -14,6 +14,12 @@ pub enum BenchError {
     /// What is to be weighed could not be loaded.
     #[error(transparent)]
     Subject(#[from] SubjectError),
+    /// None of the engines can take part.
+    #[error("compare engines: {}", .reasons.iter().map(|(engine, why)| format!("{engine}: {why}")).collect::<Vec<_>>().join("; "))]
+    NoEngine {
+        /// Each engine, and why.
+        reasons: Vec<(String, String)>,
+    },
     /// A row or the record could not be kept.
     #[error("keep the results: {0}")]
     Sink(#[from] SinkError),
@@ -41,6 +47,7 @@ impl BenchError {
         match self {
             Self::Settings(error) => error.hint().to_owned(),
             Self::Subject(error) => error.hint.clone(),
+            Self::NoEngine { .. } => "name an engine that runs this model, such as `local`".to_owned(),
             Self::Sink(error) => error.hint.clone(),
             Self::Mismatch { .. } => {
                 "continue with the model and the settings of that run, or start a new one without `--resume`".to_owned()

@@ -14,6 +14,7 @@
 mod campaign;
 mod context;
 mod driver;
+pub mod engines;
 mod error;
 mod estimate;
 mod findings;

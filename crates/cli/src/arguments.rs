@@ -193,9 +193,9 @@ pub(crate) struct BenchArguments {
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
-    /// How often every phase is repeated, each time with other prompts
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) runs: u32,
+    /// How often every phase is repeated, each time with other prompts [default: 1; with --engines 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) runs: Option<u32>,
     /// Seed of prompts, order and sampling
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,
@@ -208,6 +208,13 @@ pub(crate) struct BenchArguments {
     /// Input/output lengths of the latency phase instead of the mode's, as 128/64,512/128
     #[arg(long, value_name = "LENGTHS", value_delimiter = ',')]
     pub(crate) lengths: Vec<String>,
+    /// Engines to set side by side on the model, separated by commas: local, llama-cpp, candle, or references such as
+    /// onnx:FOLDER and openai:URL#MODEL; the first is what the others are set against
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["phases", "variants", "targets", "resume", "full"])]
+    pub(crate) engines: Vec<String>,
+    /// Differences between engines up to this many percent count as none
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, requires = "engines")]
+    pub(crate) threshold: f64,
     /// Quantizations that the quality phase sets side by side; `none` for the model as it is
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) variants: Vec<String>,

@@ -113,7 +113,10 @@ impl From<HttpError> for Failure {
 impl From<BenchError> for Failure {
     fn from(error: BenchError) -> Self {
         let exit = match error {
-            BenchError::Settings(_) | BenchError::Mismatch { .. } | BenchError::Sink(_) => Exit::Usage,
+            BenchError::Settings(_)
+            | BenchError::NoEngine { .. }
+            | BenchError::Mismatch { .. }
+            | BenchError::Sink(_) => Exit::Usage,
             BenchError::Subject(_) => Exit::Invalid,
             BenchError::Serialize(_) => Exit::Bug,
         };

@@ -16,6 +16,10 @@ pub const KNEE_GAIN: f64 = 0.15;
 /// Growth of TTFT with input, and what concurrency brings, from the metrics and rows of the phases present.
 #[must_use]
 pub fn derived_metrics(metrics: &[Metric], rows: &[RequestRow], basis: &Basis) -> Vec<Metric> {
+    // Growth is a property of one engine; cells of several do not belong to one curve.
+    if metrics.iter().any(|metric| metric.cell.get("engine").is_some()) {
+        return Vec::new();
+    }
     let mut derived = ttft_metrics(metrics, rows);
     derived.extend(scaling_metrics(metrics));
     for metric in &mut derived {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a failure is the message")]
 
 mod endings;
+mod engines;
 mod figures;
 mod resume;
 mod support;

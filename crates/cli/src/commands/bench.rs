@@ -1,5 +1,6 @@
 //! `bench`: the weigh-in.
 
+mod engines;
 mod plan;
 mod settings;
 
@@ -32,6 +33,9 @@ use settings::Resolved;
 pub(super) const REPORT_FILE: &str = "report.html";
 
 pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Result<Exit, Failure> {
+    if !arguments.engines.is_empty() {
+        return engines::run(arguments, environment);
+    }
     let resolved = Resolved::from_arguments(arguments)?;
     let registry = Registry::new(environment, arguments.local)?;
     if arguments.dry_run {

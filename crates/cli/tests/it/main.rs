@@ -8,6 +8,7 @@ mod browser;
 mod classify;
 mod crash;
 mod documents;
+mod engines;
 mod eval;
 mod eval_compare;
 mod eval_judge;

@@ -83,14 +83,14 @@ impl Earlier {
     }
 }
 
-fn settings(arguments: &BenchArguments, named: &[Phase]) -> Result<BenchSettings, Failure> {
+pub(super) fn settings(arguments: &BenchArguments, named: &[Phase]) -> Result<BenchSettings, Failure> {
     let mode = match (arguments.quick, arguments.full) {
         (true, _) => Mode::Quick,
         (_, true) => Mode::Full,
         _ => Mode::Standard,
     };
     let mut settings = BenchSettings::for_mode(mode);
-    settings.runs = arguments.runs;
+    settings.runs = arguments.runs.unwrap_or(1);
     settings.seed = arguments.seed;
     if !named.is_empty() {
         settings.phases = named.to_vec();
@@ -132,7 +132,7 @@ fn targets(path: &Path) -> Result<Targets, Failure> {
 }
 
 /// A label from the model's name, in the characters that a folder's name may have.
-fn default_label(model: &ModelRef) -> String {
+pub(super) fn default_label(model: &ModelRef) -> String {
     let name = match model {
         ModelRef::Tiny => "tiny".to_owned(),
         ModelRef::Gguf(path) | ModelRef::Safetensors(path) | ModelRef::Onnx(path) => {

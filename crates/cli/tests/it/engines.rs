@@ -1,0 +1,46 @@
+//! Engines side by side, from arguments to record.
+
+use serde_json::Value;
+
+use crate::support::{Endpoint, passes, run};
+
+#[test]
+fn engines_are_set_side_by_side_and_ordered() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start("ttft=20ms,itl=10ms");
+    let engines = format!("scripted:ttft=5ms,itl=2ms,{},llama-cpp,onnx", endpoint.reference());
+    let sizes = ["--runs", "3", "--requests", "2", "--lengths", "16/8", "--concurrency", "2"];
+    let arguments = [&["bench", "tiny", "--engines", &engines, "--output-format", "json"][..], &sizes].concat();
+    let ran = run(folder.path(), &arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["reference"], "scripted:ttft=5ms,itl=2ms");
+    let order: Vec<&Value> = found["fallback_order"].as_array().unwrap().iter().collect();
+    assert_eq!(order, ["scripted:ttft=5ms,itl=2ms", &endpoint.reference()]);
+    let figures = found["engines"][1]["figures"].as_array().unwrap();
+    assert!(figures.iter().all(|figure| figure["verdict"] == "worse"), "{figures:?}");
+    for absent in [2, 3] {
+        assert!(found["engines"][absent]["absent"].is_string(), "{found}");
+    }
+    passes(folder.path(), &["report", "check", "latest"]);
+    let shown = passes(folder.path(), &["report", "show", "latest"]).stdout;
+    assert!(shown.contains("fallback order: scripted:") && shown.contains("took no part"), "{shown}");
+}
+
+#[test]
+fn engines_that_cannot_be_meant_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |engines: &str, expected: &str| {
+        let ran = run(folder.path(), &["bench", "tiny", "--engines", engines]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    };
+    check("local,vllama", "compare the engine `vllama`: there is no such engine");
+    check("local,local", "compare `local` with itself");
+    check("local,gguff:x", "no kind of model is called `gguff`");
+    check("onnx", "an ONNX export of the model must be named");
+    let ran = run(folder.path(), &["bench", "--threshold", "5"]);
+    assert_eq!(ran.code, Some(2));
+    let ran = run(folder.path(), &["bench", "--engines", "local", "--threshold", "-1"]);
+    assert_eq!(ran.code, Some(2));
+}
