@@ -302,12 +302,26 @@ pub(crate) enum ModelVerb {
     },
     /// Show what a model file holds
     Inspect {
-        /// GGUF or ONNX file, safetensors folder, `tiny`, or `onnx:network`, `onnx:malware`, `onnx:email`
+        /// GGUF or ONNX file, safetensors folder, `onnx:FOLDER`, `tiny`, or `onnx:network`, `onnx:malware`, `onnx:email`
         #[arg(value_name = "FILE")]
         path: PathBuf,
         /// List every tensor
         #[arg(long)]
         tensors: bool,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Make vectors of texts with an encoder, and see how alike they are; as JSON, a document on each line for each text
+    Embed {
+        /// Reference of an encoder: `onnx:FOLDER`
+        #[arg(value_name = "MODEL")]
+        model: String,
+        /// A text; may be given several times
+        #[arg(long, value_name = "TEXT")]
+        text: Vec<String>,
+        /// File with a text on each line
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
         #[command(flatten)]
         output: OutputArguments,
     },

@@ -13,7 +13,7 @@ use weighbridge_engine_local::graph::Model;
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
 use weighbridge_engine_local::weights::ModelFile;
-use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxOptions};
+use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxModel, OnnxOptions};
 use weighbridge_telemetry::{SystemRoot, free_memory};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 
@@ -266,15 +266,15 @@ pub(crate) fn model_path(name: &Path, scratch: &Path) -> Result<PathBuf, Failure
     Ok(path)
 }
 
-/// The classifier that a user names as `onnx:NAME`, `onnx:FILE` or as a file ending in `.onnx`; `None` for another model.
-pub(crate) fn classifier(name: &Path) -> Result<Option<Classifier>, Failure> {
+/// The model that a user names as `onnx:NAME`, `onnx:FILE`, `onnx:FOLDER` or as a file ending in `.onnx`; `None` for another.
+pub(crate) fn onnx(name: &Path) -> Result<Option<OnnxModel>, Failure> {
     let reference = name.to_str().and_then(|name| name.strip_prefix("onnx:"));
     if let Some((name, bytes)) = reference.and_then(embedded::classifier) {
-        return Ok(Some(Classifier::from_bytes(name, bytes.to_vec(), 1)?));
+        return Ok(Some(OnnxModel::Classifier(Classifier::from_bytes(name, bytes.to_vec(), 1)?)));
     }
     let is_file = name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
     match reference.map(Path::new).or(is_file.then_some(name)) {
-        Some(path) => Ok(Some(Classifier::open(path, 1)?)),
+        Some(path) => Ok(Some(OnnxModel::open(path, None)?)),
         None => Ok(None),
     }
 }

@@ -6,7 +6,7 @@ use weighbridge_engine::Embedded;
 
 use crate::error::OnnxError;
 use crate::folder::{Config, Folder, Pooling};
-use crate::graph::{Block, Graph, Input, Shape, Source};
+use crate::graph::{Block, Graph, Input, Source};
 use crate::tokens::{Reader, Tokens};
 
 /// What inputs and outputs must be.
@@ -113,30 +113,6 @@ impl Encoder {
     #[must_use]
     pub fn pooling(&self) -> Option<Pooling> {
         matches!(self.output, Output::Tokens(_)).then_some(self.pooling)
-    }
-
-    /// Numbers that were learned.
-    #[must_use]
-    pub fn parameters(&self) -> u64 {
-        self.graph.parameters()
-    }
-
-    /// Size of the file and of its weights, bytes.
-    #[must_use]
-    pub const fn file_bytes(&self) -> u64 {
-        self.graph.file_bytes()
-    }
-
-    /// SHA-256 of the file and of its weights, hexadecimal.
-    #[must_use]
-    pub fn digest(&self) -> &str {
-        self.graph.digest()
-    }
-
-    /// Inputs and outputs of the graph.
-    #[must_use]
-    pub fn shapes(&self) -> (Vec<Shape>, Vec<Shape>) {
-        self.graph.shapes()
     }
 
     /// Reads a text.

@@ -153,19 +153,19 @@ impl Engine for OnnxEngine {
 }
 
 fn describe(model: &OnnxModel, model_ref: Option<String>) -> EngineDescription {
-    let graph = model.graph();
+    let facts = model.facts();
     // A smaller file holds other numbers as well; which ones, the graph library does not say.
-    let is_f32 = graph.parameters() * size_of::<f32>() as u64 <= graph.file_bytes();
+    let is_f32 = facts.parameters * size_of::<f32>() as u64 <= facts.file_bytes;
     EngineDescription {
         engine: "onnx".to_owned(),
         engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        model_ref: model_ref.unwrap_or_else(|| graph.name().to_owned()),
+        model_ref: model_ref.unwrap_or_else(|| model.name().to_owned()),
         model: model.title(),
-        architecture: Some(model.architecture()),
-        parameters: Some(graph.parameters()),
+        architecture: Some(facts.architecture),
+        parameters: Some(facts.parameters),
         quantization: is_f32.then(|| "F32".to_owned()),
-        model_bytes: Some(graph.file_bytes()),
-        model_digest: Some(graph.digest().to_owned()),
+        model_bytes: Some(facts.file_bytes),
+        model_digest: Some(facts.digest),
         device: "cpu".to_owned(),
         ..EngineDescription::default()
     }

@@ -96,16 +96,20 @@ impl Source {
     pub(crate) fn read(path: &Path) -> Result<Self, OnnxError> {
         let read = |path: &Path| std::fs::read(path).map_err(|source| OnnxError::Io { path: path.to_owned(), source });
         let bytes = read(path)?;
-        let mut weights = Vec::new();
-        for ending in [".data", "_data"] {
-            let mut beside = path.as_os_str().to_owned();
-            beside.push(ending);
-            let beside = PathBuf::from(beside);
-            if let Some(name) = beside.file_name().filter(|_| beside.is_file()) {
-                weights.push((name.to_string_lossy().into_owned(), read(&beside)?));
-            }
-        }
+        let named = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let weights = Self::weights_beside(path).into_iter().map(|path| Ok((named(&path), read(&path)?)));
+        let weights = weights.collect::<Result<_, OnnxError>>()?;
         Ok(Self { name: path.display().to_string(), bytes, weights })
+    }
+
+    /// Files of weights beside a graph.
+    pub(crate) fn weights_beside(path: &Path) -> Vec<PathBuf> {
+        let beside = [".data", "_data"].into_iter().map(|ending| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        });
+        beside.filter(|path| path.is_file()).collect()
     }
 }
 

@@ -30,5 +30,5 @@ pub use error::OnnxError;
 pub use features::{Features, Unit};
 pub use folder::Pooling;
 pub use graph::Shape;
-pub use model::OnnxModel;
+pub use model::{Facts, OnnxModel};
 pub use tokens::Tokens;

@@ -8,7 +8,7 @@ use crate::description::DESCRIPTION_KEY;
 use crate::encoder::Encoder;
 use crate::error::OnnxError;
 use crate::folder::Folder;
-use crate::graph::{Graph, Source};
+use crate::graph::{Graph, Shape, Source};
 
 /// A model of any kind that is known.
 #[derive(Debug)]
@@ -17,6 +17,23 @@ pub enum OnnxModel {
     Classifier(Classifier),
     /// Answers with vectors.
     Encoder(Box<Encoder>),
+}
+
+/// What every model has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The kind of model: `classifier`, `bert`.
+    pub architecture: String,
+    /// Numbers that were learned.
+    pub parameters: u64,
+    /// Size of the file and of its weights, bytes.
+    pub file_bytes: u64,
+    /// SHA-256 of the file and of its weights, hexadecimal.
+    pub digest: String,
+    /// Inputs of the graph.
+    pub inputs: Vec<Shape>,
+    /// Outputs of the graph.
+    pub outputs: Vec<Shape>,
 }
 
 impl OnnxModel {
@@ -37,19 +54,45 @@ impl OnnxModel {
         Ok(Self::Classifier(Classifier::of_graph(graph)?))
     }
 
-    pub(crate) const fn graph(&self) -> &Graph {
+    /// Size of the graph that a path names and of its weights, bytes; 0 where there is none.
+    #[must_use]
+    pub fn bytes_on_disk(path: &Path) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+        Folder::find(path).map_or(0, |folder| {
+            let weights = Source::weights_beside(&folder.graph);
+            size(&folder.graph) + weights.iter().map(|path| size(path)).sum::<u64>()
+        })
+    }
+
+    /// Name of the file, or of a shipped model.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.graph().name()
+    }
+
+    const fn graph(&self) -> &Graph {
         match self {
             Self::Classifier(model) => model.graph(),
             Self::Encoder(model) => model.graph(),
         }
     }
 
-    /// The kind of model, for people.
+    /// What every model has.
     #[must_use]
-    pub fn architecture(&self) -> String {
-        match self {
-            Self::Classifier(_) => "classifier".to_owned(),
-            Self::Encoder(model) => model.architecture().unwrap_or("encoder").to_owned(),
+    pub fn facts(&self) -> Facts {
+        let graph = self.graph();
+        let architecture = match self {
+            Self::Classifier(_) => "classifier",
+            Self::Encoder(model) => model.architecture().unwrap_or("encoder"),
+        };
+        let (inputs, outputs) = graph.shapes();
+        Facts {
+            architecture: architecture.to_owned(),
+            parameters: graph.parameters(),
+            file_bytes: graph.file_bytes(),
+            digest: graph.digest().to_owned(),
+            inputs,
+            outputs,
         }
     }
 

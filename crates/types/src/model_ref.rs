@@ -13,7 +13,7 @@ pub enum ModelRef {
     Gguf(PathBuf),
     /// A folder with `config.json`, `tokenizer.json` and safetensors files.
     Safetensors(PathBuf),
-    /// An ONNX file of a classifier, or the name of a shipped one.
+    /// An ONNX file, a folder with one and its tokenizer, or the name of a shipped classifier.
     Onnx(PathBuf),
     /// A server, spoken to over HTTP.
     Endpoint(EndpointRef),

@@ -1,8 +1,9 @@
 //! `model`: look into model files, make them, convert them, time how they load.
 
-mod classifier;
+mod embed;
 mod list;
 mod load;
+mod onnx;
 mod quantize;
 mod together;
 
@@ -27,6 +28,9 @@ pub(super) fn run(verb: ModelVerb, environment: &Environment) -> Result<Exit, Fa
         }
         ModelVerb::Load { models, output, .. } => load::run(&models, output.output_format, environment),
         ModelVerb::Inspect { path, tensors, output } => show(&path, tensors, output.output_format),
+        ModelVerb::Embed { model, text, file, output } => {
+            embed::run(embed::Job { model, texts: text, file }, output.output_format, environment)
+        }
         ModelVerb::Synth { shape, quant, seed, output } => synth(shape, &quant, seed, &output),
         ModelVerb::Quantize { input, output_path, to, no_quality, output } => {
             let job = quantize::Job { input, output: output_path, to: registry::block_type(&to)?, no_quality };
@@ -48,8 +52,8 @@ fn synth(shape: Shape, quant: &str, seed: u64, path: &Path) -> Result<Exit, Fail
 }
 
 fn show(path: &Path, tensors: bool, format: OutputFormat) -> Result<Exit, Failure> {
-    if let Some(classifier) = registry::classifier(path)? {
-        return classifier::show(&classifier, format);
+    if let Some(model) = registry::onnx(path)? {
+        return onnx::show(&model, format);
     }
     let scratch = tempfile::tempdir()?;
     let inspection = inspect(&registry::model_path(path, scratch.path())?)?;

@@ -1,14 +1,14 @@
 //! Runs every command that the README and the guides show, in the order that they show it.
 //!
 //! A command stands in a `sh` block and begins with `weighbridge` or `cargo run --release --`. A comment
-//! `# exits with N` at its end states another exit code than 0. A block `yaml NAME`, `jsonl NAME` or `csv NAME` is a file that lies
-//! there. The
-//! endpoint of the guides is the scripted server.
+//! `# exits with N` at its end states another exit code than 0. A block `yaml NAME`, `jsonl NAME`, `csv NAME` or `text NAME`
+//! is a file that lies there. The endpoint of the guides is the scripted server, their folder `encoder` a small encoder of
+//! the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Endpoint, weighbridge};
+use crate::support::{Endpoint, encoder, weighbridge};
 
 /// The address that the documents use for an endpoint; the test puts its own server there.
 const DOCUMENTED_ENDPOINT: &str = "http://127.0.0.1:8000";
@@ -57,7 +57,7 @@ fn files(text: &str) -> Vec<(String, String)> {
         };
         blocks.into_iter().filter_map(part).collect::<Vec<_>>()
     };
-    [of_kind("```yaml "), of_kind("```jsonl "), of_kind("```csv ")].concat()
+    [of_kind("```yaml "), of_kind("```jsonl "), of_kind("```csv "), of_kind("```text ")].concat()
 }
 
 fn documents() -> Vec<PathBuf> {
@@ -75,6 +75,7 @@ fn every_documented_command_does_what_it_says() {
     let mut count = 0;
     for document in documents() {
         let folder = tempfile::tempdir().unwrap();
+        encoder(&folder.path().join("encoder"));
         let text = fs::read_to_string(&document).unwrap();
         for (name, contents) in files(&text) {
             fs::write(folder.path().join(name), contents).unwrap();

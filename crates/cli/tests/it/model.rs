@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{bench, passes, run};
+use crate::support::{bench, encoder, passes, run};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -85,4 +85,50 @@ fn a_file_that_cannot_be_written_is_named() {
     let ran = run(folder.path(), &["model", "synth", "--shape", "tiny", "--output", "none/model.gguf"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("none/model.gguf"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_encoder_makes_vectors_and_says_what_it_is() {
+    let held = tempfile::tempdir().unwrap();
+    let folder = held.path();
+    encoder(&folder.join("encoder"));
+    std::fs::write(folder.join("texts.txt"), "a host scans ports\nlogin failed for root\n").unwrap();
+    let embedded = ["model", "embed", "onnx:encoder", "--text", "a host scans ports", "--file", "texts.txt"];
+    let table = passes(folder, &embedded).stdout;
+    assert!(table.contains("3 texts, 24 dimensions") && table.contains("1.000"), "{table}");
+    let lines = passes(folder, &[&embedded[..], &["--output-format", "json"]].concat()).stdout;
+    let found: Vec<Value> = lines.lines().map(json).collect();
+    assert_eq!((found.len(), found[0]["vector"].as_array().unwrap().len()), (3, 24));
+    assert_eq!(found[0]["vector"], found[1]["vector"]);
+    assert_ne!(found[0]["vector"], found[2]["vector"]);
+    let inspection = json(&passes(folder, &["model", "inspect", "onnx:encoder", "--output-format", "json"]).stdout);
+    assert_eq!(
+        (&inspection["encoder"]["pooling"], &inspection["encoder"]["token_limit"]),
+        (&"mean".into(), &40.into())
+    );
+    let shown = passes(folder, &["model", "inspect", "onnx:encoder/model.onnx"]).stdout;
+    assert!(shown.contains("24 numbers, of length 1"), "{shown}");
+    passes(folder, &["model", "load", "onnx:encoder"]);
+}
+
+#[test]
+fn embeddings_that_cannot_be_made_are_refused() {
+    let held = tempfile::tempdir().unwrap();
+    let folder = held.path();
+    encoder(&folder.join("encoder"));
+    let check = |arguments: &[&str], parts: &[&str]| {
+        let ran = run(folder, &[&["model", "embed"], arguments].concat());
+        assert!(
+            ran.code == Some(2) && parts.iter().all(|part| ran.stderr.contains(part)),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
+    };
+    check(&["onnx:encoder"], &["embed no text", "--text"]);
+    check(&["onnx:encoder", "--file", "absent.txt"], &["absent.txt", "UTF-8"]);
+    check(&["onnx:network", "--text", "a"], &["`onnx:network`", "no encoder"]);
+    check(&["scripted:ttft=1ms", "--text", "a"], &["no encoder"]);
+    check(&["onnx:absent", "--text", "a"], &["absent"]);
+    std::fs::remove_file(folder.join("encoder/tokenizer.json")).unwrap();
+    check(&["onnx:encoder", "--text", "a"], &["has no `tokenizer.json`"]);
 }

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{Engine, Follow, GenerateRequest, Prompt};
+use weighbridge_engine_onnx::OnnxModel;
 use weighbridge_telemetry::{MemoryParts, PeakMeter, PeakScope, SystemRoot, sample_now};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::request::Outcome;
@@ -278,7 +279,8 @@ fn file_bytes(model: &ModelRef) -> u64 {
         ModelRef::Onnx(path) if path.to_str().and_then(embedded::classifier).is_some() => {
             path.to_str().and_then(embedded::classifier).map_or(0, |(_, bytes)| bytes.len() as u64)
         }
-        ModelRef::Gguf(path) | ModelRef::Onnx(path) => size_of(path),
+        ModelRef::Onnx(path) => OnnxModel::bytes_on_disk(path),
+        ModelRef::Gguf(path) => size_of(path),
         ModelRef::Safetensors(folder) => {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             let weights = entries.map(|entry| entry.path());
