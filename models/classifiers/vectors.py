@@ -35,12 +35,23 @@ def sparse(row):
     return [[int(place), int(row[place].view(np.uint32))] for place in np.flatnonzero(row)]
 
 
+def image(text, side):
+    pixels = np.zeros(side * side, dtype=np.float32)
+    content = np.frombuffer(text.encode()[:side * side], dtype=np.uint8)
+    pixels[:len(content)] = content / np.float32(255)
+    return pixels.reshape(1, side, side)
+
+
 def probabilities(name):
     session = onnxruntime.InferenceSession(str(ROOT / f"models/{name}/{name}.onnx"), providers=["CPUExecutionProvider"])
     described = json.loads(session.get_modelmeta().custom_metadata_map["weighbridge.classifier"])
     own = described["features"]
-    features = Features(own["unit"], own["from"], own["to"], own["buckets"], own["max_bytes"])
-    logits = session.run(None, {"features": features.matrix(TEXTS).toarray()})[0].astype(np.float64)
+    if own["kind"] == "byte_image":
+        inputs = {"image": np.stack([image(text, own["side"]) for text in TEXTS])}
+    else:
+        features = Features(own["unit"], own["from"], own["to"], own["buckets"], own["max_bytes"])
+        inputs = {"features": features.matrix(TEXTS).toarray()}
+    logits = session.run(None, inputs)[0].astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     return {"name": name, "log_probabilities": (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).tolist()}
 
@@ -48,7 +59,7 @@ def probabilities(name):
 def main():
     rows = [{"settings": settings.settings(), "rows": [sparse(row) for row in settings.matrix(TEXTS).toarray()]}
             for settings in SETTINGS]
-    vectors = {"texts": TEXTS, "features": rows, "classifiers": [probabilities(name) for name in ("network", "malware", "email")]}
+    vectors = {"texts": TEXTS, "features": rows, "classifiers": [probabilities(name) for name in ("network", "malware", "email", "bytes")]}
     (ROOT / "crates/engine-onnx/tests/it/vectors.json").write_text(json.dumps(vectors) + "\n")
 
 

@@ -302,7 +302,7 @@ pub(crate) enum ModelVerb {
     },
     /// Show what a model file holds
     Inspect {
-        /// GGUF or ONNX file, safetensors folder, `onnx:FOLDER`, `tiny`, or `onnx:network`, `onnx:malware`, `onnx:email`
+        /// GGUF or ONNX file, safetensors folder, `onnx:FOLDER`, `tiny`, or a classifier inside: `onnx:network`, `malware`, `email`, `bytes`
         #[arg(value_name = "FILE")]
         path: PathBuf,
         /// List every tensor

@@ -12,10 +12,11 @@ pub(crate) fn tiny() -> &'static [u8] {
 }
 
 /// The classifiers inside the binary, by name.
-const CLASSIFIERS: [(&str, &[u8]); 3] = [
+const CLASSIFIERS: [(&str, &[u8]); 4] = [
     ("network", include_bytes!("../../../models/network/network.onnx")),
     ("malware", include_bytes!("../../../models/malware/malware.onnx")),
     ("email", include_bytes!("../../../models/email/email.onnx")),
+    ("bytes", include_bytes!("../../../models/bytes/bytes.onnx")),
 ];
 
 /// Name and ONNX file of a shipped classifier; `None` for any other name.

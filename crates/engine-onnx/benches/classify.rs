@@ -1,4 +1,4 @@
-//! The shipped network classifier: one payload alone, and batches.
+//! The shipped classifiers: a dense one on payloads, a convolutional one on bytes; alone, and in batches.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use weighbridge_engine_onnx::Classifier;
@@ -31,5 +31,22 @@ fn classify(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, classify);
+/// Images of 4096 bytes: 2.6 million products each.
+fn convolve(criterion: &mut Criterion) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/bytes/bytes.onnx");
+    let classifier = Classifier::open(path.as_ref(), 1).expect("the shipped classifier loads");
+    let bytes: Vec<u8> = (0..4096_u32).map(|place| (place * place % 251).to_le_bytes()[0]).collect();
+    let row = classifier.description().features.row_of_bytes(&bytes);
+    let mut group = criterion.benchmark_group("byte classifier");
+    for count in [1_usize, 16, 64] {
+        let rows = row.repeat(count);
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count} images, graph"), |bencher| {
+            bencher.iter_batched(|| rows.clone(), |rows| classifier.run(rows), BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, classify, convolve);
 criterion_main!(benches);

@@ -12,7 +12,7 @@ use crate::graph::{Block, Dimension, Graph, Input, Shape, Source};
 const SMALLEST: f64 = f64::MIN_POSITIVE;
 
 /// What inputs and outputs must be.
-const NEEDED: &str = "the input must be float32 [texts, buckets], the only output float32 [texts, labels]; correct the description or the graph";
+const NEEDED: &str = "the input must be float32 [texts, buckets] or [texts, 1, side, side], the only output float32 [texts, labels]; correct the description or the graph";
 
 /// A classifier that is ready to run.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Classifier {
             written.ok_or_else(|| OnnxError::NoDescription { name: graph.name().to_owned() })?.parse()?;
         let classifier = Self { graph, description };
         classifier.check_shapes()?;
-        classifier.run(vec![0.0; classifier.description.features.buckets])?;
+        classifier.run(classifier.description.features.row(""))?;
         Ok(classifier)
     }
 
@@ -89,14 +89,15 @@ impl Classifier {
         self.graph.shapes()
     }
 
-    /// Classifies rows of features, `[texts, buckets]` row-major.
+    /// Classifies rows of features, `[texts, …]` with the shape of the features, row-major.
     ///
     /// # Errors
     /// [`OnnxError::Run`] when the graph cannot be computed, [`OnnxError::Shape`] when its output does not fit.
     pub fn run(&self, rows: Vec<f32>) -> Result<Vec<Classified>, OnnxError> {
-        let (buckets, labels) = (self.description.features.buckets, self.description.labels.len());
-        let count = rows.len() / buckets;
-        let input = Input::Floats(Block { shape: vec![count, buckets], data: rows });
+        let (row, labels) = (self.description.features.shape(), self.description.labels.len());
+        let count = rows.len() / row.iter().product::<usize>();
+        let shape = std::iter::once(count).chain(row).collect();
+        let input = Input::Floats(Block { shape, data: rows });
         let output = self.graph.run(vec![(0, input)], &[0])?.remove(0);
         if output.shape != [count, labels] {
             let found = output.shape;
@@ -126,12 +127,20 @@ impl Classifier {
             let found = format!("it has {} inputs and {} outputs, expected one of each", inputs.len(), outputs.len());
             return Err(self.misfit(found));
         };
-        let buckets = self.description.features.buckets;
-        match &input.dimensions[..] {
-            [] | [Dimension::Open(_), Dimension::Open(_)] => Ok(()),
-            [Dimension::Open(_), Dimension::Fixed(size)] if *size == buckets => Ok(()),
-            _ => Err(self.misfit(format!("its input is {input}, expected any number of texts × {buckets} buckets"))),
+        let row = self.description.features.shape();
+        let fits = match &input.dimensions[..] {
+            [] => true,
+            [texts, rest @ ..] => {
+                let is_open = |dimension: &Dimension| matches!(dimension, Dimension::Open(_));
+                let is_row = |(found, size): (&Dimension, &usize)| is_open(found) || *found == Dimension::Fixed(*size);
+                is_open(texts) && rest.len() == row.len() && rest.iter().zip(&row).all(is_row)
+            }
+        };
+        if fits {
+            return Ok(());
         }
+        let row = row.iter().map(ToString::to_string).collect::<Vec<_>>().join(" × ");
+        Err(self.misfit(format!("its input is {input}, expected any number of texts × {row}")))
     }
 
     fn misfit(&self, problem: String) -> OnnxError {

@@ -95,11 +95,11 @@ impl OnnxError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Io { .. } => {
-                "check the path; shipped classifiers are `onnx:network`, `onnx:malware` and `onnx:email`"
+                "check the path; shipped classifiers are `onnx:network`, `onnx:malware`, `onnx:email` and `onnx:bytes`"
             }
             Self::Broken { .. } => "check that the file is whole and is an ONNX model; weights must be inside the file",
             Self::Operator { .. } => {
-                "the operators of dense layers and of encoders are there; build with `--features onnx-all` for all others that rten has"
+                "the operators of small classifiers and of encoders are there; build with `--features onnx-all` for all others that rten has"
             }
             Self::NoDescription { .. } | Self::Description { .. } => {
                 "a classifier has labels, output and features in the file's metadata_props, as `models/classifiers/train.py` writes them; other models read `input_ids`"

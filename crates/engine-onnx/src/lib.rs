@@ -5,7 +5,7 @@
 //! texts become tokens, and the vectors of tokens become one. [`OnnxEngine`] puts either behind the engine contract, where
 //! texts that wait at the same time are computed together. The crate knows neither tasks nor what classes and vectors mean.
 //!
-//! The graph runs on `rten`, which is pure Rust. Only the operators of dense classifiers and encoders are linked: each
+//! The graph runs on `rten`, which is pure Rust. Only the operators of small classifiers and of encoders are linked: each
 //! operator adds to the binary, and a file that needs another one is refused by name.
 
 mod classifier;
@@ -16,7 +16,9 @@ mod error;
 mod features;
 mod folder;
 mod graph;
+mod image;
 mod model;
+mod ngrams;
 mod on_rten;
 mod tokens;
 mod wire;
@@ -27,8 +29,10 @@ pub use description::{DESCRIPTION_KEY, Description, Output};
 pub use encoder::Encoder;
 pub use engine::{OnnxEngine, OnnxOptions};
 pub use error::OnnxError;
-pub use features::{Features, Unit};
+pub use features::Features;
 pub use folder::Pooling;
 pub use graph::Shape;
+pub use image::ByteImage;
 pub use model::{Facts, OnnxModel};
+pub use ngrams::{Ngrams, Unit};
 pub use tokens::Tokens;

@@ -18,7 +18,7 @@ pub(crate) struct RtenRuntime {
     options: RunOptions,
 }
 
-/// The operators of dense classifiers, and of encoders as `torch.onnx` exports them.
+/// The operators of dense and convolutional classifiers, and of encoders as `torch.onnx` exports them.
 fn operators() -> OpRegistry {
     rten::op_registry!(
         Add,
@@ -26,6 +26,7 @@ fn operators() -> OpRegistry {
         Cast,
         Concat,
         ConstantOfShape,
+        Conv,
         CumSum,
         Div,
         Equal,
@@ -36,12 +37,14 @@ fn operators() -> OpRegistry {
         GatherElements,
         Gelu,
         Gemm,
+        GlobalAveragePool,
         GreaterOrEqual,
         Identity,
         IsNaN,
         LayerNormalization,
         LogSoftmax,
         MatMul,
+        MaxPool,
         Mul,
         Not,
         Pow,

@@ -63,3 +63,23 @@ fn probabilities_equal_those_of_onnxruntime() {
         }
     }
 }
+
+/// Generated as `models/bytes/train.py` does, in other code: what the network says of bytes that are no text.
+#[test]
+fn noise_is_packed_and_prose_is_text() {
+    let classifier = Classifier::from_bytes("bytes", shipped("bytes"), 1).unwrap();
+    let mut state = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    })
+    .take(4096)
+    .collect();
+    let check = |bytes: &[u8], expected: &str| {
+        let found = classifier.run(classifier.description().features.row_of_bytes(bytes)).unwrap().remove(0);
+        let place = classifier.description().labels.iter().position(|label| label == expected).unwrap();
+        assert!(found.log_probabilities[place] > -0.7, "{expected}: {found:?}");
+    };
+    check(&noise, "packed");
+    check("the quick brown fox jumps over the lazy dog\n".repeat(100).as_bytes(), "text");
+}
