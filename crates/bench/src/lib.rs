@@ -11,6 +11,7 @@
 //! The price of handing rows over only at quiet moments: a run that is killed loses the rows of the cell under way. Its
 //! phase is run again anyway.
 
+pub mod accel;
 mod campaign;
 mod context;
 mod driver;

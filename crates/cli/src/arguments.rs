@@ -1,5 +1,6 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
+mod bench;
 mod eval;
 mod eval_compare;
 mod eval_judge;
@@ -20,6 +21,7 @@ use weighbridge_types::units::ByteSize;
 
 use crate::exit::Exit;
 
+pub(crate) use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
 pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub(crate) use eval_compare::CompareArguments;
 pub(crate) use eval_judge::{EvalJudgeArguments, JudgeFormArgument};
@@ -170,70 +172,15 @@ pub(crate) enum Device {
     Metal,
 }
 
-#[derive(Clone, Debug, Args)]
-pub(crate) struct BenchArguments {
-    /// What to weigh: tiny, gguf:FILE, safetensors:FOLDER, openai:URL#MODEL, … [default: tiny]
-    #[arg(value_name = "MODEL")]
-    pub(crate) model: Option<String>,
-    /// The same as MODEL, as a flag
-    #[arg(long = "model", value_name = "REF", conflicts_with = "model")]
-    pub(crate) model_flag: Option<String>,
-    /// Fewer repetitions: under 30 seconds for the model inside this program
-    #[arg(long, conflicts_with = "full")]
-    pub(crate) quick: bool,
-    /// More repetitions, longer prompts, 1,000 memory iterations
-    #[arg(long)]
-    pub(crate) full: bool,
-    /// Phases to run, separated by commas: validate, latency, memory, throughput, quality
-    #[arg(long, value_name = "PHASES", value_delimiter = ',')]
-    pub(crate) phases: Vec<String>,
-    /// File with targets (YAML or JSON); a missed one makes the exit code 1
-    #[arg(long, value_name = "FILE")]
-    pub(crate) targets: Option<PathBuf>,
-    /// Name of the run, for the folder and the history
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
-    /// How often every phase is repeated, each time with other prompts [default: 1; with --engines 5]
-    #[arg(long, value_name = "N")]
-    pub(crate) runs: Option<u32>,
-    /// Seed of prompts, order and sampling
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
-    /// Measured requests per latency cell instead of the mode's number
-    #[arg(long, value_name = "N")]
-    pub(crate) requests: Option<u32>,
-    /// Concurrency levels of the throughput phase instead of the mode's, separated by commas
-    #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
-    pub(crate) concurrency: Vec<u32>,
-    /// Input/output lengths of the latency phase instead of the mode's, as 128/64,512/128
-    #[arg(long, value_name = "LENGTHS", value_delimiter = ',')]
-    pub(crate) lengths: Vec<String>,
-    /// Engines to set side by side on the model, separated by commas: local, llama-cpp, candle, or references such as
-    /// onnx:FOLDER and openai:URL#MODEL; the first is what the others are set against
-    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["phases", "variants", "targets", "resume", "full"])]
-    pub(crate) engines: Vec<String>,
-    /// Differences between engines up to this many percent count as none
-    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, requires = "engines")]
-    pub(crate) threshold: f64,
-    /// Quantizations that the quality phase sets side by side; `none` for the model as it is
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub(crate) variants: Vec<String>,
-    #[command(flatten)]
-    pub(crate) local: LocalArguments,
-    /// Continue a run with its own settings: its folder, its name, or `latest`
-    #[arg(
-        long,
-        value_name = "RUN",
-        conflicts_with_all = ["quick", "full", "label", "runs", "seed", "requests", "concurrency", "lengths"]
-    )]
-    pub(crate) resume: Option<String>,
-    /// Print what would be done, and stop
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    pub(crate) results: ResultsArguments,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
+impl Device {
+    /// Name on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
+        }
+    }
 }
 
 /// A shape of which random weights can be made.

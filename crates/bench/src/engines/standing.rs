@@ -18,6 +18,9 @@ const MEASURES: [Measure; 4] = [
     Measure { name: "output_rate", unit: "tokens/s", phase: Phase::Throughput, of: |_| None },
 ];
 
+/// Rounds below which an interval means nothing.
+const LEAST_ROUNDS: usize = 3;
+
 /// Measures that the order of the engines rests on: a request alone, and many at once.
 const DECISIVE: [&str; 2] = ["e2e", "output_rate"];
 
@@ -257,6 +260,9 @@ fn compare(measure: &Measure, first: &[Vec<f64>], values: &[Vec<f64>], seed: u64
     let side = |rounds: &[Vec<f64>]| Nest::of_runs(rounds.iter().cloned());
     // Times are turned around, so that more is faster.
     let (slow, fast) = if measure.phase == Phase::Throughput { (first, values) } else { (values, first) };
+    if first.len().min(values.len()) < LEAST_ROUNDS {
+        return None;
+    }
     let resampling = Resampling::new(seed);
     let found: Ratio = ratio(&side(slow), &side(fast), Center::Median, Confidence::P95, resampling).ok()?;
     Some((found.value, [found.interval.low, found.interval.high]))

@@ -1,5 +1,6 @@
 //! `bench`: the weigh-in.
 
+mod accel;
 mod engines;
 mod plan;
 mod settings;
@@ -17,7 +18,7 @@ use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::{runs, runtime};
-use crate::arguments::BenchArguments;
+use crate::arguments::{BenchArguments, BenchVerb};
 use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -33,6 +34,9 @@ use settings::Resolved;
 pub(super) const REPORT_FILE: &str = "report.html";
 
 pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Result<Exit, Failure> {
+    if let Some(BenchVerb::Accel(arguments)) = &arguments.verb {
+        return accel::run(arguments, environment);
+    }
     if !arguments.engines.is_empty() {
         return engines::run(arguments, environment);
     }

@@ -138,9 +138,10 @@ fn candidates(
     scratch: &Path,
 ) -> Result<Vec<Candidate>, Failure> {
     let mut candidates: Vec<Candidate> = Vec::new();
-    for name in &whole(names) {
+    let names = whole(names);
+    for (place, name) in names.iter().enumerate() {
         let name = name.as_str();
-        if candidates.iter().any(|candidate| candidate.name == name) {
+        if names[..place].iter().any(|earlier| earlier == name) {
             return Err(Failure::usage(format!("compare `{name}` with itself: it is named twice"), "name each once"));
         }
         let found = match name {
@@ -161,9 +162,17 @@ fn candidates(
         };
         let model_ref = found.as_ref().map_or_else(|_| format!("{name}:"), ToString::to_string);
         let load = found.map(|found| registry.factory(found));
-        candidates.push(Candidate { name: name.to_owned(), model_ref, load });
+        let name = short(name, &candidates);
+        candidates.push(Candidate { name, model_ref, load });
     }
     Ok(candidates)
+}
+
+/// The kind of a reference, with a number where it is not the first of its kind: the record keeps the references.
+fn short(name: &str, others: &[Candidate]) -> String {
+    let kind = name.split(':').next().unwrap_or(name);
+    let mut names = std::iter::once(kind.to_owned()).chain((2..).map(|number| format!("{kind}-{number}")));
+    names.find(|name| others.iter().all(|other| other.name != *name)).unwrap_or_default()
 }
 
 /// The names, with scripts put together again: a comma in `scripted:ttft=20ms,itl=5ms` tells no engines apart.
