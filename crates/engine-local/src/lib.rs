@@ -11,7 +11,6 @@ pub mod quant;
 pub mod quantize;
 mod recipe;
 mod rows;
-pub mod sampling;
 pub mod synth;
 pub mod tokenize;
 pub mod weights;

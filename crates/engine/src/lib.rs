@@ -5,9 +5,14 @@
 //! [`Timeline`](weighbridge_types::request::Timeline) and an outcome, so that every meter sees requests of every
 //! engine in the same form. The [`scripted`] engine follows a known timeline: it is the ground truth for every meter.
 //!
+//! What engines in process have in common lies here as well: [`sampling`] chooses tokens from logits, [`text`] assembles text
+//! from tokens, [`answer`] makes events of both; [`pieces`] are the bytes of
+//! tokens.
+//!
 //! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
 //! nothing beside a model's work, and keeps engines out of everybody's type parameters.
 
+pub mod answer;
 mod batch;
 mod collect;
 mod contract;
@@ -15,8 +20,12 @@ mod error;
 mod event;
 mod factory;
 mod follow;
+pub mod logits;
+pub mod pieces;
 mod request;
+pub mod sampling;
 pub mod scripted;
+pub mod text;
 mod tokenizer;
 
 pub use batch::{AdaptiveBatch, BatchLimits, Exhausted, MemorySource};

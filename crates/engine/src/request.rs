@@ -2,6 +2,8 @@
 
 use weighbridge_types::time::{Clock, Stamp};
 
+use crate::error::EngineError;
+
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the chat protocols' own")]
@@ -144,6 +146,24 @@ impl GenerateRequest {
             deadline: None,
             clock,
         }
+    }
+
+    /// Checks every value that does not depend on the model.
+    ///
+    /// # Errors
+    /// [`EngineError::InvalidRequest`] names the value.
+    pub fn check(&self) -> Result<(), EngineError> {
+        let invalid = |problem: String| Err(EngineError::InvalidRequest { problem });
+        if let Err(error) = self.sampling.check() {
+            return invalid(error.to_string());
+        }
+        if self.max_tokens == 0 {
+            return invalid("max_tokens is `0`, it must be at least 1".to_owned());
+        }
+        if self.stop.iter().any(String::is_empty) {
+            return invalid("a stop string is empty".to_owned());
+        }
+        Ok(())
     }
 }
 

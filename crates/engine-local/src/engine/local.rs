@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use futures_util::stream;
 use tokio::sync::oneshot;
+use weighbridge_engine::answer::Events;
 use weighbridge_engine::{
     BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, MemorySource,
     ScoreRequest, ScoredContinuation, Tokenizer,
@@ -17,7 +18,7 @@ use weighbridge_types::record::EngineDescription;
 use weighbridge_types::time::Clock;
 
 use super::pace::Pace;
-use super::request::{Events, Job, Preparation};
+use super::request::{Job, Preparation};
 use super::score::ScoreJob;
 use super::worker::{Command, Shared, Worker};
 use crate::chat::ChatTemplate;

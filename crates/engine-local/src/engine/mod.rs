@@ -8,7 +8,6 @@ mod local;
 mod pace;
 mod request;
 mod score;
-mod text;
 mod worker;
 
 pub use local::{LocalEngine, LocalOptions};

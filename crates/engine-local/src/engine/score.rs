@@ -1,11 +1,11 @@
 //! Log-probabilities of given texts.
 
 use tokio::sync::oneshot;
+use weighbridge_engine::sampling::{LogitsError, likeliest, log_probability};
 use weighbridge_engine::{EngineError, ScoreRequest, ScoredContinuation};
 
 use super::worker::Worker;
 use crate::graph::{KvSlot, Span};
-use crate::sampling::{likeliest, log_probability};
 
 /// Logits that are held at once: 16 MiB, some 80 rows of GPT-2's vocabulary.
 const LOGITS_AT_ONCE: usize = 4 << 20;
@@ -66,8 +66,8 @@ impl Worker {
             let logits = self.model.logits(&mut self.compute, &mut self.scratch, &rows);
             for (logits, &token) in logits.chunks_exact(self.preparation.config.vocab).zip(&text[start + skipped + 1..])
             {
-                let likeliest = likeliest(logits)
-                    .ok_or_else(|| EngineError::Failed { problem: crate::sampling::LogitsError.to_string() })?;
+                let likeliest =
+                    likeliest(logits).ok_or_else(|| EngineError::Failed { problem: LogitsError.to_string() })?;
                 scored.is_greedy &= likeliest == token;
                 scored.log_probabilities.push(log_probability(logits, token));
             }

@@ -9,10 +9,11 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use weighbridge_engine::EngineError;
+use weighbridge_engine::answer::Progress;
 use weighbridge_types::time::{Clock, Stamp};
 
 use super::pace::Pace;
-use super::request::{Job, Preparation, Progress, Sequence};
+use super::request::{Job, Preparation, Sequence};
 use super::score::ScoreJob;
 use crate::graph::{Model, PrefixCache, Scratch, Span};
 use crate::kernels::Compute;
@@ -135,7 +136,7 @@ impl Worker {
 
     /// One pass over the weights: the next token of every generation whose prompt is read, and pieces of prompts.
     fn step(&mut self) {
-        self.end(|sequence| sequence.events.is_closed() || sequence.events.is_late());
+        self.end(|sequence| sequence.answer.events().is_closed() || sequence.answer.events().is_late());
         let plan = self.plan();
         let rows: usize = plan.iter().sum();
         if rows == 0 {
@@ -168,7 +169,7 @@ impl Worker {
                 self.prefixes.keep(tokens, slot);
             }
             let Some(logits) = logits.next() else { break };
-            if sequence.accept(logits, &*self.preparation.tokenizer) == Progress::Ended {
+            if sequence.answer.accept(logits, &*self.preparation.tokenizer) == Progress::Ended {
                 ended.push(number);
             }
         }
@@ -272,12 +273,12 @@ impl Worker {
         let mut oldest = self.sequences.remove(0);
         let needed = self.preparation.block_bytes();
         let problem = format!("find memory for its next token: `{needed}` more bytes for keys and values are not free");
-        oldest.events.fail(EngineError::Failed { problem }.to_string());
+        oldest.answer.events().fail(EngineError::Failed { problem }.to_string());
         oldest.give_up(&mut self.prefixes);
     }
 
     fn fail_all(&mut self, message: &str) {
-        let events = self.sequences.drain(..).map(|sequence| sequence.events);
+        let events = self.sequences.drain(..).map(|sequence| sequence.answer.into_events());
         events.chain(self.waiting.drain(..).map(|job| job.events)).for_each(|events| events.fail(message.to_owned()));
     }
 }

@@ -1,8 +1,10 @@
 //! Feed-forward blocks that are experts: each row goes through the likeliest of them.
 
+use weighbridge_engine::logits::softmax;
+
 use super::forward::{Scratch, resized};
 use super::layers::{Experts, Model};
-use crate::kernels::{Activations, Compute, softmax, swiglu};
+use crate::kernels::{Activations, Compute, swiglu};
 
 /// Which rows go where, and the buffers of one expert at a time; kept for the next pass.
 #[derive(Debug, Default)]

@@ -5,10 +5,10 @@
 
 use std::cell::RefCell;
 
-use super::elementwise::exp;
 use super::isa::Isa;
 use super::matmul::Compute;
 use crate::graph::BLOCK_TOKENS;
+use weighbridge_engine::logits::exp;
 
 /// Queries that are multiplied together.
 const TOGETHER: usize = 4;

@@ -20,7 +20,7 @@ mod x86;
 
 pub use activations::{Activations, QuantizedBlock};
 pub use attention::{Heads, Run, Sequences};
-pub use elementwise::{add, gelu, layer_norm, log_sum_exp, rms_norm, rotate, softmax, swiglu};
+pub use elementwise::{add, gelu, layer_norm, rms_norm, rotate, swiglu};
 pub use isa::Isa;
 pub use matmul::Compute;
 pub use pool::{Columns, Pool};

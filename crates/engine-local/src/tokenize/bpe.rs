@@ -7,11 +7,11 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer as HfTokenizer};
 
-use super::pieces::Spelling;
 use super::vocabulary::{Vocabulary, strings};
 use super::{BosDefault, LocalTokenizer};
 use crate::error::{ModelError, Result};
 use crate::formats::Metadata;
+use weighbridge_engine::pieces::Spelling;
 
 const PRE_KEY: &str = "tokenizer.ggml.pre";
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use tokenizers::{ModelWrapper, Tokenizer as HfTokenizer};
 
-use super::pieces::{Pieces, Spelling};
 use super::{BosDefault, Encoder, LocalTokenizer, SpecialTokens};
 use crate::error::{ModelError, Result};
 use crate::formats::Metadata;
+use weighbridge_engine::pieces::{Pieces, Spelling};
 
 pub(super) fn build(text: &str, metadata: &Metadata) -> Result<LocalTokenizer> {
     let mut encoder =

@@ -7,22 +7,21 @@ mod bpe;
 mod export;
 mod json;
 mod open;
-mod pieces;
 mod spm;
 mod vocabulary;
 
 use tokenizers::Tokenizer as HfTokenizer;
 use weighbridge_engine::{Tokenizer, TokenizerError};
 
-use self::pieces::Pieces;
 use self::vocabulary::Vocabulary;
 use crate::error::{ModelError, Result};
 use crate::formats::Metadata;
 use crate::weights::ModelFile;
+use weighbridge_engine::pieces::Pieces;
 
 pub(crate) use self::export::portable_metadata;
-pub(crate) use self::pieces::byte_char;
 pub(crate) use self::vocabulary::{TOKEN_TYPE_CONTROL, TOKEN_TYPE_NORMAL, TOKEN_TYPE_UNUSED};
+pub(crate) use weighbridge_engine::pieces::byte_char;
 
 pub use open::open_tokenizer;
 

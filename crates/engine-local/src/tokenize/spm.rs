@@ -6,11 +6,11 @@ use tokenizers::Tokenizer as HfTokenizer;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::normalizers::{NormalizerWrapper, Prepend, Replace, Sequence};
 
-use super::pieces::Spelling;
 use super::vocabulary::{TOKEN_TYPE_NORMAL, Vocabulary};
 use super::{BosDefault, LocalTokenizer};
 use crate::error::{ModelError, Result};
 use crate::formats::Metadata;
+use weighbridge_engine::pieces::Spelling;
 
 /// The type of the piece that stands for the unknown.
 const TOKEN_TYPE_UNKNOWN: i32 = 2;

@@ -2,10 +2,10 @@
 
 use tokenizers::{AddedToken, Tokenizer as HfTokenizer};
 
-use super::pieces::{Pieces, Spelling};
 use super::{BosDefault, Encoder, LocalTokenizer, SpecialTokens};
 use crate::error::{ModelError, Result};
 use crate::formats::{MetaArray, Metadata};
+use weighbridge_engine::pieces::{Pieces, Spelling};
 
 /// Types of tokens, as llama.cpp numbers them.
 pub(crate) const TOKEN_TYPE_NORMAL: i32 = 1;

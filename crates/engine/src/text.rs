@@ -2,7 +2,7 @@
 
 /// Assembles text: holds back an unfinished character, and text that may be the beginning of a stop string.
 #[derive(Debug)]
-pub(super) struct TextAssembler {
+pub struct TextAssembler {
     stops: Vec<String>,
     /// Bytes of an unfinished character.
     bytes: Vec<u8>,
@@ -12,21 +12,21 @@ pub(super) struct TextAssembler {
 
 /// What one token added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub struct Piece {
     /// Text that is now certain.
-    pub(super) text: String,
+    pub text: String,
     /// Whether a stop string was completed; the text before it is in `text`.
-    pub(super) stopped: bool,
+    pub stopped: bool,
 }
 
 impl TextAssembler {
     /// `stops` are not empty texts.
-    pub(super) fn new(stops: Vec<String>) -> Self {
+    pub fn new(stops: Vec<String>) -> Self {
         Self { stops, bytes: Vec::new(), held: String::new() }
     }
 
     /// Adds the bytes of a token.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Piece {
+    pub fn push(&mut self, bytes: &[u8]) -> Piece {
         self.bytes.extend_from_slice(bytes);
         self.take_characters();
         let stop = self.stops.iter().filter_map(|stop| self.held.find(stop)).min();
@@ -39,7 +39,7 @@ impl TextAssembler {
     }
 
     /// Hands out what is left; an unfinished character becomes a replacement character.
-    pub(super) fn finish(&mut self) -> String {
+    pub fn finish(&mut self) -> String {
         let mut text = std::mem::take(&mut self.held);
         text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.bytes)));
         text

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
-use weighbridge_engine::Sampling;
 
-use crate::kernels::{log_sum_exp, softmax};
+use crate::logits::{log_sum_exp, softmax};
+use crate::request::Sampling;
 
 /// Logits that hold a value that is not a number: the weights are damaged, or overflowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

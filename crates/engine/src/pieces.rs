@@ -2,14 +2,15 @@
 
 /// Bytes of all tokens in one allocation, by id.
 #[derive(Debug, Default)]
-pub(super) struct Pieces {
+pub struct Pieces {
     bytes: Vec<u8>,
     /// Where each token's bytes end.
     ends: Vec<u32>,
 }
 
 impl Pieces {
-    pub(super) fn collect<B: AsRef<[u8]>>(tokens: impl Iterator<Item = B>) -> Self {
+    /// Takes the bytes of tokens, in the order of their ids.
+    pub fn collect<B: AsRef<[u8]>>(tokens: impl Iterator<Item = B>) -> Self {
         let mut pieces = Self::default();
         for token in tokens {
             pieces.bytes.extend_from_slice(token.as_ref());
@@ -18,12 +19,21 @@ impl Pieces {
         pieces
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// Number of tokens.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.ends.len()
     }
 
+    /// Whether there are no tokens.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The bytes of a token; empty for unknown ids.
-    pub(super) fn get(&self, token: u32) -> &[u8] {
+    #[must_use]
+    pub fn get(&self, token: u32) -> &[u8] {
         let index = token as usize;
         let Some(&end) = self.ends.get(index) else { return &[] };
         let start = index.checked_sub(1).map_or(0, |previous| self.ends[previous]);
@@ -33,7 +43,7 @@ impl Pieces {
 
 /// How a vocabulary writes bytes as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub enum Spelling {
     /// GPT-2's alphabet of 256 visible characters, one per byte.
     ByteLevel,
     /// SentencePiece: `▁` is a space, `<0x0A>` a byte.
@@ -44,7 +54,8 @@ pub(super) enum Spelling {
 
 impl Spelling {
     /// The bytes that a token stands for.
-    pub(super) fn bytes(self, token: &str) -> Vec<u8> {
+    #[must_use]
+    pub fn bytes(self, token: &str) -> Vec<u8> {
         match self {
             Self::ByteLevel => {
                 // A token outside the alphabet was added by hand and stands for itself.
@@ -72,7 +83,8 @@ const fn is_visible(byte: u8) -> bool {
 
 /// The character of a byte in GPT-2's alphabet: visible Latin-1 characters stand for themselves, the
 /// other 68 bytes for the characters from U+0100 on.
-pub(crate) fn byte_char(byte: u8) -> char {
+#[must_use]
+pub fn byte_char(byte: u8) -> char {
     if is_visible(byte) {
         return char::from(byte);
     }
