@@ -148,6 +148,9 @@ pub(crate) struct LocalArguments {
     /// Threads of a model in this process [default: usable cores; of a classifier 1]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    /// Keep each thread of a model in this process on a core of its own
+    #[arg(long)]
+    pub(crate) pin: bool,
     /// Memory for beginnings of prompts that a model in this process computed already [default: none, so that every
     /// prompt is computed]
     #[arg(long, value_name = "SIZE")]

@@ -43,6 +43,7 @@ impl MemorySource for HostMemory {
 pub(crate) struct Registry {
     keys: Environment,
     threads: Option<NonZeroUsize>,
+    pin: bool,
     prefix_bytes: u64,
     kv_limit: Option<u64>,
     http: HttpOptions,
@@ -84,6 +85,7 @@ impl Registry {
         Ok(Self {
             keys: environment.clone(),
             threads,
+            pin: local.pin,
             prefix_bytes: local.prefix_cache.map_or(0, |size| size.0),
             kv_limit: local.kv_limit.map(|size| size.0),
             http: HttpOptions::default(),
@@ -234,6 +236,7 @@ impl Registry {
     fn local_options(&self, model: &ModelRef) -> LocalOptions {
         LocalOptions {
             threads: self.threads,
+            pin: self.pin,
             prefix_bytes: self.prefix_bytes,
             kv_limit: self.kv_limit,
             memory: Some(Arc::new(HostMemory(SystemRoot::host()))),

@@ -25,7 +25,7 @@ fn products(criterion: &mut Criterion) {
         let weight = weight(block_type);
         let mut group = criterion.benchmark_group(block_type.name());
         for isa in Isa::available() {
-            let mut compute = Compute::new(isa, 1).expect("no thread is started");
+            let mut compute = Compute::new(isa, 1, None).expect("no thread is started");
             for positions in [1, 4, 8, 128] {
                 let x: Vec<f32> = (0..positions * COLUMNS).map(|i| (i * 31 % 199) as f32 / 99.0 - 1.0).collect();
                 let (mut out, mut blocks) = (vec![0.0; positions * ROWS], Vec::new());

@@ -24,7 +24,7 @@ use super::worker::{Command, Shared, Worker};
 use crate::chat::ChatTemplate;
 use crate::error::{ModelError, Result};
 use crate::graph::{KvCounter, KvSlot, Model, PrefixCache, Scratch};
-use crate::kernels::{Compute, Isa};
+use crate::kernels::{Compute, Cores, Isa};
 use crate::tokenize::LocalTokenizer;
 use crate::weights::ModelFile;
 
@@ -36,6 +36,8 @@ const QUEUE_LIMIT: usize = 1024;
 pub struct LocalOptions {
     /// Threads that compute; `None` takes one per core that this process may use.
     pub threads: Option<NonZeroUsize>,
+    /// Whether each thread stays on a core of its own; there must be as many.
+    pub pin: bool,
     /// Bytes of keys and values that are kept after their request has ended, for prompts that begin alike; 0 keeps none and
     /// computes every prompt.
     pub prefix_bytes: u64,
@@ -54,6 +56,7 @@ impl LocalOptions {
     fn recorded(&self) -> BTreeMap<String, String> {
         let entries = [
             ("threads", self.threads.map(|threads| threads.to_string())),
+            ("pinned", self.pin.then(|| true.to_string())),
             ("prefix_cache_bytes", (self.prefix_bytes > 0).then(|| self.prefix_bytes.to_string())),
             ("kv_limit_bytes", self.kv_limit.map(|limit| limit.to_string())),
         ];
@@ -106,7 +109,8 @@ impl LocalEngine {
         file.forget_vocabulary();
         let threads = options.threads.map_or_else(usable_cores, NonZeroUsize::get);
         let thread_error = |source| ModelError::Io { action: "start threads for", path: (&name).into(), source };
-        let compute = Compute::new(Isa::detect(), threads).map_err(thread_error)?;
+        let cores = options.pin.then(|| Cores::for_threads(threads)).transpose().map_err(thread_error)?;
+        let compute = Compute::new(Isa::detect(), threads, cores.as_ref()).map_err(thread_error)?;
         let (commands, queue) = sync_channel(QUEUE_LIMIT);
         let (kv, shared) = (Arc::new(KvCounter::default()), Arc::new(Shared::default()));
         let description =
@@ -136,7 +140,17 @@ impl LocalEngine {
             sequences: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("model".to_owned());
-        let worker = Some(thread.spawn(move || worker.run()).map_err(thread_error)?);
+        let (told, placed) = std::sync::mpsc::sync_channel(1);
+        let work = move || {
+            let is_placed = cores.map_or(Ok(()), |cores| cores.pin(0));
+            let works = is_placed.is_ok();
+            if told.send(is_placed).is_ok() && works {
+                worker.run();
+            }
+        };
+        let worker = Some(thread.spawn(work).map_err(thread_error)?);
+        let never = |_| Err(std::io::Error::other("the thread ended before it began"));
+        placed.recv().unwrap_or_else(never).map_err(thread_error)?;
         Ok(Self { file, description, digest: OnceLock::new(), tokenizer, kv, shared, commands: Some(commands), worker })
     }
 

@@ -329,7 +329,7 @@ mod tests {
 
     fn attended(isa: Isa, threads: usize, heads: Heads, made: &Made, query: &[f32]) -> Vec<f32> {
         let mut out = vec![f32::NAN; query.len()];
-        Compute::new(isa, threads).unwrap().attend(heads, query, made, &mut out);
+        Compute::new(isa, threads, None).unwrap().attend(heads, query, made, &mut out);
         out
     }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::activations::{Activations, BLOCK, QuantizedBlock};
 use super::blocks::{self, Blocks};
+use super::cores::Cores;
 use super::few::{FEW, Strip};
 use super::isa::Isa;
 use super::pool::{Columns, Pool};
@@ -34,12 +35,12 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Starts the threads.
+    /// Starts the threads, each on its core where there are `cores`.
     ///
     /// # Errors
-    /// When the system refuses a thread.
-    pub fn new(isa: Isa, threads: usize) -> std::io::Result<Self> {
-        Ok(Self { isa, pool: Pool::new(threads)? })
+    /// When the system refuses a thread, or its core.
+    pub fn new(isa: Isa, threads: usize, cores: Option<&Cores>) -> std::io::Result<Self> {
+        Ok(Self { isa, pool: Pool::new(threads, cores)? })
     }
 
     /// Multiplies activations `[m, k]` with a weight of `n` rows and `k` columns: `out[i, j] = x[i] · weight[j]`,
@@ -287,7 +288,7 @@ mod tests {
     fn product(isa: Isa, threads: usize, weight: &Tensor, x: &[f32]) -> Vec<f32> {
         let mut blocks = Vec::new();
         let mut out = vec![f32::NAN; x.len() / weight.cols() * weight.rows()];
-        let mut compute = Compute::new(isa, threads).unwrap();
+        let mut compute = Compute::new(isa, threads, None).unwrap();
         compute.matmul(weight, &mut Activations::new(x, weight.cols(), &mut blocks), &mut out);
         out
     }
@@ -295,7 +296,7 @@ mod tests {
     /// The activations as the integer products see them: rounded to their blocks' steps.
     fn rounded(isa: Isa, x: &[f32]) -> Vec<f32> {
         let mut blocks = Vec::new();
-        let mut pool = Pool::new(1).unwrap();
+        let mut pool = Pool::new(1, None).unwrap();
         let mut x = Activations::new(x, x.len(), &mut blocks);
         let blocks = x.quantized(isa, &mut pool);
         blocks.iter().flat_map(|block| block.codes.map(|code| f32::from(code) * block.scale)).collect()

@@ -6,6 +6,7 @@
 mod activations;
 mod attention;
 mod blocks;
+mod cores;
 mod elementwise;
 mod few;
 mod isa;
@@ -20,6 +21,7 @@ mod x86;
 
 pub use activations::{Activations, QuantizedBlock};
 pub use attention::{Heads, Run, Sequences};
+pub use cores::Cores;
 pub use elementwise::{add, gelu, layer_norm, rms_norm, rotate, swiglu};
 pub use isa::Isa;
 pub use matmul::Compute;

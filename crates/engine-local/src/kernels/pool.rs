@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
+use super::cores::Cores;
+
 /// Looks for what a thread waits for before it sleeps: some 50 µs, longer than any gap within a decode step. Where
 /// more threads want to run than there are cores, sleeping lets the awaited one run.
 const LOOKS_BEFORE_SLEEP: u32 = 4000;
@@ -65,14 +67,23 @@ impl Pool {
     /// Starts threads so that `threads` compute, the caller included; at least 1.
     ///
     /// # Errors
-    /// When the system refuses a thread.
-    pub fn new(threads: usize) -> std::io::Result<Self> {
+    /// When the system refuses a thread, or its core.
+    pub fn new(threads: usize, cores: Option<&Cores>) -> std::io::Result<Self> {
         let next = (0..threads.max(1)).map(|_| Next::default()).collect();
         let mut pool = Self { shared: Arc::new(Shared { next, ..Shared::default() }), helpers: Vec::new() };
         for number in 1..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
             let builder = std::thread::Builder::new().name(format!("compute-{number}"));
-            pool.helpers.push(builder.spawn(move || shared.help(number))?);
+            let (cores, (told, placed)) = (cores.cloned(), std::sync::mpsc::sync_channel(1));
+            pool.helpers.push(builder.spawn(move || {
+                // Whoever waits for this goes on only when it has come.
+                let is_placed = cores.map_or(Ok(()), |cores| cores.pin(number));
+                let works = is_placed.is_ok();
+                if told.send(is_placed).is_ok() && works {
+                    shared.help(number);
+                }
+            })?);
+            placed.recv().unwrap_or_else(|_| Err(std::io::Error::other("a thread ended before it began")))?;
         }
         Ok(pool)
     }
@@ -315,7 +326,7 @@ mod tests {
     #[test]
     fn every_column_is_visited_once() {
         for threads in [1, 2, 5] {
-            let mut pool = Pool::new(threads).unwrap();
+            let mut pool = Pool::new(threads, None).unwrap();
             for (rows, width, chunk) in [(1, 1, 1), (3, 100, 7), (2, 8, 100), (4, 1000, 1)] {
                 let mut out = vec![0_u32; rows * width];
                 pool.for_columns(&mut out, width, chunk, |mut columns| {
@@ -330,7 +341,7 @@ mod tests {
 
     #[test]
     fn many_jobs_in_a_row_and_after_sleep() {
-        let mut pool = Pool::new(3).unwrap();
+        let mut pool = Pool::new(3, None).unwrap();
         let mut out = vec![0_u64; 64];
         for _ in 0..2000 {
             pool.for_columns(&mut out, 64, 4, |mut columns| columns.row_mut(0).iter_mut().for_each(|v| *v += 1));
@@ -340,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
-        let mut pool = Pool::new(2).unwrap();
+        let mut pool = Pool::new(2, None).unwrap();
         let mut out = vec![0_u8; 64];
         let failed = catch_unwind(AssertUnwindSafe(|| {
             pool.for_columns(&mut out, 64, 1, |columns| assert!(columns.range.start != 40, "planned"));

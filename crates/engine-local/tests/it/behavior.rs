@@ -221,6 +221,37 @@ async fn a_request_answers_the_same_alone_and_in_a_batch() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn pinned_threads_stay_on_cores_of_their_own() {
+    let threads = std::thread::available_parallelism().unwrap().get().min(2);
+    let options = LocalOptions { threads: threads.try_into().ok(), pin: true, ..LocalOptions::default() };
+    let engine = synthetic_with(BlockType::Q8_0, options);
+    assert_eq!(engine.describe().options.get("pinned").map(String::as_str), Some("true"));
+    let plain = generate(&synthetic(BlockType::Q8_0, threads), long(1, 40, 10)).await;
+    assert_eq!(words(&generate(&engine, long(1, 40, 10)).await), words(&plain));
+    // Threads of other tests are free to move, so that those with one core are this engine's.
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let field = |task: &Path, name: &str| {
+        let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
+        status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned())).unwrap_or_default()
+    };
+    let mut cores: Vec<(String, String)> = tasks
+        .map(|task| (field(&task, "Name:"), field(&task, "Cpus_allowed_list:")))
+        .filter(|(name, cores)| (name == "model" || name.starts_with("compute-")) && cores.parse::<usize>().is_ok())
+        .collect();
+    cores.sort();
+    cores.dedup_by_key(|(_, core)| core.clone());
+    assert_eq!(cores.len(), threads, "{cores:?}");
+    let options = LocalOptions { threads: 1_000.try_into().ok(), pin: true, ..LocalOptions::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.gguf");
+    synthesize(Shape::Tiny, BlockType::Q8_0, 1, &file).unwrap();
+    let error = LocalEngine::load(&file, options).unwrap_err();
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert!(reason.starts_with("1000 threads want a core each"), "{error}: {reason}");
+}
+
 #[tokio::test]
 async fn a_dropped_stream_frees_its_memory() {
     let engine = synthetic(BlockType::Q8_0, 2);
