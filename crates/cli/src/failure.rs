@@ -148,6 +148,7 @@ impl From<EvalError> for Failure {
             | EvalError::Task(_)
             | EvalError::NeedsScores { .. }
             | EvalError::NeedsText { .. }
+            | EvalError::NeedsAnswers { .. }
             | EvalError::NoClass { .. }
             | EvalError::ChatScores { .. }
             | EvalError::Sink(_)

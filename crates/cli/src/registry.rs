@@ -138,9 +138,16 @@ impl Registry {
     pub(crate) async fn check(&self, model: &ModelRef) -> Result<(), Failure> {
         match model {
             ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_) => Ok(()),
-            ModelRef::Onnx(_) => {
-                let what = format!("weigh `{model}` in this way: a classifier answers with classes and writes no text");
-                Err(Failure::usage(what, format!("run a task of choices: `weighbridge eval run TASK --model {model}`")))
+            ModelRef::Onnx(path) => {
+                let is_shipped = path.to_str().and_then(embedded::classifier).is_some();
+                if !is_shipped && OnnxModel::may_write_text(path) {
+                    return Ok(());
+                }
+                let what = format!("weigh `{model}` in this way: a classifier or an encoder writes no text");
+                let hint = format!(
+                    "run a task of choices, `weighbridge eval run TASK --model {model}`, or make vectors, `weighbridge model embed {model}`"
+                );
+                Err(Failure::usage(what, hint))
             }
             ModelRef::Endpoint(_) | ModelRef::Scripted(_) => self.load(model).await.map(drop),
         }

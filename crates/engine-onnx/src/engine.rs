@@ -3,21 +3,26 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::stream;
+use tokio::sync::{mpsc, oneshot};
+use weighbridge_engine::answer::Events;
 use weighbridge_engine::{
     BoxFuture, Capabilities, Classified, ClassifyRequest, EmbedRequest, Embedded, Engine, EngineError, EngineEvent,
-    EventKind, EventStream, GenerateRequest, MemoryReport, RequestFailure,
+    EventKind, EventStream, GenerateRequest, MemoryReport, RequestFailure, ScoreRequest, ScoredContinuation, Tokenizer,
 };
 use weighbridge_types::record::EngineDescription;
 use weighbridge_types::request::FailureClass;
 
 use crate::classifier::Classifier;
+use crate::decoder::Decoder;
+use crate::decoding::{Ask, Decoding, Held};
 use crate::encoder::Encoder;
 use crate::error::OnnxError;
 use crate::model::OnnxModel;
 use crate::tokens::Tokens;
-use crate::worker::{BATCH, Desk};
+use crate::worker::{BATCH, Desk, QUEUE_LIMIT, spawn};
 
 /// How a model runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +49,7 @@ pub struct OnnxEngine {
 enum Served {
     Classifier { model: Arc<Classifier>, classes: Arc<[String]>, desk: Desk<Vec<f32>, Classified> },
     Encoder { model: Arc<Encoder>, desk: Desk<Tokens, Embedded> },
+    Decoder { model: Arc<Decoder>, asks: mpsc::Sender<Ask>, held: Arc<Held> },
 }
 
 impl OnnxEngine {
@@ -79,6 +85,13 @@ impl OnnxEngine {
                 let desk = Desk::start(model.name(), move |texts: Vec<Tokens>| own.run(&texts))?;
                 Served::Encoder { model, desk }
             }
+            OnnxModel::Decoder(model) => {
+                let (model, held): (Arc<Decoder>, _) = (Arc::from(model), Arc::default());
+                let (asks, queue) = mpsc::channel(QUEUE_LIMIT);
+                let decoding = Decoding::new(Arc::clone(&model), queue, Arc::clone(&held));
+                spawn(model.graph().name(), move || decoding.run())?;
+                Served::Decoder { model, asks, held }
+            }
         };
         Ok(Self { served, description })
     }
@@ -98,21 +111,53 @@ impl Engine for OnnxEngine {
         match self.served {
             Served::Classifier { .. } => Capabilities { classify: true, ..none },
             Served::Encoder { .. } => Capabilities { embed: true, ..none },
+            Served::Decoder { .. } => {
+                Capabilities { score: true, token_prompts: true, ignore_eos: true, exact_tokens: true, ..none }
+            }
         }
     }
 
-    /// Refuses: neither classifiers nor encoders write text.
+    fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
+        match &self.served {
+            Served::Decoder { model, .. } => Some(model.tokenizer()),
+            Served::Classifier { .. } | Served::Encoder { .. } => None,
+        }
+    }
+
+    /// Classifiers and encoders refuse: they write no text.
     fn generate(&self, request: GenerateRequest) -> EventStream {
+        if let Served::Decoder { model, asks, .. } = &self.served {
+            let (events, receiver) = Events::new(&request, model.context());
+            if let Err(error) = asks.try_send(Ask::Generate(Box::new(request), events.clone())) {
+                events.fail(no_place(&error).to_string());
+            }
+            return Box::pin(stream::unfold(receiver, async |mut receiver| {
+                let event = receiver.recv().await?;
+                Some((event, receiver))
+            }));
+        }
         let message = self.refuse("generate text").to_string();
         let failure = RequestFailure { class: FailureClass::ClientError, message, retry_after: None };
         let event = EngineEvent { at: request.clock.now(), kind: EventKind::Failed(failure) };
         Box::pin(stream::once(async { event }))
     }
 
+    fn score(&self, request: ScoreRequest) -> BoxFuture<'_, Result<Vec<ScoredContinuation>, EngineError>> {
+        Box::pin(async move {
+            let Served::Decoder { asks, .. } = &self.served else {
+                return Err(self.refuse("score texts"));
+            };
+            let ended = || EngineError::Failed { problem: "reach the model: its thread has ended".to_owned() };
+            let (answer, scored) = oneshot::channel();
+            asks.send(Ask::Score(request, answer)).await.map_err(|_| ended())?;
+            scored.await.map_err(|_| ended())?
+        })
+    }
+
     fn classes(&self) -> Arc<[String]> {
         match &self.served {
             Served::Classifier { classes, .. } => Arc::clone(classes),
-            Served::Encoder { .. } => Arc::default(),
+            Served::Encoder { .. } | Served::Decoder { .. } => Arc::default(),
         }
     }
 
@@ -148,8 +193,19 @@ impl Engine for OnnxEngine {
     fn memory(&self) -> Option<MemoryReport> {
         let EngineDescription { quantization, parameters, model_bytes, .. } = &self.description;
         let weights = if quantization.is_some() { (*parameters)? * size_of::<f32>() as u64 } else { (*model_bytes)? };
-        Some(MemoryReport { weights_expected: weights, weights_heap: weights, ..MemoryReport::default() })
+        let report = MemoryReport { weights_expected: weights, weights_heap: weights, ..MemoryReport::default() };
+        let Served::Decoder { model, held, .. } = &self.served else { return Some(report) };
+        let (kv_held, kv_peak) = (held.now.load(Ordering::Relaxed), held.peak.load(Ordering::Relaxed));
+        Some(MemoryReport { kv_per_token: model.bytes_per_token(), kv_held, kv_peak, ..report })
     }
+}
+
+fn no_place(error: &mpsc::error::TrySendError<Ask>) -> EngineError {
+    let problem = match error {
+        mpsc::error::TrySendError::Full(_) => format!("wait: {QUEUE_LIMIT} requests wait already"),
+        mpsc::error::TrySendError::Closed(_) => "reach the model: its thread has ended".to_owned(),
+    };
+    EngineError::Failed { problem }
 }
 
 fn describe(model: &OnnxModel, model_ref: Option<String>) -> EngineDescription {
@@ -166,6 +222,10 @@ fn describe(model: &OnnxModel, model_ref: Option<String>) -> EngineDescription {
         quantization: is_f32.then(|| "F32".to_owned()),
         model_bytes: Some(facts.file_bytes),
         model_digest: Some(facts.digest),
+        context_length: match model {
+            OnnxModel::Decoder(model) => u32::try_from(model.context()).ok(),
+            OnnxModel::Classifier(_) | OnnxModel::Encoder(_) => None,
+        },
         device: "cpu".to_owned(),
         ..EngineDescription::default()
     }

@@ -99,7 +99,7 @@ impl OnnxError {
             }
             Self::Broken { .. } => "check that the file is whole and is an ONNX model; weights must be inside the file",
             Self::Operator { .. } => {
-                "the operators of small classifiers and of encoders are there; build with `--features onnx-all` for all others that rten has"
+                "the operators of small classifiers, encoders and decoders are there; build with `--features onnx-all` for all others that rten has"
             }
             Self::NoDescription { .. } | Self::Description { .. } => {
                 "a classifier has labels, output and features in the file's metadata_props, as `models/classifiers/train.py` writes them; other models read `input_ids`"

@@ -19,6 +19,9 @@ const USUAL_POSITIONS: usize = 512;
 /// Models whose positions begin after the id of the padding token.
 const PADDED_POSITIONS: [&str; 4] = ["roberta", "xlm-roberta", "camembert", "mpnet"];
 
+/// What the names of decoders end with.
+const DECODERS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
+
 /// A graph with the files beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Folder {
@@ -32,9 +35,21 @@ pub(crate) struct Folder {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Config {
     pub(crate) model_type: Option<String>,
+    #[serde(default)]
+    architectures: Vec<String>,
     pub(crate) vocab_size: Option<usize>,
     pub(crate) pad_token_id: Option<i32>,
+    #[serde(alias = "n_positions")]
     max_position_embeddings: Option<usize>,
+    eos_token_id: Option<Ends>,
+}
+
+/// Tokens that end a text.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Ends {
+    One(u32),
+    Many(Vec<u32>),
 }
 
 /// How the vectors of tokens become one.
@@ -68,6 +83,12 @@ impl Folder {
         self.root.join("config.json").is_file()
     }
 
+    /// Whether the settings name a decoder; true where they name nothing.
+    pub(crate) fn may_be_decoder(&self) -> bool {
+        let names = self.config().map(|config| config.architectures).unwrap_or_default();
+        names.is_empty() || names.iter().any(|name| DECODERS.iter().any(|ending| name.ends_with(ending)))
+    }
+
     /// The text of `tokenizer.json`.
     pub(crate) fn tokenizer(&self) -> Result<String, OnnxError> {
         self.text("tokenizer.json")?
@@ -94,6 +115,21 @@ impl Folder {
             return Err(OnnxError::Settings { path: self.root.join("config.json"), problem });
         }
         Ok(wanted.min(positions))
+    }
+
+    /// Tokens that end a text: those of `generation_config.json`, or else of the model's settings.
+    pub(crate) fn ends(&self, config: &Config) -> Result<Vec<u32>, OnnxError> {
+        #[derive(Deserialize)]
+        struct Generation {
+            eos_token_id: Option<Ends>,
+        }
+        let generation: Option<Generation> = self.json("generation_config.json")?;
+        let ends = generation.and_then(|generation| generation.eos_token_id).or_else(|| config.eos_token_id.clone());
+        Ok(match ends {
+            None => Vec::new(),
+            Some(Ends::One(token)) => vec![token],
+            Some(Ends::Many(tokens)) => tokens,
+        })
     }
 
     /// What `1_Pooling/config.json` says; the mean where there is none.

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use crate::classifier::Classifier;
+use crate::decoder::Decoder;
 use crate::description::DESCRIPTION_KEY;
 use crate::encoder::Encoder;
 use crate::error::OnnxError;
@@ -17,6 +18,8 @@ pub enum OnnxModel {
     Classifier(Classifier),
     /// Answers with vectors.
     Encoder(Box<Encoder>),
+    /// Answers with text.
+    Decoder(Box<Decoder>),
 }
 
 /// What every model has.
@@ -37,7 +40,8 @@ pub struct Facts {
 }
 
 impl OnnxModel {
-    /// Loads a file or a folder. What has a description is a classifier, what reads `input_ids` is an encoder. `None` takes
+    /// Loads a file or a folder. What has a description is a classifier, what reads `input_ids`
+    /// and the past of a text is a decoder, what reads `input_ids` alone an encoder. `None` takes
     /// one thread for a classifier, whose graph is small, and every core for another model.
     ///
     /// # Errors
@@ -49,9 +53,23 @@ impl OnnxModel {
         let usual = usize::from(!path.is_dir() && !folder.has_settings());
         let graph = Graph::load(source, threads.map_or(usual, NonZeroUsize::get))?;
         if graph.metadata(DESCRIPTION_KEY).is_none() && graph.input("input_ids").is_some() {
-            return Ok(Self::Encoder(Box::new(Encoder::of_graph(graph, &folder)?)));
+            let has_past = graph.inputs().iter().any(|port| port.name.starts_with("past_key_values."));
+            return Ok(if has_past {
+                Self::Decoder(Box::new(Decoder::of_graph(graph, &folder)?))
+            } else {
+                Self::Encoder(Box::new(Encoder::of_graph(graph, &folder)?))
+            });
         }
         Ok(Self::Classifier(Classifier::of_graph(graph)?))
+    }
+
+    /// Whether a path may name a model that writes text, by the settings beside the graph; the graph is not read. True where
+    /// only loading can tell.
+    #[must_use]
+    pub fn may_write_text(path: &Path) -> bool {
+        Folder::find(path).map_or(true, |folder| {
+            if folder.has_settings() { folder.may_be_decoder() } else { !folder.graph.is_file() }
+        })
     }
 
     /// Size of the graph that a path names and of its weights, bytes; 0 where there is none.
@@ -70,10 +88,11 @@ impl OnnxModel {
         self.graph().name()
     }
 
-    const fn graph(&self) -> &Graph {
+    fn graph(&self) -> &Graph {
         match self {
             Self::Classifier(model) => model.graph(),
             Self::Encoder(model) => model.graph(),
+            Self::Decoder(model) => model.graph(),
         }
     }
 
@@ -84,6 +103,7 @@ impl OnnxModel {
         let architecture = match self {
             Self::Classifier(_) => "classifier",
             Self::Encoder(model) => model.architecture().unwrap_or("encoder"),
+            Self::Decoder(model) => model.architecture().unwrap_or("decoder"),
         };
         let (inputs, outputs) = graph.shapes();
         Facts {

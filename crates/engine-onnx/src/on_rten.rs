@@ -18,7 +18,7 @@ pub(crate) struct RtenRuntime {
     options: RunOptions,
 }
 
-/// The operators of dense and convolutional classifiers, and of encoders as `torch.onnx` exports them.
+/// The operators of dense and convolutional classifiers, and of encoders and decoders as `torch.onnx` exports them.
 fn operators() -> OpRegistry {
     rten::op_registry!(
         Add,
@@ -27,6 +27,7 @@ fn operators() -> OpRegistry {
         Concat,
         ConstantOfShape,
         Conv,
+        Cos,
         CumSum,
         Div,
         Equal,
@@ -42,10 +43,12 @@ fn operators() -> OpRegistry {
         Identity,
         IsNaN,
         LayerNormalization,
+        LessOrEqual,
         LogSoftmax,
         MatMul,
         MaxPool,
         Mul,
+        Neg,
         Not,
         Pow,
         Range,
@@ -54,8 +57,10 @@ fn operators() -> OpRegistry {
         Reshape,
         Shape,
         Sigmoid,
+        Sin,
         Slice,
         Softmax,
+        Split,
         Sqrt,
         Squeeze,
         Sub,

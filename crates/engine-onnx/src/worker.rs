@@ -9,7 +9,7 @@ use crate::error::OnnxError;
 pub(crate) const BATCH: usize = 64;
 
 /// Requests that wait at most; further ones wait for a place.
-const QUEUE_LIMIT: usize = 256;
+pub(crate) const QUEUE_LIMIT: usize = 256;
 
 /// Texts of one request, made ready by whoever asks.
 #[derive(Debug)]
@@ -31,11 +31,7 @@ impl<Text: Send + 'static, Answer: Send + 'static> Desk<Text, Answer> {
         compute: impl Fn(Vec<Text>) -> Result<Vec<Answer>, OnnxError> + Send + 'static,
     ) -> Result<Self, OnnxError> {
         let (jobs, queue) = mpsc::channel(QUEUE_LIMIT);
-        let thread = std::thread::Builder::new().name("onnx".to_owned());
-        thread.spawn(move || work(&compute, queue)).map_err(|error| OnnxError::Run {
-            name: name.to_owned(),
-            problem: format!("no thread could be started: {error}"),
-        })?;
+        spawn(name, move || work(&compute, queue))?;
         Ok(Self { jobs })
     }
 
@@ -46,6 +42,14 @@ impl<Text: Send + 'static, Answer: Send + 'static> Desk<Text, Answer> {
         self.jobs.send(Job { texts, answer }).await.map_err(|_| ended())?;
         answers.await.map_err(|_| ended())?
     }
+}
+
+/// Starts the thread of a model of this name.
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OnnxError> {
+    let thread = std::thread::Builder::new().name("onnx".to_owned());
+    let failed =
+        |error| OnnxError::Run { name: name.to_owned(), problem: format!("no thread could be started: {error}") };
+    thread.spawn(work).map(drop).map_err(failed)
 }
 
 /// Works until the engine is gone.

@@ -42,6 +42,14 @@ pub enum EvalError {
         /// The engine.
         engine: String,
     },
+    /// The engine makes vectors, which are no answers.
+    #[error("run the task `{task}`: `{engine}` answers with vectors, not with a text or a class")]
+    NeedsAnswers {
+        /// The task.
+        task: String,
+        /// The engine.
+        engine: String,
+    },
     /// A choice of a task is no class of the classifier.
     #[error("run the task `{task}`: its choice `{choice}` is no class of the classifier, which knows {classes}")]
     NoClass {
@@ -102,7 +110,9 @@ impl EvalError {
                  runs with `--choices letters`"
                     .to_owned()
             }
-            Self::NeedsText { .. } => "ask a model that writes, or name a task of choices".to_owned(),
+            Self::NeedsText { .. } | Self::NeedsAnswers { .. } => {
+                "ask a model that writes, or name a task of choices".to_owned()
+            }
             Self::NoClass { .. } => {
                 "`doc_to_choice` must name classes of the classifier; `weighbridge model inspect` lists them".to_owned()
             }

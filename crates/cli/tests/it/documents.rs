@@ -2,13 +2,13 @@
 //!
 //! A command stands in a `sh` block and begins with `weighbridge` or `cargo run --release --`. A comment
 //! `# exits with N` at its end states another exit code than 0. A block `yaml NAME`, `jsonl NAME`, `csv NAME` or `text NAME`
-//! is a file that lies there. The endpoint of the guides is the scripted server, their folder `encoder` a small encoder of
-//! the tests.
+//! is a file that lies there. The endpoint of the guides is the scripted server, their folders `encoder` and `decoder`
+//! are small models of the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Endpoint, encoder, weighbridge};
+use crate::support::{Endpoint, onnx, weighbridge};
 
 /// The address that the documents use for an endpoint; the test puts its own server there.
 const DOCUMENTED_ENDPOINT: &str = "http://127.0.0.1:8000";
@@ -75,7 +75,8 @@ fn every_documented_command_does_what_it_says() {
     let mut count = 0;
     for document in documents() {
         let folder = tempfile::tempdir().unwrap();
-        encoder(&folder.path().join("encoder"));
+        onnx("bert", &folder.path().join("encoder"));
+        onnx("gpt2", &folder.path().join("decoder"));
         let text = fs::read_to_string(&document).unwrap();
         for (name, contents) in files(&text) {
             fs::write(folder.path().join(name), contents).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{bench, encoder, passes, run};
+use crate::support::{bench, onnx, passes, run};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -91,7 +91,7 @@ fn a_file_that_cannot_be_written_is_named() {
 fn an_encoder_makes_vectors_and_says_what_it_is() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path();
-    encoder(&folder.join("encoder"));
+    onnx("bert", &folder.join("encoder"));
     std::fs::write(folder.join("texts.txt"), "a host scans ports\nlogin failed for root\n").unwrap();
     let embedded = ["model", "embed", "onnx:encoder", "--text", "a host scans ports", "--file", "texts.txt"];
     let table = passes(folder, &embedded).stdout;
@@ -115,7 +115,7 @@ fn an_encoder_makes_vectors_and_says_what_it_is() {
 fn embeddings_that_cannot_be_made_are_refused() {
     let held = tempfile::tempdir().unwrap();
     let folder = held.path();
-    encoder(&folder.join("encoder"));
+    onnx("bert", &folder.join("encoder"));
     let check = |arguments: &[&str], parts: &[&str]| {
         let ran = run(folder, &[&["model", "embed"], arguments].concat());
         assert!(
@@ -131,4 +131,49 @@ fn embeddings_that_cannot_be_made_are_refused() {
     check(&["onnx:absent", "--text", "a"], &["absent"]);
     std::fs::remove_file(folder.join("encoder/tokenizer.json")).unwrap();
     check(&["onnx:encoder", "--text", "a"], &["has no `tokenizer.json`"]);
+}
+
+/// A task short enough for a context of 64 tokens.
+const PACKETS: &str = r#"
+task: packets
+dataset_path: json
+dataset_kwargs:
+  data_files: {test: packets.jsonl}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{text}}:"
+doc_to_choice: [port, file]
+doc_to_target: "{{kind}}"
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+"#;
+
+#[test]
+fn an_onnx_decoder_is_loaded_and_evaluated_and_encoders_are_not() {
+    let held = tempfile::tempdir().unwrap();
+    let folder = held.path();
+    onnx("gpt2", &folder.join("decoder"));
+    let inspection = json(&passes(folder, &["model", "inspect", "onnx:decoder", "--output-format", "json"]).stdout);
+    assert_eq!(
+        (&inspection["decoder"]["context_length"], &inspection["decoder"]["vocabulary"]),
+        (&64.into(), &279.into())
+    );
+    let few = ["-c", "2", "-n", "6", "--isl", "8", "--osl", "4", "--disturbed-limit", "1", "--output-format", "json"];
+    let record = json(&passes(folder, &[&["load", "onnx:decoder"], &few[..]].concat()).stdout);
+    assert_eq!((&record["engine"]["engine"], &record["engine"]["architecture"]), (&"onnx".into(), &"gpt2".into()));
+    onnx("bert", &folder.join("encoder"));
+    for model in ["onnx:encoder", "onnx:network"] {
+        let ran = run(folder, &["bench", model]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("writes no text"), "{model}: {}", ran.stderr);
+    }
+    let tasks = concat!(env!("CARGO_MANIFEST_DIR"), "/../eval/tasks/security");
+    let ran = run(folder, &["eval", "run", "security_email_sample", "--tasks-dir", tasks, "--model", "onnx:encoder"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("answers with vectors"), "{}", ran.stderr);
+    std::fs::write(folder.join("packets.jsonl"), "{\"text\": \"a host\", \"kind\": \"port\"}\n").unwrap();
+    std::fs::write(folder.join("packets.yaml"), PACKETS).unwrap();
+    let choices = ["eval", "run", "packets.yaml", "--model", "onnx:decoder", "--output-format", "json"];
+    let record = json(&passes(folder, &choices).stdout);
+    assert_eq!((&record["status"], &record["engine"]["model"]), (&"complete".into(), &"decoder".into()));
+    let ran = run(folder, &["bench", "onnx:absent"]);
+    assert!(ran.code != Some(0) && ran.stderr.contains("absent"), "{}", ran.stderr);
 }

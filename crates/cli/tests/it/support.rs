@@ -46,9 +46,9 @@ pub(crate) fn bench(folder: &Path, arguments: &[&str]) -> Record {
     Record::from_json(&passes(folder, &all).stdout).unwrap()
 }
 
-/// Puts a small encoder with random weights into a folder that is made.
-pub(crate) fn encoder(folder: &Path) {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine-onnx/tests/models/bert");
+/// Puts a small ONNX model with random weights into a folder that is made: the encoder `bert`, or the decoder `gpt2`.
+pub(crate) fn onnx(name: &str, folder: &Path) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine-onnx/tests/models").join(name);
     std::fs::create_dir(folder).unwrap();
     for file in ["model.onnx", "tokenizer.json", "config.json"] {
         std::fs::copy(from.join(file), folder.join(file)).unwrap();

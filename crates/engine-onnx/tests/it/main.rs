@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 
 mod damage;
+mod decoder;
 mod encoder;
 mod graph;
 mod parity;

@@ -13,10 +13,11 @@ import pathlib
 import warnings
 
 import numpy
+import onnx
 import onnxruntime
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+from transformers import BertConfig, BertModel, DynamicCache, GPT2Config, GPT2LMHeadModel, RobertaConfig, RobertaModel
 
 warnings.filterwarnings("ignore")
 
@@ -109,11 +110,11 @@ def encoder_reference(folder, model, tokenizer, has_types, limit, pooling):
     return {"limit": limit, "pooling": pooling, "texts": rows}
 
 
-def shaken(model):
+def shaken(model, scale=0.1):
     """Biases and norms that are not zero and one, so that leaving one out is seen."""
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
+            parameter.add_(torch.randn_like(parameter) * scale)
     return model.eval()
 
 
@@ -145,6 +146,92 @@ def roberta(out):
     return encoder_reference(out / "roberta", model, tokenizer, False, 64, "cls")
 
 
+class WithPast(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask, position_ids, *past):
+        cache = DynamicCache()
+        for layer in range(0, len(past), 2):
+            cache.update(past[layer], past[layer + 1], layer // 2)
+        out = self.model(input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids,
+                         past_key_values=cache, use_cache=True)
+        return (out.logits, *(part for layer in out.past_key_values.layers for part in (layer.keys, layer.values)))
+
+
+def shortened(path):
+    """Short names inside the graph, to keep the file small; those of inputs and outputs stay."""
+    model = onnx.load(path)
+    kept = {value.name for value in (*model.graph.input, *model.graph.output)} | {""}
+    names = {}
+    short = lambda name: name if name in kept else names.setdefault(name, f"v{len(names)}")
+    for node in model.graph.node:
+        node.input[:], node.output[:] = [short(name) for name in node.input], [short(name) for name in node.output]
+        node.name = node.output[0]
+        node.doc_string = ""
+    for tensor in model.graph.initializer:
+        tensor.name = short(tensor.name)
+    del model.graph.value_info[:]
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def export_decoder(folder, model, tokenizer):
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    config = model.config.to_dict()
+    kept = ("model_type", "architectures", "n_embd", "n_positions", "eos_token_id", "vocab_size")
+    (folder / "config.json").write_text(json.dumps({key: config[key] for key in kept}) + "\n")
+    pasts = [f"{layer}.{kind}" for layer in range(config["n_layer"]) for kind in ("key", "value")]
+    inputs = ["input_ids", "attention_mask", "position_ids", *(f"past_key_values.{past}" for past in pasts)]
+    outputs = ["logits", *(f"present.{past}" for past in pasts)]
+    dynamic = {name: {0: "batch_size", 1: "sequence_length"} for name in ("input_ids", "position_ids", "logits")}
+    dynamic["attention_mask"] = {0: "batch_size", 1: "past_sequence_length + sequence_length"}
+    dynamic |= {name: {0: "batch_size", 2: "past_sequence_length"} for name in inputs[3:]}
+    dynamic |= {name: {0: "batch_size", 2: "past_sequence_length + sequence_length"} for name in outputs[1:]}
+    ids, width = torch.ones(2, 3, dtype=torch.long), config["n_embd"] // config["n_head"]
+    past = [torch.zeros(2, config["n_head"], 4, width) for _ in pasts]
+    torch.onnx.export(WithPast(model).eval(), (ids, torch.ones(2, 7, dtype=torch.long), ids.cumsum(1) + 3, *past),
+                      str(folder / "model.onnx"), input_names=inputs, output_names=outputs, dynamic_axes=dynamic,
+                      opset_version=14, dynamo=False)
+    shortened(folder / "model.onnx")
+
+
+def gpt2(out):
+    torch.manual_seed(4)
+    tokenizer = byte_level(["<|endoftext|>"])
+    config = GPT2Config(vocab_size=tokenizer.get_vocab_size(), n_embd=16, n_layer=2, n_head=2, n_positions=64,
+                        bos_token_id=0, eos_token_id=0, architectures=["GPT2LMHeadModel"])
+    model = shaken(GPT2LMHeadModel(config), 0.4)
+    export_decoder(out / "gpt2", model, tokenizer)
+    generated, scored = [], []
+    with torch.no_grad():
+        for text in TEXTS[:2] + TEXTS[3:4]:
+            ids = tokenizer.encode(text).ids
+            rows = []
+            for _ in range(24):
+                logits = model(torch.tensor([ids + [token for token, _ in rows]])).logits[0, -1].log_softmax(-1)
+                best = logits.topk(2)
+                assert best.values[0] - best.values[1] > 1e-4, "the next best token is too near"
+                rows.append((int(best.indices[0]), float(best.values[0])))
+            generated.append({"prompt": text, "ids": ids, "tokens": [token for token, _ in rows],
+                              "log_probabilities": [value for _, value in rows]})
+        likeliest = lambda text: tokenizer.decode([int(model(torch.tensor([tokenizer.encode(text).ids])).logits[0, -1].argmax())])
+        best = next((word, likeliest(word)) for word in WORDS if likeliest(word).isascii() and likeliest(word).isprintable())
+        for prompt, continuation in [("login failed", " for root"), ("login failed", "!"), ("", "the packet"), ("th", "e host"), best]:
+            joined, alone = tokenizer.encode(prompt + continuation).ids, tokenizer.encode(prompt).ids
+            shared = 0
+            while shared < min(len(alone), len(joined)) and alone[shared] == joined[shared]:
+                shared += 1
+            first = max(shared, 1)
+            logits = model(torch.tensor([joined])).logits[0].log_softmax(-1)
+            scored.append({"prompt": prompt, "continuation": continuation, "tokens": joined[first:],
+                           "is_greedy": all(int(logits[place - 1].argmax()) == joined[place] for place in range(first, len(joined))),
+                           "log_probabilities": [float(logits[place - 1, joined[place]]) for place in range(first, len(joined))]})
+    return {"generated": generated, "scored": scored}
+
+
 def minilm(out):
     torch.manual_seed(3)
     tokenizer = wordpiece()
@@ -161,7 +248,8 @@ def main():
     if arguments.minilm:
         minilm(arguments.folder)
         return
-    reference = {"texts": TEXTS, "bert": bert(arguments.folder), "roberta": roberta(arguments.folder)}
+    reference = {"texts": TEXTS, "bert": bert(arguments.folder), "roberta": roberta(arguments.folder),
+                 "gpt2": gpt2(arguments.folder)}
     (arguments.folder / "reference.json").write_text(json.dumps(reference, ensure_ascii=False) + "\n")
 
 

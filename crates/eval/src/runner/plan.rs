@@ -128,6 +128,9 @@ impl Plan {
 /// Log-probabilities follow plain text: a conversation is put into a model's own form behind the engine, so that what a
 /// choice would follow is not known here.
 fn mode_of(task: &Task, settings: &EvalSettings, capabilities: Capabilities, engine: &str) -> Result<Mode, EvalError> {
+    if capabilities.embed {
+        return Err(EvalError::NeedsAnswers { task: task.config.task.clone(), engine: engine.to_owned() });
+    }
     if capabilities.classify {
         let is_choice = task.config.output_type == OutputType::MultipleChoice && !task.multiple_inputs;
         let needs_text = || EvalError::NeedsText { task: task.config.task.clone(), engine: engine.to_owned() };

@@ -48,7 +48,11 @@ fn kinds() -> Vec<Kind> {
         kind("tiny", "tiny", "inside this program"),
         kind("gguf", "gguf:FILE", "llama, qwen2, qwen3, qwen3moe, gpt2"),
         kind("safetensors", "safetensors:FOLDER", "llama, qwen2, qwen3, qwen3moe, gpt2"),
-        kind("onnx", "onnx:FILE, onnx:FOLDER", "classifiers (network, malware, email, bytes are inside), encoders"),
+        kind(
+            "onnx",
+            "onnx:FILE, onnx:FOLDER",
+            "classifiers (network, malware, email, bytes are inside), encoders, decoders",
+        ),
         kind("openai", "openai:URL#MODEL", remote),
         kind("anthropic", "anthropic:URL#MODEL", remote),
         kind("ollama", "ollama:MODEL", remote),

@@ -43,6 +43,11 @@ pub(super) fn show(model: &OnnxModel, format: OutputFormat) -> Result<Exit, Fail
             lines.push(("pooling", pooling(model.pooling()).to_owned()));
             lines.push(("reads", format!("{} tokens at most", model.token_limit())));
         }
+        OnnxModel::Decoder(model) => {
+            lines.insert(1, ("architecture", facts.architecture.clone()));
+            lines.push(("context", format!("{} tokens", model.context())));
+            lines.push(("vocabulary", model.vocabulary().to_string()));
+        }
     }
     lines.extend([
         ("input", input),
@@ -66,6 +71,14 @@ fn own(model: &OnnxModel) -> (String, Value) {
                 "token_limit": model.token_limit(),
             });
             ("encoder".to_owned(), encoder)
+        }
+        OnnxModel::Decoder(model) => {
+            let decoder = json!({
+                "architecture": model.architecture(),
+                "context_length": model.context(),
+                "vocabulary": model.vocabulary(),
+            });
+            ("decoder".to_owned(), decoder)
         }
     }
 }

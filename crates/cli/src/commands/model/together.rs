@@ -219,7 +219,7 @@ async fn serve(
         }
     };
     let of_engine = |engine: &Option<Arc<dyn Engine>>| {
-        let engine = engine.clone().filter(|engine| !engine.capabilities().classify);
+        let engine = engine.clone().filter(|engine| !engine.capabilities().classify && !engine.capabilities().embed);
         async move {
             let engine = engine?;
             Some(join_all((0..requests).map(|_| ask(engine.clone()))).await)
