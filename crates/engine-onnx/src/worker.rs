@@ -1,11 +1,12 @@
 //! The thread that computes for one model.
 
 use tokio::sync::{mpsc, oneshot};
-use weighbridge_engine::EngineError;
+use weighbridge_engine::{AdaptiveBatch, BatchLimits, EngineError};
+use weighbridge_types::time::Clock;
 
 use crate::error::OnnxError;
 
-/// Texts that are computed together at most. The batch fills while the one before runs; nothing waits for it to fill.
+/// Texts that are computed together at most; fewer where that is faster. The batch fills while the one before runs; nothing waits for it to fill.
 pub(crate) const BATCH: usize = 64;
 
 /// Requests that wait at most; further ones wait for a place.
@@ -57,16 +58,21 @@ fn work<Text, Answer>(
     compute: &impl Fn(Vec<Text>) -> Result<Vec<Answer>, OnnxError>,
     mut jobs: mpsc::Receiver<Job<Text, Answer>>,
 ) {
+    let limits = BatchLimits { most: BATCH, unknown: BATCH, ..BatchLimits::default() };
+    let (mut sizes, clock) = (AdaptiveBatch::new(limits), Clock::start());
     while let Some(first) = jobs.blocking_recv() {
         let mut batch = vec![first];
         let mut count = batch[0].texts.len();
-        while count < BATCH
+        let most = sizes.size(BATCH, None);
+        while count < most
             && let Ok(job) = jobs.try_recv()
         {
             count += job.texts.len();
             batch.push(job);
         }
+        let start = clock.now();
         serve(compute, batch, count);
+        sizes.note(count, clock.now() - start);
     }
 }
 
