@@ -94,6 +94,11 @@ failures! {
     weighbridge_eval::matrix::MatrixError => Usage;
 }
 
+#[cfg(feature = "llama-cpp")]
+failures! {
+    weighbridge_engine_llama_cpp::LlamaCppError => Usage;
+}
+
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         let exit = match error {

@@ -28,6 +28,11 @@ const USUAL_VARIANTS: [BlockType; 2] = [BlockType::Q8_0, BlockType::Q4_0];
 /// Largest model that is quantized without being asked: beyond it the copies take minutes and gigabytes.
 const LARGEST_QUANTIZED_UNASKED: u64 = 1 << 30;
 
+/// Why a build without the feature `llama-cpp` cannot run files in llama.cpp, and what to do.
+pub(crate) const NO_LLAMA_CPP: &str = "this build has no llama.cpp";
+pub(crate) const BUILD_LLAMA_CPP: &str =
+    "build it with `cargo build --release --features llama-cpp`, which needs cmake and libclang";
+
 /// The memory of this host and of this process's control group.
 #[derive(Debug)]
 struct HostMemory(SystemRoot);
@@ -110,6 +115,7 @@ impl Registry {
                 let (path, options) = (path.clone(), self.local_options(model));
                 blocking(move || Ok(Arc::new(LocalEngine::load(path, options)?) as Arc<dyn Engine>)).await
             }
+            ModelRef::LlamaCpp(path) => self.load_in_llama_cpp(model, path).await,
             ModelRef::Onnx(path) => {
                 let (path, options) = (path.clone(), self.onnx_options(model));
                 blocking(move || {
@@ -128,6 +134,21 @@ impl Registry {
         }
     }
 
+    #[cfg(feature = "llama-cpp")]
+    async fn load_in_llama_cpp(&self, model: &ModelRef, path: &Path) -> Result<Arc<dyn Engine>, Failure> {
+        use weighbridge_engine_llama_cpp::{LlamaCppEngine, LlamaCppOptions};
+
+        let options =
+            LlamaCppOptions { threads: self.threads, model_ref: Some(model.to_string()), ..LlamaCppOptions::default() };
+        let path = path.to_owned();
+        blocking(move || Ok(Arc::new(LlamaCppEngine::load(path, options)?) as Arc<dyn Engine>)).await
+    }
+
+    #[cfg(not(feature = "llama-cpp"))]
+    async fn load_in_llama_cpp(&self, model: &ModelRef, _: &Path) -> Result<Arc<dyn Engine>, Failure> {
+        Err(Failure::usage(format!("run `{model}`: {NO_LLAMA_CPP}"), BUILD_LLAMA_CPP))
+    }
+
     /// The pages beside an endpoint; `None` for a target that is none.
     pub(crate) fn pages(&self, model: &ModelRef) -> Result<Option<Pages>, Failure> {
         let ModelRef::Endpoint(endpoint) = model else { return Ok(None) };
@@ -138,6 +159,8 @@ impl Registry {
     pub(crate) async fn check(&self, model: &ModelRef) -> Result<(), Failure> {
         match model {
             ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_) => Ok(()),
+            ModelRef::LlamaCpp(_) if cfg!(feature = "llama-cpp") => Ok(()),
+            ModelRef::LlamaCpp(_) => self.load(model).await.map(drop),
             ModelRef::Onnx(path) => {
                 let is_shipped = path.to_str().and_then(embedded::classifier).is_some();
                 if !is_shipped && OnnxModel::may_write_text(path) {
@@ -168,7 +191,7 @@ impl Registry {
                 self.variants(model, &file, variants, scratch).await?
             }
             ModelRef::Gguf(path) | ModelRef::Safetensors(path) => self.variants(model, path, variants, scratch).await?,
-            ModelRef::Onnx(_) | ModelRef::Endpoint(_) | ModelRef::Scripted(_) => Vec::new(),
+            ModelRef::LlamaCpp(_) | ModelRef::Onnx(_) | ModelRef::Endpoint(_) | ModelRef::Scripted(_) => Vec::new(),
         };
         Ok(Subject { model_ref: model.to_string(), load, variants })
     }

@@ -13,6 +13,8 @@ pub enum ModelRef {
     Gguf(PathBuf),
     /// A folder with `config.json`, `tokenizer.json` and safetensors files.
     Safetensors(PathBuf),
+    /// A GGUF file that llama.cpp runs.
+    LlamaCpp(PathBuf),
     /// An ONNX file, a folder with one and its tokenizer, or the name of a shipped classifier.
     Onnx(PathBuf),
     /// A server, spoken to over HTTP.
@@ -87,8 +89,8 @@ impl ModelRefError {
     /// What to write instead.
     #[must_use]
     pub fn hint(&self) -> String {
-        "write `tiny`, `gguf:FILE`, `safetensors:FOLDER`, `onnx:FILE`, `scripted:ttft=20ms,itl=5ms`, or `KIND:URL#MODEL` with a KIND of \
-         openai, anthropic, ollama, vllm, tgi, sglang, llama-server or mlx"
+        "write `tiny`, `gguf:FILE`, `safetensors:FOLDER`, `llama-cpp:FILE`, `onnx:FILE`, `scripted:ttft=20ms,itl=5ms`, or \
+         `KIND:URL#MODEL` with a KIND of openai, anthropic, ollama, vllm, tgi, sglang, llama-server or mlx"
             .to_owned()
     }
 }
@@ -113,6 +115,7 @@ impl FromStr for ModelRef {
         match kind {
             "gguf" => Ok(Self::Gguf(rest.into())),
             "safetensors" => Ok(Self::Safetensors(rest.into())),
+            "llama-cpp" => Ok(Self::LlamaCpp(rest.into())),
             "onnx" => Ok(Self::Onnx(rest.into())),
             "scripted" => Ok(Self::Scripted(rest.to_owned())),
             _ => match Preset::ALL.into_iter().find(|preset| preset.name() == kind) {
@@ -141,6 +144,7 @@ impl fmt::Display for ModelRef {
             Self::Tiny => write!(f, "tiny"),
             Self::Gguf(path) => write!(f, "gguf:{}", path.display()),
             Self::Safetensors(path) => write!(f, "safetensors:{}", path.display()),
+            Self::LlamaCpp(path) => write!(f, "llama-cpp:{}", path.display()),
             Self::Onnx(path) => write!(f, "onnx:{}", path.display()),
             Self::Scripted(script) => write!(f, "scripted:{script}"),
             Self::Endpoint(endpoint) => {
@@ -165,6 +169,7 @@ mod tests {
             "tiny",
             "gguf:a/b.gguf",
             "safetensors:folder",
+            "llama-cpp:a/b.gguf",
             "onnx:network",
             "onnx:a/b.onnx",
             "scripted:ttft=20ms,itl=5ms",
@@ -188,5 +193,7 @@ mod tests {
         check("model.onnx", "`onnx:model.onnx`");
         check("onxx:model", "`onxx`");
         check("gguf:", "nothing follows");
+        check("llama-cpp:", "nothing follows");
+        check("llama_cpp:model.gguf", "`llama_cpp`");
     }
 }

@@ -69,3 +69,37 @@ fn devices_are_set_side_by_side_and_an_absent_one_says_so() {
     let ran = run(folder.path(), &["bench", "accel", "--model", "onnx:none"]);
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
 }
+
+/// A build without llama.cpp says how to get it, where it is compared and where it is named.
+#[test]
+#[cfg(not(feature = "llama-cpp"))]
+fn a_build_without_llama_cpp_names_the_feature() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = passes(folder.path(), &["bench", "tiny", "--engines", "local,llama-cpp", "--dry-run"]).stdout;
+    assert!(shown.contains("n/a: this build has no llama.cpp") && shown.contains("--features llama-cpp"), "{shown}");
+    let ran = run(folder.path(), &["bench", "llama-cpp:model.gguf"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("llama-cpp:model.gguf") && ran.stderr.contains("--features llama-cpp"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+#[cfg(feature = "llama-cpp")]
+fn llama_cpp_stands_beside_our_own_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = ["--runs", "3", "--requests", "2", "--lengths", "16/8", "--concurrency", "2"];
+    let arguments =
+        [&["bench", "tiny", "--engines", "local,llama-cpp", "--output-format", "json"][..], &sizes].concat();
+    let ran = run(folder.path(), &arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("llama_"), "llama.cpp talks: {}", ran.stderr);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["fallback_order"].as_array().unwrap().len(), 2, "{found}");
+    passes(folder.path(), &["report", "check", "latest"]);
+    let ran = run(folder.path(), &["bench", "llama-cpp:missing.gguf"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("missing.gguf"), "{}", ran.stderr);
+}

@@ -8,7 +8,17 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 5] = [
     &["types", "stats"],
     &["engine"],
-    &["engine-local", "engine-onnx", "engine-http", "workload", "telemetry", "store", "cache", "summary"],
+    &[
+        "engine-local",
+        "engine-llama-cpp",
+        "engine-onnx",
+        "engine-http",
+        "workload",
+        "telemetry",
+        "store",
+        "cache",
+        "summary",
+    ],
     &["bench", "eval", "load", "report"],
     &["cli"],
 ];

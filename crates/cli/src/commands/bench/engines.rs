@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
 use crate::readers::Readers;
-use crate::registry::Registry;
+use crate::registry::{BUILD_LLAMA_CPP, NO_LLAMA_CPP, Registry};
 
 /// The model's own engine.
 const LOCAL: &str = "local";
@@ -193,8 +193,11 @@ fn whole(pieces: &[String]) -> Vec<String> {
 
 /// The model's GGUF file for another engine; or why there is none.
 fn of_file(engine: &str, model: &ModelRef, scratch: &Path) -> Result<Result<ModelRef, String>, Failure> {
+    if engine == "llama-cpp" && !cfg!(feature = "llama-cpp") {
+        return Ok(Err(format!("{NO_LLAMA_CPP}; {BUILD_LLAMA_CPP}")));
+    }
     let file = match model {
-        ModelRef::Gguf(path) => path.clone(),
+        ModelRef::Gguf(path) | ModelRef::LlamaCpp(path) => path.clone(),
         ModelRef::Tiny => {
             let file = scratch.join("tiny-f16.gguf");
             std::fs::write(&file, embedded::tiny())?;

@@ -53,6 +53,12 @@ fn kinds() -> Vec<Kind> {
             "onnx:FILE, onnx:FOLDER",
             "classifiers (network, malware, email, bytes are inside), encoders, decoders",
         ),
+        Kind {
+            kind: "llama-cpp",
+            reference: "llama-cpp:FILE",
+            available: cfg!(feature = "llama-cpp"),
+            note: "GGUF files of every architecture that llama.cpp has; in builds with `--features llama-cpp`",
+        },
         kind("openai", "openai:URL#MODEL", remote),
         kind("anthropic", "anthropic:URL#MODEL", remote),
         kind("ollama", "ollama:MODEL", remote),
