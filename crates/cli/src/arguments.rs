@@ -112,10 +112,41 @@ pub(crate) enum Verb {
     Import(ImportArguments),
     /// List the runs of a results folder
     History(HistoryArguments),
+    /// Check whether this host is set up for what a model needs
+    Doctor {
+        #[command(subcommand)]
+        verb: DoctorVerb,
+    },
+    /// What would make figures of this host repeatable; nothing is changed
+    System {
+        #[command(subcommand)]
+        verb: SystemVerb,
+    },
     /// Print the versions of the stored forms, or one JSON schema
     Schema(SchemaArguments),
     /// List figures that an older system published, with what is wrong with them
     Reference(ReferenceArguments),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum DoctorVerb {
+    /// NVIDIA driver, CUDA, devices and their memory; exits with 1 where something is missing
+    Gpu(OutputArguments),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum SystemVerb {
+    /// Print settings with the commands that make them and take them back
+    Plan {
+        #[command(subcommand)]
+        verb: PlanVerb,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum PlanVerb {
+    /// Power limit, clocks and modes of NVIDIA devices
+    Gpu(OutputArguments),
 }
 
 /// How a result is printed.
@@ -128,7 +159,7 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct OutputArguments {
     /// How the result is printed on stdout
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]

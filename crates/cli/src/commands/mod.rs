@@ -4,6 +4,7 @@ mod bench;
 mod cache;
 mod calibrate;
 mod cold_start;
+mod doctor;
 mod eval;
 mod history;
 mod import;
@@ -15,8 +16,9 @@ mod report;
 mod runs;
 mod schema;
 mod scripted_server;
+mod system;
 
-use crate::arguments::{Arguments, CacheVerb, Verb};
+use crate::arguments::{Arguments, CacheVerb, DoctorVerb, PlanVerb, SystemVerb, Verb};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -43,6 +45,10 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Report { verb } => report::run(verb, environment),
         Verb::Import(import) => import::run(&import),
         Verb::History(history) => history::run(&history),
+        Verb::Doctor { verb: DoctorVerb::Gpu(output) } => doctor::gpu(output.output_format, environment),
+        Verb::System { verb: SystemVerb::Plan { verb: PlanVerb::Gpu(output) } } => {
+            system::plan_gpu(output.output_format)
+        }
         Verb::Schema(schema) => schema::run(&schema),
         Verb::Reference(reference) => reference::run(&reference),
     }

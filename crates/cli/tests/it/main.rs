@@ -16,6 +16,7 @@ mod eval_matrix;
 mod eval_score;
 mod eval_stream;
 mod floors;
+mod gpu;
 mod import;
 mod kinds;
 mod load;
