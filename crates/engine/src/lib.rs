@@ -7,7 +7,7 @@
 //!
 //! What engines in process have in common lies here as well: [`sampling`] chooses tokens from logits, [`text`] assembles text
 //! from tokens, [`answer`] makes events of both; [`pieces`] are the bytes of
-//! tokens.
+//! tokens; [`device`] says which device is taken, and how much of its memory.
 //!
 //! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
 //! nothing beside a model's work, and keeps engines out of everybody's type parameters.
@@ -16,6 +16,7 @@ pub mod answer;
 mod batch;
 mod collect;
 mod contract;
+pub mod device;
 mod error;
 mod event;
 mod factory;
