@@ -1,6 +1,7 @@
 //! Conversations to text, by the model's own template.
 
 use minijinja::{Environment, Error, ErrorKind, context};
+use weighbridge_engine::prompt::{ChatForm, Rendered};
 use weighbridge_engine::{Message, Role};
 
 /// Name of the template inside its environment.
@@ -15,15 +16,6 @@ pub enum ChatError {
     /// The template refuses this conversation, such as one that begins with the assistant.
     #[error("render the conversation: {0}")]
     Render(#[source] Error),
-}
-
-/// The text of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rendered {
-    /// What the model reads; it ends where the assistant's answer begins.
-    pub text: String,
-    /// Whether the beginning-of-sequence token is still to be added. Templates write it themselves.
-    pub wants_bos: bool,
 }
 
 /// A chat template, or the plain form that stands in for it.
@@ -68,6 +60,12 @@ impl ChatTemplate {
         };
         let rendered = environment.get_template(NAME).and_then(|template| template.render(variables));
         Ok(Rendered { text: rendered.map_err(ChatError::Render)?, wants_bos: false })
+    }
+}
+
+impl ChatForm for ChatTemplate {
+    fn render(&self, messages: &[Message]) -> Result<Rendered, String> {
+        self.render(messages).map_err(|error| error.to_string())
     }
 }
 

@@ -6,8 +6,8 @@
 //! engine in the same form. The [`scripted`] engine follows a known timeline: it is the ground truth for every meter.
 //!
 //! What engines in process have in common lies here as well: [`sampling`] chooses tokens from logits, [`text`] assembles text
-//! from tokens, [`answer`] makes events of both; [`pieces`] are the bytes of
-//! tokens; [`device`] says which device is taken, and how much of its memory.
+//! from tokens, [`answer`] makes events of both; [`prompt`] reads what
+//! is asked; [`pieces`] are the bytes of tokens; [`device`] says which device is taken, and how much of its memory.
 //!
 //! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
 //! nothing beside a model's work, and keeps engines out of everybody's type parameters.
@@ -23,6 +23,7 @@ mod factory;
 mod follow;
 pub mod logits;
 pub mod pieces;
+pub mod prompt;
 mod request;
 pub mod sampling;
 pub mod scripted;

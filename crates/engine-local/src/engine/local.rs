@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use futures_util::stream;
 use tokio::sync::oneshot;
 use weighbridge_engine::answer::Events;
+use weighbridge_engine::prompt::PromptReader;
 use weighbridge_engine::{
     BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, MemorySource,
     ScoreRequest, ScoredContinuation, Tokenizer,
@@ -26,7 +27,7 @@ use crate::error::{ModelError, Result};
 use crate::graph::{KvCounter, KvSlot, Model, PrefixCache, Scratch};
 use crate::kernels::{Compute, Cores, Isa};
 use crate::tokenize::LocalTokenizer;
-use crate::weights::ModelFile;
+use crate::weights::{ModelConfig, ModelFile};
 
 /// Requests that wait at most; more are refused at once.
 const QUEUE_LIMIT: usize = 1024;
@@ -73,7 +74,7 @@ pub struct LocalEngine {
     file: ModelFile,
     description: EngineDescription,
     digest: OnceLock<String>,
-    tokenizer: Arc<LocalTokenizer>,
+    tokenizer: Arc<dyn Tokenizer>,
     kv: Arc<KvCounter>,
     shared: Arc<Shared>,
     /// `None` only while the engine is being dropped.
@@ -104,8 +105,8 @@ impl LocalEngine {
 
     fn start(mut file: ModelFile, options: LocalOptions, name: String, model_ref: String) -> Result<Self> {
         let model = Model::new(&file)?;
-        let tokenizer = Arc::new(file.build_tokenizer()?);
-        let template = chat_template(&file, &tokenizer)?;
+        let reader = prompt_reader(&file)?;
+        let tokenizer = Arc::clone(&reader.tokenizer);
         file.forget_vocabulary();
         let threads = options.threads.map_or_else(usable_cores, NonZeroUsize::get);
         let thread_error = |source| ModelError::Io { action: "start threads for", path: (&name).into(), source };
@@ -118,8 +119,7 @@ impl LocalEngine {
         let worker = Worker {
             preparation: Preparation {
                 config: file.config.clone(),
-                tokenizer: Arc::clone(&tokenizer) as Arc<dyn Tokenizer>,
-                template,
+                reader,
                 kv: Arc::clone(&kv),
                 kv_limit: options.kv_limit,
                 memory: options.memory,
@@ -190,7 +190,7 @@ impl Engine for LocalEngine {
     }
 
     fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
-        Some(Arc::clone(&self.tokenizer) as Arc<dyn Tokenizer>)
+        Some(Arc::clone(&self.tokenizer))
     }
 
     fn generate(&self, request: GenerateRequest) -> EventStream {
@@ -263,6 +263,17 @@ fn describe(file: &ModelFile, model: &Model, name: &str, model_ref: String) -> E
         synthetic_weights: file.is_synthetic(),
         ..EngineDescription::default()
     }
+}
+
+/// Reads prompts as this engine does, for another engine of the same file.
+///
+/// # Errors
+/// Any [`ModelError`] of reading the vocabulary or the template.
+pub fn prompt_reader(file: &ModelFile) -> Result<PromptReader> {
+    let tokenizer = Arc::new(file.build_tokenizer()?);
+    let chat = Arc::new(chat_template(file, &tokenizer)?);
+    let ModelConfig { vocab, context_length, .. } = file.config;
+    Ok(PromptReader { tokenizer, chat, vocab, context_length })
 }
 
 fn chat_template(file: &ModelFile, tokenizer: &LocalTokenizer) -> Result<ChatTemplate> {

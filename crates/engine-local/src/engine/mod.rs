@@ -10,4 +10,4 @@ mod request;
 mod score;
 mod worker;
 
-pub use local::{LocalEngine, LocalOptions};
+pub use local::{LocalEngine, LocalOptions, prompt_reader};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use weighbridge_engine::answer::{Answer, Events};
-use weighbridge_engine::{EngineError, GenerateRequest, MemorySource, Prompt, Tokenizer};
+use weighbridge_engine::prompt::PromptReader;
+use weighbridge_engine::{EngineError, GenerateRequest, MemorySource};
 
-use crate::chat::ChatTemplate;
 use crate::graph::{BLOCK_TOKENS, KvCounter, KvSlot, PrefixCache};
 use crate::weights::ModelConfig;
 
@@ -20,8 +20,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct Preparation {
     pub(super) config: ModelConfig,
-    pub(super) tokenizer: Arc<dyn Tokenizer>,
-    pub(super) template: ChatTemplate,
+    pub(super) reader: PromptReader,
     pub(super) kv: Arc<KvCounter>,
     /// Bytes of all keys and values at most.
     pub(super) kv_limit: Option<u64>,
@@ -45,23 +44,14 @@ impl Preparation {
     pub(super) fn begin(&self, job: Job) -> Result<Sequence, EngineError> {
         let Job { request, events } = job;
         request.check()?;
-        let tokens = self.prompt_tokens(&request.prompt)?;
+        let tokens = self.reader.tokens(&request.prompt)?;
         let max_tokens = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
-        self.check_fits(tokens.len().saturating_add(max_tokens))?;
+        self.reader.check_fits(tokens.len().saturating_add(max_tokens))?;
         self.check_memory(tokens.len() + max_tokens)?;
         let (slot, priority) = (KvSlot::new(&self.config, &self.kv), request.priority);
         let mut answer = Answer::new(request, tokens, events);
         answer.cached = self.keeps_prefixes.then_some(0);
         Ok(Sequence { slot, priority, answer })
-    }
-
-    /// Refuses more tokens than the model's context has.
-    pub(super) fn check_fits(&self, needed: usize) -> Result<(), EngineError> {
-        if needed <= self.config.context_length {
-            return Ok(());
-        }
-        let context = u32::try_from(self.config.context_length).unwrap_or(u32::MAX);
-        Err(EngineError::ContextOverflow { needed: needed as u64, context })
     }
 
     /// Refuses what could not run even alone.
@@ -83,42 +73,6 @@ impl Preparation {
     pub(super) fn block_bytes(&self) -> u64 {
         KvSlot::bytes_per_token(&self.config) * BLOCK_TOKENS as u64
     }
-
-    /// Tokens of a text, after the beginning-of-sequence token where the model wants one.
-    pub(super) fn text_tokens(&self, text: &str) -> Result<Vec<u32>, EngineError> {
-        let encoded = self.tokenizer.encode(text).map_err(|error| invalid(error.to_string()))?;
-        Ok(match self.tokenizer.bos() {
-            Some(bos) if encoded.first() != Some(&bos) => std::iter::once(bos).chain(encoded).collect(),
-            Some(_) | None => encoded,
-        })
-    }
-
-    fn prompt_tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
-        let tokens = match prompt {
-            Prompt::Text(text) => self.text_tokens(text)?,
-            Prompt::Tokens(tokens) => tokens.clone(),
-            Prompt::Chat(messages) => {
-                let rendered = self.template.render(messages).map_err(|error| invalid(error.to_string()))?;
-                if rendered.wants_bos {
-                    self.text_tokens(&rendered.text)?
-                } else {
-                    self.tokenizer.encode(&rendered.text).map_err(|error| invalid(error.to_string()))?
-                }
-            }
-        };
-        if tokens.is_empty() {
-            return Err(invalid("the prompt has no token".to_owned()));
-        }
-        let vocab = self.config.vocab;
-        match tokens.iter().find(|&&token| token as usize >= vocab) {
-            Some(token) => Err(invalid(format!("token `{token}` is not below {vocab}, the size of the vocabulary"))),
-            None => Ok(tokens),
-        }
-    }
-}
-
-fn invalid(problem: String) -> EngineError {
-    EngineError::InvalidRequest { problem }
 }
 
 impl Sequence {

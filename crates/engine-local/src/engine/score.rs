@@ -24,14 +24,14 @@ impl Worker {
     /// Scores every continuation; the prompt is read once. The tokens of a continuation are those of the joined text
     /// after the ones it shares with the prompt alone, so that a token across the border counts.
     pub(super) fn score(&mut self, request: &ScoreRequest) -> Result<Vec<ScoredContinuation>, EngineError> {
-        let prompt = self.preparation.text_tokens(&request.prompt)?;
+        let prompt = self.preparation.reader.text_tokens(&request.prompt)?;
         let texts = request.continuations.iter().map(|continuation| {
-            let tokens = self.preparation.text_tokens(&format!("{}{continuation}", request.prompt))?;
-            self.preparation.check_fits(tokens.len())?;
+            let tokens = self.preparation.reader.text_tokens(&format!("{}{continuation}", request.prompt))?;
+            self.preparation.reader.check_fits(tokens.len())?;
             Ok(tokens)
         });
         let texts: Vec<Vec<u32>> = texts.collect::<Result<_, EngineError>>()?;
-        self.preparation.check_fits(prompt.len())?;
+        self.preparation.reader.check_fits(prompt.len())?;
         let mut slot = KvSlot::new(&self.preparation.config, &self.preparation.kv);
         let found = self.prefixes.find(&prompt, &mut slot);
         // The prompt's last token is read with each continuation: its logits judge the first token.

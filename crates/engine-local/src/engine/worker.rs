@@ -169,7 +169,7 @@ impl Worker {
                 self.prefixes.keep(tokens, slot);
             }
             let Some(logits) = logits.next() else { break };
-            if sequence.answer.accept(logits, &*self.preparation.tokenizer) == Progress::Ended {
+            if sequence.answer.accept(logits, &*self.preparation.reader.tokenizer) == Progress::Ended {
                 ended.push(number);
             }
         }
