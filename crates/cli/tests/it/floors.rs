@@ -12,6 +12,7 @@ const FLOORS: [&[&str]; 5] = [
         "engine-local",
         "engine-llama-cpp",
         "engine-onnx",
+        "engine-candle",
         "engine-http",
         "workload",
         "telemetry",
