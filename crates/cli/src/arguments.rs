@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, StyledStr, TypedValueParser};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use weighbridge_engine::device::{DeviceKind, Wanted};
 use weighbridge_report::import::Format;
 use weighbridge_types::units::ByteSize;
 
@@ -189,7 +190,7 @@ pub(crate) struct LocalArguments {
     /// Memory for keys and values of a model in this process; requests wait where it ends [default: no limit]
     #[arg(long, value_name = "SIZE")]
     pub(crate) kv_limit: Option<ByteSize>,
-    /// Device of a model in this process
+    /// Device of a model in this process; auto takes a GPU where there is one
     #[arg(long, value_enum, default_value_t)]
     pub(crate) device: Device,
 }
@@ -200,17 +201,30 @@ pub(crate) enum Device {
     /// The processor.
     #[default]
     Cpu,
-    /// An NVIDIA GPU; refused by a build without the support.
+    /// A GPU where there is one that this build can use, else the processor with a warning.
+    Auto,
+    /// An NVIDIA GPU; refused where there is none, and by a build without the support.
     Cuda,
-    /// An Apple GPU; refused by a build without the support.
+    /// An Apple GPU; refused where there is none, and by a build without the support.
     Metal,
 }
 
 impl Device {
+    /// What the engine room is asked for.
+    pub(crate) const fn wanted(self) -> Wanted {
+        match self {
+            Self::Auto => Wanted::Auto,
+            Self::Cpu => Wanted::Kind(DeviceKind::Cpu),
+            Self::Cuda => Wanted::Kind(DeviceKind::Cuda),
+            Self::Metal => Wanted::Kind(DeviceKind::Metal),
+        }
+    }
+
     /// Name on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::Auto => "auto",
             Self::Cuda => "cuda",
             Self::Metal => "metal",
         }

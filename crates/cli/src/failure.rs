@@ -76,6 +76,7 @@ failures! {
     weighbridge_types::record::RecordError => Usage;
     weighbridge_engine::scripted::ScriptError => Usage;
     weighbridge_engine::EngineError => Invalid;
+    weighbridge_engine::device::DeviceError => Usage;
     weighbridge_engine_local::error::ModelError => Usage;
     weighbridge_engine_onnx::OnnxError => Usage;
     weighbridge_store::StoreError => Usage;
@@ -97,6 +98,11 @@ failures! {
 #[cfg(feature = "llama-cpp")]
 failures! {
     weighbridge_engine_llama_cpp::LlamaCppError => Usage;
+}
+
+#[cfg(feature = "candle")]
+failures! {
+    weighbridge_engine_candle::CandleError => Usage;
 }
 
 impl From<HttpError> for Failure {

@@ -3,6 +3,7 @@
 mod arguments;
 mod build;
 mod commands;
+mod devices;
 mod embedded;
 mod environment;
 mod exit;

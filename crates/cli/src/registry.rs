@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use weighbridge_bench::{Subject, Variant};
+use weighbridge_engine::device::{DeviceKind, Wanted, choose};
 use weighbridge_engine::scripted::{Script, ScriptedEngine};
 use weighbridge_engine::{Engine, EngineFactory, MemorySource, SubjectError};
 use weighbridge_engine_http::{HttpEngine, HttpOptions, Pages, Secret};
@@ -17,10 +18,12 @@ use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxModel, OnnxOptions};
 use weighbridge_telemetry::{SystemRoot, free_memory};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 
-use crate::arguments::{Device, LocalArguments};
+use crate::arguments::LocalArguments;
+use crate::devices::{self, HostDevices};
 use crate::embedded;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::output;
 
 /// Forms that the quality phase sets beside a model of full precision.
 const USUAL_VARIANTS: [BlockType; 2] = [BlockType::Q8_0, BlockType::Q4_0];
@@ -47,6 +50,10 @@ impl MemorySource for HostMemory {
 #[derive(Clone)]
 pub(crate) struct Registry {
     keys: Environment,
+    devices: Arc<HostDevices>,
+    device: DeviceKind,
+    /// Whether the user named the device, so that no other will do.
+    device_is_named: bool,
     threads: Option<NonZeroUsize>,
     pin: bool,
     prefix_bytes: u64,
@@ -68,17 +75,10 @@ pub(crate) enum Variants {
 impl Registry {
     /// Prepares to make engines; refuses a device that this build cannot use.
     pub(crate) fn new(environment: &Environment, local: LocalArguments) -> Result<Self, Failure> {
-        let refuse = |name: &str, needs: &str| {
-            let what = format!("use the device `{name}`: this build computes on the processor only");
-            Err(Failure::usage(what, format!("leave `--device` out; {needs}")))
-        };
-        match local.device {
-            Device::Cuda => return refuse("cuda", "an endpoint can use its own GPU"),
-            Device::Metal if cfg!(not(target_os = "macos")) => {
-                return refuse("metal", "Metal exists on Apple machines, and this is none: unsupported platform");
-            }
-            Device::Metal => return refuse("metal", "an `mlx:` endpoint can use the GPU"),
-            Device::Cpu => {}
+        let (devices, wanted) = (devices::of_host(), local.device.wanted());
+        let chosen = choose(wanted, &devices)?;
+        if let Some(warning) = &chosen.warning {
+            output::talk(&format!("warning: {warning}"));
         }
         let threads = match local.threads {
             None => None,
@@ -89,6 +89,9 @@ impl Registry {
         };
         Ok(Self {
             keys: environment.clone(),
+            devices: Arc::new(devices),
+            device: chosen.kind,
+            device_is_named: wanted != Wanted::Auto,
             threads,
             pin: local.pin,
             prefix_bytes: local.prefix_cache.map_or(0, |size| size.0),
@@ -106,6 +109,12 @@ impl Registry {
     /// Makes an engine now.
     pub(crate) async fn load(&self, model: &ModelRef) -> Result<Arc<dyn Engine>, Failure> {
         match model {
+            ModelRef::Candle(_) => self.candle(model).await,
+            ModelRef::Tiny | ModelRef::Gguf(_) if self.device != DeviceKind::Cpu => self.candle(model).await,
+            ModelRef::Safetensors(_) | ModelRef::Onnx(_) if self.device != DeviceKind::Cpu && self.device_is_named => {
+                let what = format!("compute `{model}` on the device `{}`: only GGUF files are", self.device);
+                Err(Failure::usage(what, "leave `--device` out, or name a GGUF file"))
+            }
             ModelRef::Tiny => {
                 let options = self.local_options(model);
                 blocking(move || Ok(Arc::new(LocalEngine::from_bytes(embedded::tiny(), options)?) as Arc<dyn Engine>))
@@ -149,6 +158,16 @@ impl Registry {
         Err(Failure::usage(format!("run `{model}`: {NO_LLAMA_CPP}"), BUILD_LLAMA_CPP))
     }
 
+    /// Makes an engine of candle.
+    async fn candle(&self, model: &ModelRef) -> Result<Arc<dyn Engine>, Failure> {
+        if let Some(threads) = self.threads.filter(|_| self.device == DeviceKind::Cpu) {
+            let what = format!("give candle `{threads}` threads: its threads belong to the whole process");
+            return Err(Failure::usage(what, format!("set RAYON_NUM_THREADS={threads} instead of `--threads`")));
+        }
+        let (model, devices, device) = (model.clone(), Arc::clone(&self.devices), self.device);
+        blocking(move || devices::load(&model, devices, device)).await
+    }
+
     /// The pages beside an endpoint; `None` for a target that is none.
     pub(crate) fn pages(&self, model: &ModelRef) -> Result<Option<Pages>, Failure> {
         let ModelRef::Endpoint(endpoint) = model else { return Ok(None) };
@@ -159,6 +178,7 @@ impl Registry {
     pub(crate) async fn check(&self, model: &ModelRef) -> Result<(), Failure> {
         match model {
             ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_) => Ok(()),
+            ModelRef::Candle(_) => devices::check_candle(model),
             ModelRef::LlamaCpp(_) if cfg!(feature = "llama-cpp") => Ok(()),
             ModelRef::LlamaCpp(_) => self.load(model).await.map(drop),
             ModelRef::Onnx(path) => {
@@ -191,7 +211,11 @@ impl Registry {
                 self.variants(model, &file, variants, scratch).await?
             }
             ModelRef::Gguf(path) | ModelRef::Safetensors(path) => self.variants(model, path, variants, scratch).await?,
-            ModelRef::LlamaCpp(_) | ModelRef::Onnx(_) | ModelRef::Endpoint(_) | ModelRef::Scripted(_) => Vec::new(),
+            ModelRef::Candle(_)
+            | ModelRef::LlamaCpp(_)
+            | ModelRef::Onnx(_)
+            | ModelRef::Endpoint(_)
+            | ModelRef::Scripted(_) => Vec::new(),
         };
         Ok(Subject { model_ref: model.to_string(), load, variants })
     }

@@ -1,6 +1,7 @@
 //! Graphics processors, as NVIDIA's management library (NVML) tells them.
 
 use nvml_wrapper::Nvml;
+use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
 use weighbridge_types::environment::Gpu;
 
@@ -14,6 +15,43 @@ pub(crate) fn gpus(root: &SystemRoot) -> Result<Vec<Gpu>, String> {
         Ok(gpus) => Ok(gpus),
         Err(error) => Err(reason(&error)),
     }
+}
+
+/// Memory of a graphics processor, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GpuRoom {
+    /// All of it.
+    pub total: u64,
+    /// What nobody holds.
+    pub free: u64,
+    /// What the driver keeps for itself.
+    pub reserved: u64,
+    /// What this process holds; `None` where the driver does not list it, as from within a container.
+    pub own: Option<u64>,
+}
+
+/// Memory of the first graphics processor. Asks the driver anew each time.
+///
+/// # Errors
+/// The reason, when there is no driver or no device.
+pub fn gpu_memory(root: &SystemRoot) -> Result<GpuRoom, String> {
+    let nvml = open(root)?;
+    if nvml.device_count().map_err(|error| reason(&error))? == 0 {
+        return Err(NO_DEVICE.to_owned());
+    }
+    let read = || {
+        let device = nvml.device_by_index(0)?;
+        let memory = device.memory_info()?;
+        let held = device.running_compute_processes().ok().and_then(|processes| {
+            let own = processes.into_iter().find(|process| process.pid == std::process::id())?;
+            match own.used_gpu_memory {
+                UsedGpuMemory::Used(bytes) => Some(bytes),
+                UsedGpuMemory::Unavailable => None,
+            }
+        });
+        Ok(GpuRoom { total: memory.total, free: memory.free, reserved: memory.reserved, own: held })
+    };
+    read().map_err(|error| reason(&error))
 }
 
 pub(crate) const NO_DEVICE: &str = "the NVIDIA driver reports no device";
@@ -56,6 +94,11 @@ mod tests {
         assert!(gpus(&fake).unwrap_err().contains("another root"));
         assert!(reason(&NvmlError::LibraryNotFound).contains("no NVIDIA driver"));
         assert!(reason(&NvmlError::DriverNotLoaded).contains("does not answer"));
+        assert!(gpu_memory(&fake).unwrap_err().contains("another root"));
+        match gpu_memory(&SystemRoot::host()) {
+            Ok(memory) => assert!(memory.free <= memory.total && memory.total > 0, "{memory:?}"),
+            Err(reason) => assert!(!reason.is_empty()),
+        }
         match gpus(&SystemRoot::host()) {
             Ok(gpus) => assert!(!gpus.is_empty()),
             Err(reason) => assert!(!reason.is_empty()),

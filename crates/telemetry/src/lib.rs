@@ -52,6 +52,7 @@ pub use cost::{Price, Tokens, cost_metrics};
 pub use energy::{Energy, EnergyScope, energy_metrics, gpu_energy, host_energy, integral};
 pub use fingerprint::fingerprint;
 pub use free_memory::free_memory;
+pub use gpu::{GpuRoom, gpu_memory};
 pub use gpu_device::{GpuSource, NvmlSource};
 pub use gpu_plan::{GpuAction, gpu_plan};
 pub use gpu_sampler::{GpuReport, GpuSampler, GpuSettings};

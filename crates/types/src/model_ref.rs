@@ -11,6 +11,8 @@ pub enum ModelRef {
     Tiny,
     /// A GGUF file.
     Gguf(PathBuf),
+    /// A GGUF file that candle computes.
+    Candle(PathBuf),
     /// A folder with `config.json`, `tokenizer.json` and safetensors files.
     Safetensors(PathBuf),
     /// A GGUF file that llama.cpp runs.
@@ -89,8 +91,9 @@ impl ModelRefError {
     /// What to write instead.
     #[must_use]
     pub fn hint(&self) -> String {
-        "write `tiny`, `gguf:FILE`, `safetensors:FOLDER`, `llama-cpp:FILE`, `onnx:FILE`, `scripted:ttft=20ms,itl=5ms`, or \
-         `KIND:URL#MODEL` with a KIND of openai, anthropic, ollama, vllm, tgi, sglang, llama-server or mlx"
+        "write `tiny`, `gguf:FILE`, `candle:FILE`, `safetensors:FOLDER`, `llama-cpp:FILE`, `onnx:FILE`, \
+         `scripted:ttft=20ms,itl=5ms`, or `KIND:URL#MODEL` with a KIND of openai, anthropic, ollama, vllm, tgi, sglang, \
+         llama-server or mlx"
             .to_owned()
     }
 }
@@ -114,6 +117,7 @@ impl FromStr for ModelRef {
         }
         match kind {
             "gguf" => Ok(Self::Gguf(rest.into())),
+            "candle" => Ok(Self::Candle(rest.into())),
             "safetensors" => Ok(Self::Safetensors(rest.into())),
             "llama-cpp" => Ok(Self::LlamaCpp(rest.into())),
             "onnx" => Ok(Self::Onnx(rest.into())),
@@ -143,6 +147,7 @@ impl fmt::Display for ModelRef {
         match self {
             Self::Tiny => write!(f, "tiny"),
             Self::Gguf(path) => write!(f, "gguf:{}", path.display()),
+            Self::Candle(path) => write!(f, "candle:{}", path.display()),
             Self::Safetensors(path) => write!(f, "safetensors:{}", path.display()),
             Self::LlamaCpp(path) => write!(f, "llama-cpp:{}", path.display()),
             Self::Onnx(path) => write!(f, "onnx:{}", path.display()),
@@ -168,6 +173,7 @@ mod tests {
         for text in [
             "tiny",
             "gguf:a/b.gguf",
+            "candle:a/b.gguf",
             "safetensors:folder",
             "llama-cpp:a/b.gguf",
             "onnx:network",

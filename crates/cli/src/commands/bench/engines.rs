@@ -205,6 +205,9 @@ fn of_file(engine: &str, model: &ModelRef, scratch: &Path) -> Result<Result<Mode
         }
         _ => return Ok(Err(format!("it reads GGUF files, and `{model}` is none"))),
     };
+    if engine == "candle" && !cfg!(feature = "candle") {
+        return Ok(Err(format!("this build has no {engine}")));
+    }
     Ok(format!("{engine}:{}", file.display()).parse::<ModelRef>().map_err(|_| format!("this build has no {engine}")))
 }
 

@@ -135,9 +135,11 @@ fn targets(path: &Path) -> Result<Targets, Failure> {
 pub(super) fn default_label(model: &ModelRef) -> String {
     let name = match model {
         ModelRef::Tiny => "tiny".to_owned(),
-        ModelRef::Gguf(path) | ModelRef::Safetensors(path) | ModelRef::LlamaCpp(path) | ModelRef::Onnx(path) => {
-            path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
-        }
+        ModelRef::Gguf(path)
+        | ModelRef::Candle(path)
+        | ModelRef::Safetensors(path)
+        | ModelRef::LlamaCpp(path)
+        | ModelRef::Onnx(path) => path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
         ModelRef::Endpoint(endpoint) => endpoint.model.clone().unwrap_or_else(|| endpoint.preset.name().to_owned()),
         ModelRef::Scripted(_) => "scripted".to_owned(),
     };

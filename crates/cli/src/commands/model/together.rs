@@ -280,7 +280,7 @@ fn file_bytes(model: &ModelRef) -> u64 {
             path.to_str().and_then(embedded::classifier).map_or(0, |(_, bytes)| bytes.len() as u64)
         }
         ModelRef::Onnx(path) => OnnxModel::bytes_on_disk(path),
-        ModelRef::Gguf(path) | ModelRef::LlamaCpp(path) => size_of(path),
+        ModelRef::Gguf(path) | ModelRef::Candle(path) | ModelRef::LlamaCpp(path) => size_of(path),
         ModelRef::Safetensors(folder) => {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             let weights = entries.map(|entry| entry.path());
