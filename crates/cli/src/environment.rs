@@ -1,6 +1,7 @@
 //! Environment variables: the one place that reads them.
 
 use std::env;
+use std::path::PathBuf;
 
 /// What the environment says.
 #[derive(Clone, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Environment {
     pub(crate) dumb_terminal: bool,
     /// `COLUMNS`: width of the terminal, where it cannot be asked.
     pub(crate) columns: Option<u16>,
+    /// `ORT_DYLIB_PATH`: the library of ONNX Runtime, for `ort:` models; without it the usual names are looked for.
+    pub(crate) ort_library: Option<PathBuf>,
 }
 
 impl Environment {
@@ -31,6 +34,7 @@ impl Environment {
             no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
             dumb_terminal: text("TERM").map_or(cfg!(unix), |term| term == "dumb"),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
+            ort_library: text("ORT_DYLIB_PATH").map(PathBuf::from),
         }
     }
 }

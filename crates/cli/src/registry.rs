@@ -14,7 +14,7 @@ use weighbridge_engine_local::graph::Model;
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
 use weighbridge_engine_local::weights::ModelFile;
-use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxModel, OnnxOptions};
+use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxModel, OnnxOptions, OnnxRuntime};
 use weighbridge_telemetry::{SystemRoot, free_memory};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 
@@ -111,7 +111,9 @@ impl Registry {
         match model {
             ModelRef::Candle(_) => self.candle(model).await,
             ModelRef::Tiny | ModelRef::Gguf(_) if self.device != DeviceKind::Cpu => self.candle(model).await,
-            ModelRef::Safetensors(_) | ModelRef::Onnx(_) if self.device != DeviceKind::Cpu && self.device_is_named => {
+            ModelRef::Safetensors(_) | ModelRef::Onnx(_) | ModelRef::Ort(_)
+                if self.device != DeviceKind::Cpu && self.device_is_named =>
+            {
                 let what = format!("compute `{model}` on the device `{}`: only GGUF files are", self.device);
                 Err(Failure::usage(what, "leave `--device` out, or name a GGUF file"))
             }
@@ -125,7 +127,7 @@ impl Registry {
                 blocking(move || Ok(Arc::new(LocalEngine::load(path, options)?) as Arc<dyn Engine>)).await
             }
             ModelRef::LlamaCpp(path) => self.load_in_llama_cpp(model, path).await,
-            ModelRef::Onnx(path) => {
+            ModelRef::Onnx(path) | ModelRef::Ort(path) => {
                 let (path, options) = (path.clone(), self.onnx_options(model));
                 blocking(move || {
                     let engine = match path.to_str().and_then(embedded::classifier) {
@@ -181,7 +183,7 @@ impl Registry {
             ModelRef::Candle(_) => devices::check_candle(model),
             ModelRef::LlamaCpp(_) if cfg!(feature = "llama-cpp") => Ok(()),
             ModelRef::LlamaCpp(_) => self.load(model).await.map(drop),
-            ModelRef::Onnx(path) => {
+            ModelRef::Onnx(path) | ModelRef::Ort(path) => {
                 let is_shipped = path.to_str().and_then(embedded::classifier).is_some();
                 if !is_shipped && OnnxModel::may_write_text(path) {
                     return Ok(());
@@ -214,6 +216,7 @@ impl Registry {
             ModelRef::Candle(_)
             | ModelRef::LlamaCpp(_)
             | ModelRef::Onnx(_)
+            | ModelRef::Ort(_)
             | ModelRef::Endpoint(_)
             | ModelRef::Scripted(_) => Vec::new(),
         };
@@ -299,7 +302,11 @@ impl Registry {
     }
 
     fn onnx_options(&self, model: &ModelRef) -> OnnxOptions {
-        OnnxOptions { threads: self.threads, model_ref: Some(model.to_string()) }
+        let runtime = match model {
+            ModelRef::Ort(_) => OnnxRuntime::Ort { library: self.keys.ort_library.clone() },
+            _ => OnnxRuntime::Rten,
+        };
+        OnnxOptions { threads: self.threads, runtime, model_ref: Some(model.to_string()) }
     }
 
     fn http_options(&self, endpoint: &EndpointRef) -> HttpOptions {
@@ -331,7 +338,7 @@ pub(crate) fn onnx(name: &Path) -> Result<Option<OnnxModel>, Failure> {
     }
     let is_file = name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
     match reference.map(Path::new).or(is_file.then_some(name)) {
-        Some(path) => Ok(Some(OnnxModel::open(path, None)?)),
+        Some(path) => Ok(Some(OnnxModel::open(path, &OnnxOptions::default())?)),
         None => Ok(None),
     }
 }

@@ -6,7 +6,7 @@ use weighbridge_engine::Classified;
 
 use crate::description::{DESCRIPTION_KEY, Description, Output};
 use crate::error::OnnxError;
-use crate::graph::{Block, Dimension, Graph, Input, Shape, Source};
+use crate::graph::{Block, Dimension, Graph, Input, OnnxRuntime, Shape, Source};
 
 /// Smallest probability: below it the logarithm is that of this number, so that it stays finite.
 const SMALLEST: f64 = f64::MIN_POSITIVE;
@@ -27,7 +27,7 @@ impl Classifier {
     /// # Errors
     /// Any [`OnnxError`] of reading, checking and trying it.
     pub fn open(path: &Path, threads: usize) -> Result<Self, OnnxError> {
-        Self::of_graph(Graph::load(Source::read(path)?, threads)?)
+        Self::of_graph(Graph::load(Source::read(path)?, threads, &OnnxRuntime::Rten)?)
     }
 
     /// Loads the bytes of a file. External weights are not looked for.
@@ -35,7 +35,11 @@ impl Classifier {
     /// # Errors
     /// Any [`OnnxError`] but [`OnnxError::Io`].
     pub fn from_bytes(name: &str, bytes: Vec<u8>, threads: usize) -> Result<Self, OnnxError> {
-        Self::of_graph(Graph::load(Source { name: name.to_owned(), bytes, weights: Vec::new() }, threads)?)
+        Self::of_bytes(name, bytes, threads, &OnnxRuntime::Rten)
+    }
+
+    pub(crate) fn of_bytes(name: &str, bytes: Vec<u8>, threads: usize, on: &OnnxRuntime) -> Result<Self, OnnxError> {
+        Self::of_graph(Graph::load(Source { name: name.to_owned(), bytes, weights: Vec::new() }, threads, on)?)
     }
 
     /// Reads the description, and computes one empty text to see that graph and description fit.
@@ -65,9 +69,9 @@ impl Classifier {
         &self.description
     }
 
-    /// Numbers that were learned.
+    /// Numbers that were learned; `None` where the library does not tell.
     #[must_use]
-    pub fn parameters(&self) -> u64 {
+    pub fn parameters(&self) -> Option<u64> {
         self.graph.parameters()
     }
 

@@ -1,20 +1,23 @@
 //! A graph that makes vectors of texts.
 
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use weighbridge_engine::Embedded;
 
 use crate::error::OnnxError;
 use crate::folder::{Config, Folder, Pooling};
-use crate::graph::{Block, Graph, Input, Source};
+use crate::graph::{Block, Graph, Input, Lane, OnnxRuntime, Source};
 use crate::tokens::{Reader, Tokens};
 
 /// What inputs and outputs must be.
 const NEEDED: &str = "an encoder has the inputs `input_ids`, `attention_mask` and perhaps `token_type_ids`, and the output `last_hidden_state` [batch, tokens, width] or `sentence_embedding` [batch, width]";
 
-/// Places of a batch, padding counted, that are computed at once. Attention holds a number for each head and each pair of
-/// places of a text: 100 MB for eight texts of 512 tokens and twelve heads.
-const PLACES: usize = 4096;
+/// Places of a batch, padding counted, that are computed at once: enough for a matrix product to be worth it, and few enough
+/// for what lies between operators to stay in a core's cache.
+const PLACES: usize = 256;
 
 /// An encoder that is ready to run.
 #[derive(Debug)]
@@ -44,9 +47,9 @@ impl Encoder {
     ///
     /// # Errors
     /// Any [`OnnxError`] of reading, checking and trying it.
-    pub fn open(path: &Path, threads: usize) -> Result<Self, OnnxError> {
+    pub fn open(path: &Path, threads: usize, on: &OnnxRuntime) -> Result<Self, OnnxError> {
         let folder = Folder::find(path)?;
-        let graph = Graph::load(Source::read(&folder.graph)?, threads)?;
+        let graph = Graph::load(Source::read(&folder.graph)?, threads, on)?;
         Self::of_graph(graph, &folder)
     }
 
@@ -77,7 +80,7 @@ impl Encoder {
         let pooling = folder.pooling()?;
         let mut encoder = Self { graph, reader, config, pooling, ids, mask, types, output, dimensions: 0 };
         let first = encoder.read("a").map_err(|problem| encoder.graph.failed(problem))?;
-        encoder.dimensions = encoder.run_batch(&[&first])?.remove(0).len();
+        encoder.dimensions = encoder.run_batch(Lane::All, &[&first])?.remove(0).len();
         Ok(encoder)
     }
 
@@ -130,23 +133,55 @@ impl Encoder {
     pub fn run(&self, texts: &[Tokens]) -> Result<Vec<Embedded>, OnnxError> {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&place| texts[place].ids.len());
-        let mut found: Vec<Option<Embedded>> = vec![None; texts.len()];
+        let mut batches = Vec::new();
         let mut rest = &order[..];
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(batch_len(rest.iter().map(|&place| texts[place].ids.len())));
-            let vectors = self.run_batch(&batch.iter().map(|&place| &texts[place]).collect::<Vec<_>>())?;
-            for (&place, vector) in batch.iter().zip(vectors) {
+            batches.push(batch);
+            rest = later;
+        }
+        let mut found: Vec<Option<Embedded>> = vec![None; texts.len()];
+        for (batch, vectors) in batches.iter().zip(self.run_batches(&batches, texts)) {
+            for (&place, vector) in batch.iter().zip(vectors?) {
                 let Tokens { ids, is_truncated } = &texts[place];
                 let tokens = u32::try_from(ids.len()).unwrap_or(u32::MAX);
                 found[place] = Some(Embedded { vector, tokens, is_truncated: *is_truncated });
             }
-            rest = later;
         }
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// The vectors of batches. Several are computed side by side, each by one thread, which takes less time than all threads
+    /// for one after the other: threads need not wait for each other within an operator.
+    fn run_batches(&self, batches: &[&[usize]], texts: &[Tokens]) -> Vec<Result<Vec<Vec<f32>>, OnnxError>> {
+        let run =
+            |lane, batch: &[usize]| self.run_batch(lane, &batch.iter().map(|&place| &texts[place]).collect::<Vec<_>>());
+        let lanes = self.graph.lanes().min(batches.len());
+        if lanes < 2 {
+            return batches.iter().map(|batch| run(Lane::All, batch)).collect();
+        }
+        // The longest texts are at the end; whoever is free takes the longest that is left.
+        let left = AtomicUsize::new(batches.len());
+        let work = |lane| {
+            let mut done = Vec::new();
+            while let Ok(left) = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)) {
+                done.push((left - 1, run(Lane::One(lane), batches[left - 1])));
+            }
+            done
+        };
+        let mut done: Vec<_> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..lanes).map(|lane| scope.spawn(move || work(lane))).collect();
+            let own = work(0);
+            let others =
+                others.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            own.into_iter().chain(others).collect()
+        });
+        done.sort_by_key(|(place, _)| *place);
+        done.into_iter().map(|(_, vectors)| vectors).collect()
+    }
+
     /// The vectors of texts that are padded to the longest of them.
-    fn run_batch(&self, texts: &[&Tokens]) -> Result<Vec<Vec<f32>>, OnnxError> {
+    fn run_batch(&self, lane: Lane, texts: &[&Tokens]) -> Result<Vec<Vec<f32>>, OnnxError> {
         let longest = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0);
         let shape = vec![texts.len(), longest];
         let padding = self.config.pad_token_id.unwrap_or(0);
@@ -161,7 +196,7 @@ impl Encoder {
         let types = self.types.map(|place| (place, whole(vec![0; ids.len()])));
         let inputs = [(self.ids, whole(ids)), (self.mask, whole(mask))].into_iter().chain(types).collect();
         let (Output::Tokens(place) | Output::Texts(place)) = self.output;
-        let block = self.graph.run(inputs, &[place])?.remove(0);
+        let block = self.graph.run_on(lane, inputs, &[place])?.remove(0);
         let width = block.shape.last().copied().unwrap_or(0);
         let expected = match self.output {
             Output::Tokens(_) => vec![texts.len(), longest, width],
@@ -243,7 +278,8 @@ mod tests {
         check(&[8, 100], 1);
         check(&[2, 4], 2);
         check(&[2, 5], 1);
-        check(&[512; 20], 8);
+        check(&[128; 20], 2);
+        check(&[512; 20], 1);
         check(&[9000, 9000], 1);
     }
 

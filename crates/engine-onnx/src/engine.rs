@@ -20,6 +20,7 @@ use crate::decoder::Decoder;
 use crate::decoding::{Ask, Decoding, Held};
 use crate::encoder::Encoder;
 use crate::error::OnnxError;
+use crate::graph::OnnxRuntime;
 use crate::model::OnnxModel;
 use crate::tokens::Tokens;
 use crate::worker::{BATCH, Desk, QUEUE_LIMIT, spawn};
@@ -30,6 +31,8 @@ pub struct OnnxOptions {
     /// Threads that compute the graph; `None` takes one for a classifier, whose graph is small, and every core for another
     /// model. Features and tokens are computed by whoever asks.
     pub threads: Option<NonZeroUsize>,
+    /// Which library computes the graph.
+    pub runtime: OnnxRuntime,
     /// The reference as the user wrote it, for the record; `None` records the name.
     pub model_ref: Option<String>,
 }
@@ -58,7 +61,7 @@ impl OnnxEngine {
     /// # Errors
     /// Any [`OnnxError`].
     pub fn load(path: &Path, options: OnnxOptions) -> Result<Self, OnnxError> {
-        Self::start(OnnxModel::open(path, options.threads)?, options)
+        Self::start(OnnxModel::open(path, &options)?, options)
     }
 
     /// Loads a classifier that is part of the program.
@@ -67,11 +70,12 @@ impl OnnxEngine {
     /// Any [`OnnxError`] but that of reading a file.
     pub fn from_bytes(name: &str, bytes: &[u8], options: OnnxOptions) -> Result<Self, OnnxError> {
         let threads = options.threads.map_or(1, NonZeroUsize::get);
-        Self::start(OnnxModel::Classifier(Classifier::from_bytes(name, bytes.to_vec(), threads)?), options)
+        let classifier = Classifier::of_bytes(name, bytes.to_vec(), threads, &options.runtime)?;
+        Self::start(OnnxModel::Classifier(classifier), options)
     }
 
     fn start(model: OnnxModel, options: OnnxOptions) -> Result<Self, OnnxError> {
-        let description = describe(&model, options.model_ref);
+        let description = describe(&model, options);
         let served = match model {
             OnnxModel::Classifier(model) => {
                 let model = Arc::new(model);
@@ -208,17 +212,17 @@ fn no_place(error: &mpsc::error::TrySendError<Ask>) -> EngineError {
     EngineError::Failed { problem }
 }
 
-fn describe(model: &OnnxModel, model_ref: Option<String>) -> EngineDescription {
+fn describe(model: &OnnxModel, options: OnnxOptions) -> EngineDescription {
     let facts = model.facts();
     // A smaller file holds other numbers as well; which ones, the graph library does not say.
-    let is_f32 = facts.parameters * size_of::<f32>() as u64 <= facts.file_bytes;
+    let is_f32 = facts.parameters.is_some_and(|count| count * size_of::<f32>() as u64 <= facts.file_bytes);
     EngineDescription {
-        engine: "onnx".to_owned(),
+        engine: options.runtime.name().to_owned(),
         engine_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        model_ref: model_ref.unwrap_or_else(|| model.name().to_owned()),
+        model_ref: options.model_ref.unwrap_or_else(|| model.name().to_owned()),
         model: model.title(),
         architecture: Some(facts.architecture),
-        parameters: Some(facts.parameters),
+        parameters: facts.parameters,
         quantization: is_f32.then(|| "F32".to_owned()),
         model_bytes: Some(facts.file_bytes),
         model_digest: Some(facts.digest),

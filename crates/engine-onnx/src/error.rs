@@ -79,6 +79,15 @@ pub enum OnnxError {
         /// What was found.
         problem: String,
     },
+    /// No library of ONNX Runtime can be used.
+    #[error("load ONNX Runtime: {problem}")]
+    Library {
+        /// What the system says.
+        problem: String,
+    },
+    /// The program was built without ONNX Runtime.
+    #[error("load ONNX Runtime: this program was built without `--features ort`")]
+    NotBuilt,
     /// The graph could not be computed.
     #[error("run `{name}`: {problem}")]
     Run {
@@ -99,7 +108,7 @@ impl OnnxError {
             }
             Self::Broken { .. } => "check that the file is whole and is an ONNX model; weights must be inside the file",
             Self::Operator { .. } => {
-                "the operators of small classifiers, encoders and decoders are there; build with `--features onnx-all` for all others that rten has"
+                "the operators of small classifiers, encoders and decoders are there; build with `--features ort` and write `ort:` to run it on an installed ONNX Runtime"
             }
             Self::NoDescription { .. } | Self::Description { .. } => {
                 "a classifier has labels, output and features in the file's metadata_props, as `models/classifiers/train.py` writes them; other models read `input_ids`"
@@ -109,6 +118,10 @@ impl OnnxError {
                 "export the model with its tokenizer and settings: `model.onnx`, `tokenizer.json` and `config.json` in one folder"
             }
             Self::Settings { .. } | Self::Tokenizer { .. } => "correct the file, or export the model again",
+            Self::Library { .. } => {
+                "install ONNX Runtime 1.18 or newer, and name its library in ORT_DYLIB_PATH where the system does not find it"
+            }
+            Self::NotBuilt => "build with `--features ort`, or write `onnx:` for the library inside the program",
             Self::Run { .. } => "run `weighbridge model inspect` on the file, and see whether it runs elsewhere",
         }
     }

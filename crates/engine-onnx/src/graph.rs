@@ -49,23 +49,59 @@ pub struct Shape {
     pub dimensions: String,
 }
 
+/// Which library computes a graph.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnnxRuntime {
+    /// `rten`, inside the program.
+    #[default]
+    Rten,
+    /// ONNX Runtime, of an installed library; needs the feature `ort`. The first library that a process loads stays.
+    Ort {
+        /// The library; `None` looks for the usual names where the system keeps libraries.
+        library: Option<PathBuf>,
+    },
+}
+
+impl OnnxRuntime {
+    /// Its name in records.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Rten => "onnx",
+            Self::Ort { .. } => "ort",
+        }
+    }
+}
+
+/// Which threads a run takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// All that the graph has.
+    All,
+    /// One; runs in other lanes go on beside it.
+    One(usize),
+}
+
 /// What computes a graph.
 pub(crate) trait Runtime: Send + Sync {
     fn inputs(&self) -> &[Port];
 
     fn outputs(&self) -> &[Port];
 
-    /// Numbers that were learned.
-    fn parameters(&self) -> u64;
+    /// Numbers that were learned; `None` where the library does not tell.
+    fn parameters(&self) -> Option<u64>;
 
     /// The text under a key of the file's metadata.
     fn metadata(&self, key: &str) -> Option<String>;
+
+    /// How many runs that have a thread each may go on at once.
+    fn lanes(&self) -> usize;
 
     /// Computes some outputs. Inputs and outputs are given by their places.
     ///
     /// # Errors
     /// What went wrong, in words.
-    fn run(&self, inputs: Vec<(usize, Input)>, outputs: &[usize]) -> Result<Vec<Block<f32>>, String>;
+    fn run(&self, on: Lane, inputs: Vec<(usize, Input)>, outputs: &[usize]) -> Result<Vec<Block<f32>>, String>;
 }
 
 /// A loaded file.
@@ -117,8 +153,8 @@ impl Graph {
     /// Loads a graph; 0 threads are one per core.
     ///
     /// # Errors
-    /// [`OnnxError::Broken`] and [`OnnxError::Operator`].
-    pub(crate) fn load(source: Source, threads: usize) -> Result<Self, OnnxError> {
+    /// [`OnnxError::Broken`], [`OnnxError::Operator`] and [`OnnxError::Library`].
+    pub(crate) fn load(source: Source, threads: usize, on: &OnnxRuntime) -> Result<Self, OnnxError> {
         let name = source.name.clone();
         let mut bytes = source.bytes.len() as u64;
         let mut digest = Sha256::new_with_prefix(&source.bytes);
@@ -126,7 +162,15 @@ impl Graph {
             bytes += weights.len() as u64;
             digest.update(weights);
         }
-        let runtime = Box::new(RtenRuntime::load(source, threads)?);
+        let runtime: Box<dyn Runtime> = match on {
+            OnnxRuntime::Rten => Box::new(RtenRuntime::load(source, threads)?),
+            #[cfg(feature = "ort")]
+            OnnxRuntime::Ort { library } => {
+                Box::new(crate::on_ort::OrtRuntime::load(source, threads, library.as_deref())?)
+            }
+            #[cfg(not(feature = "ort"))]
+            OnnxRuntime::Ort { .. } => return Err(OnnxError::NotBuilt),
+        };
         Ok(Self { name, runtime, bytes, digest: hex(&digest.finalize()) })
     }
 
@@ -153,7 +197,7 @@ impl Graph {
         self.outputs().iter().position(|port| port.name == name)
     }
 
-    pub(crate) fn parameters(&self) -> u64 {
+    pub(crate) fn parameters(&self) -> Option<u64> {
         self.runtime.parameters()
     }
 
@@ -179,12 +223,30 @@ impl Graph {
         (shown(self.inputs()), shown(self.outputs()))
     }
 
-    /// Computes some outputs.
+    /// How many runs that have a thread each may go on at once; at least 1.
+    pub(crate) fn lanes(&self) -> usize {
+        self.runtime.lanes()
+    }
+
+    /// Computes some outputs with all threads.
     ///
     /// # Errors
     /// [`OnnxError::Run`].
     pub(crate) fn run(&self, inputs: Vec<(usize, Input)>, outputs: &[usize]) -> Result<Vec<Block<f32>>, OnnxError> {
-        let blocks = self.runtime.run(inputs, outputs).map_err(|problem| self.failed(problem))?;
+        self.run_on(Lane::All, inputs, outputs)
+    }
+
+    /// Computes some outputs.
+    ///
+    /// # Errors
+    /// [`OnnxError::Run`].
+    pub(crate) fn run_on(
+        &self,
+        lane: Lane,
+        inputs: Vec<(usize, Input)>,
+        outputs: &[usize],
+    ) -> Result<Vec<Block<f32>>, OnnxError> {
+        let blocks = self.runtime.run(lane, inputs, outputs).map_err(|problem| self.failed(problem))?;
         if blocks.iter().flat_map(|block| &block.data).any(|value| !value.is_finite()) {
             return Err(self.failed("it gave numbers that are infinite or none".to_owned()));
         }

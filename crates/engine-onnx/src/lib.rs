@@ -7,7 +7,8 @@
 //! computed together. The crate knows neither tasks nor what classes and vectors mean.
 //!
 //! The graph runs on `rten`, which is pure Rust. Only the operators of small classifiers, of encoders and of decoders are linked: each
-//! operator adds to the binary, and a file that needs another one is refused by name.
+//! operator adds to the binary, and a file that needs another one is refused by name. The feature `ort` computes the same graphs with
+//! an ONNX Runtime that is installed.
 
 mod classifier;
 mod decoder;
@@ -22,6 +23,8 @@ mod graph;
 mod image;
 mod model;
 mod ngrams;
+#[cfg(feature = "ort")]
+mod on_ort;
 mod on_rten;
 mod tokens;
 mod vocabulary;
@@ -36,7 +39,7 @@ pub use engine::{OnnxEngine, OnnxOptions};
 pub use error::OnnxError;
 pub use features::Features;
 pub use folder::Pooling;
-pub use graph::Shape;
+pub use graph::{OnnxRuntime, Shape};
 pub use image::ByteImage;
 pub use model::{Facts, OnnxModel};
 pub use ngrams::{Ngrams, Unit};

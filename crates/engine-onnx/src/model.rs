@@ -7,6 +7,7 @@ use crate::classifier::Classifier;
 use crate::decoder::Decoder;
 use crate::description::DESCRIPTION_KEY;
 use crate::encoder::Encoder;
+use crate::engine::OnnxOptions;
 use crate::error::OnnxError;
 use crate::folder::Folder;
 use crate::graph::{Graph, Shape, Source};
@@ -27,8 +28,8 @@ pub enum OnnxModel {
 pub struct Facts {
     /// The kind of model: `classifier`, `bert`.
     pub architecture: String,
-    /// Numbers that were learned.
-    pub parameters: u64,
+    /// Numbers that were learned; `None` where the library does not tell.
+    pub parameters: Option<u64>,
     /// Size of the file and of its weights, bytes.
     pub file_bytes: u64,
     /// SHA-256 of the file and of its weights, hexadecimal.
@@ -46,12 +47,12 @@ impl OnnxModel {
     ///
     /// # Errors
     /// Any [`OnnxError`] of reading, checking and trying it.
-    pub fn open(path: &Path, threads: Option<NonZeroUsize>) -> Result<Self, OnnxError> {
+    pub fn open(path: &Path, options: &OnnxOptions) -> Result<Self, OnnxError> {
         let folder = Folder::find(path)?;
         let source = Source::read(&folder.graph)?;
         // Only classifiers say what they are in a file that stands alone.
         let usual = usize::from(!path.is_dir() && !folder.has_settings());
-        let graph = Graph::load(source, threads.map_or(usual, NonZeroUsize::get))?;
+        let graph = Graph::load(source, options.threads.map_or(usual, NonZeroUsize::get), &options.runtime)?;
         if graph.metadata(DESCRIPTION_KEY).is_none() && graph.input("input_ids").is_some() {
             let has_past = graph.inputs().iter().any(|port| port.name.starts_with("past_key_values."));
             return Ok(if has_past {

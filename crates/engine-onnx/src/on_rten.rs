@@ -1,5 +1,6 @@
 //! Graphs computed by `rten`, which is pure Rust.
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -8,14 +9,16 @@ use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
 use crate::error::OnnxError;
-use crate::graph::{Block, Dimension, Input, Port, Runtime, Source};
+use crate::graph::{Block, Dimension, Input, Lane, Port, Runtime, Source};
 
 /// A graph in `rten`.
 pub(crate) struct RtenRuntime {
     model: Model,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    options: RunOptions,
+    all: RunOptions,
+    /// As many as there are threads, each with one of its own.
+    lanes: Vec<RunOptions>,
 }
 
 /// The operators of dense and convolutional classifiers, and of encoders and decoders as `torch.onnx` exports them.
@@ -78,6 +81,8 @@ impl RtenRuntime {
         let broken = |problem: String| OnnxError::Broken { name: name.clone(), problem };
         crate::wire::check(&bytes).map_err(broken)?;
         let mut options = ModelOptions::with_ops(operators());
+        // A second copy of the weights, for a tenth to a fifth of the time.
+        options.prepack_weights(true);
         for (file, weights) in weights {
             options.external_data(&file, weights);
         }
@@ -90,8 +95,12 @@ impl RtenRuntime {
         })?;
         let ports = |ids: &[NodeId]| ids.iter().map(|id| port(model.node_info(*id).as_ref())).collect();
         let (inputs, outputs) = (ports(model.input_ids()), ports(model.output_ids()));
-        let pool = (threads > 0).then(|| Arc::new(ThreadPool::with_num_threads(threads)));
-        Ok(Self { inputs, outputs, options: RunOptions::default().with_thread_pool(pool), model })
+        let threads = NonZeroUsize::new(threads).map_or_else(cores, NonZeroUsize::get);
+        let of =
+            |threads| RunOptions::default().with_thread_pool(Some(Arc::new(ThreadPool::with_num_threads(threads))));
+        let all = of(threads);
+        let lanes = if threads > 1 { (0..threads).map(|_| of(1)).collect() } else { vec![all.clone()] };
+        Ok(Self { inputs, outputs, all, lanes, model })
     }
 }
 
@@ -104,22 +113,34 @@ impl Runtime for RtenRuntime {
         &self.outputs
     }
 
-    fn parameters(&self) -> u64 {
-        self.model.total_params() as u64
+    fn parameters(&self) -> Option<u64> {
+        Some(self.model.total_params() as u64)
     }
 
     fn metadata(&self, key: &str) -> Option<String> {
         self.model.metadata().get(key).map(ToOwned::to_owned)
     }
 
-    fn run(&self, inputs: Vec<(usize, Input)>, outputs: &[usize]) -> Result<Vec<Block<f32>>, String> {
+    fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    fn run(&self, on: Lane, inputs: Vec<(usize, Input)>, outputs: &[usize]) -> Result<Vec<Block<f32>>, String> {
         let (known_inputs, known_outputs) = (self.model.input_ids(), self.model.output_ids());
         let inputs = inputs.into_iter().map(|(place, input)| (known_inputs[place], value(input))).collect();
         let wanted: Vec<NodeId> = outputs.iter().map(|&place| known_outputs[place]).collect();
-        let options = Some(self.options.clone());
+        let options = match on {
+            Lane::All => &self.all,
+            Lane::One(lane) => &self.lanes[lane],
+        };
+        let options = Some(options.clone());
         let values = guarded(|| self.model.run(inputs, &wanted, options))?.map_err(|error| error.to_string())?;
         values.into_iter().zip(outputs).map(|(value, &place)| block(value, &self.outputs[place].name)).collect()
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn value(input: Input) -> ValueOrView<'static> {

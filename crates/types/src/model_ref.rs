@@ -19,6 +19,8 @@ pub enum ModelRef {
     LlamaCpp(PathBuf),
     /// An ONNX file, a folder with one and its tokenizer, or the name of a shipped classifier.
     Onnx(PathBuf),
+    /// The same, computed by an ONNX Runtime that is installed.
+    Ort(PathBuf),
     /// A server, spoken to over HTTP.
     Endpoint(EndpointRef),
     /// The scripted engine, with its script as written after `scripted:`.
@@ -92,7 +94,7 @@ impl ModelRefError {
     #[must_use]
     pub fn hint(&self) -> String {
         "write `tiny`, `gguf:FILE`, `candle:FILE`, `safetensors:FOLDER`, `llama-cpp:FILE`, `onnx:FILE`, \
-         `scripted:ttft=20ms,itl=5ms`, or `KIND:URL#MODEL` with a KIND of openai, anthropic, ollama, vllm, tgi, sglang, \
+         `ort:FILE`, `scripted:ttft=20ms,itl=5ms`, or `KIND:URL#MODEL` with a KIND of openai, anthropic, ollama, vllm, tgi, sglang, \
          llama-server or mlx"
             .to_owned()
     }
@@ -121,6 +123,7 @@ impl FromStr for ModelRef {
             "safetensors" => Ok(Self::Safetensors(rest.into())),
             "llama-cpp" => Ok(Self::LlamaCpp(rest.into())),
             "onnx" => Ok(Self::Onnx(rest.into())),
+            "ort" => Ok(Self::Ort(rest.into())),
             "scripted" => Ok(Self::Scripted(rest.to_owned())),
             _ => match Preset::ALL.into_iter().find(|preset| preset.name() == kind) {
                 Some(preset) => Ok(Self::Endpoint(EndpointRef::parse(preset, rest))),
@@ -151,6 +154,7 @@ impl fmt::Display for ModelRef {
             Self::Safetensors(path) => write!(f, "safetensors:{}", path.display()),
             Self::LlamaCpp(path) => write!(f, "llama-cpp:{}", path.display()),
             Self::Onnx(path) => write!(f, "onnx:{}", path.display()),
+            Self::Ort(path) => write!(f, "ort:{}", path.display()),
             Self::Scripted(script) => write!(f, "scripted:{script}"),
             Self::Endpoint(endpoint) => {
                 let model = endpoint.model.as_deref().unwrap_or_default();
@@ -178,6 +182,7 @@ mod tests {
             "llama-cpp:a/b.gguf",
             "onnx:network",
             "onnx:a/b.onnx",
+            "ort:a/b",
             "scripted:ttft=20ms,itl=5ms",
             "openai:http://127.0.0.1:8000/v1#name",
             "vllm:http://127.0.0.1:8000",

@@ -91,7 +91,11 @@ fn close(found: &[f64], expected: &[f64]) {
 
 #[tokio::test]
 async fn greedy_tokens_equal_those_of_pytorch_alone_and_together() {
-    let engine = engine();
+    check_greedy(&engine()).await;
+}
+
+/// Holds what an engine writes, many requests at once and one alone, against the reference.
+pub(crate) async fn check_greedy(engine: &OnnxEngine) {
     let generated = reference().generated;
     // Prompts of three lengths, each several times: those of one length are computed together.
     let mut asked = Vec::new();
@@ -103,16 +107,16 @@ async fn greedy_tokens_equal_those_of_pytorch_alone_and_together() {
     }
     let each = asked.iter().map(|(prompt, expected)| {
         let length = u32::try_from(expected.tokens.len()).unwrap();
-        tokens(&engine, request(prompt.clone(), length))
+        tokens(engine, request(prompt.clone(), length))
     });
     let mut found = futures_util::future::join_all(each).await;
-    found.push(tokens(&engine, request(Prompt::Text(generated[0].prompt.clone()), 24)).await);
+    found.push(tokens(engine, request(Prompt::Text(generated[0].prompt.clone()), 24)).await);
     let expected = asked.iter().map(|(_, expected)| *expected).chain([&generated[0]]);
     for ((tokens, values), expected) in found.into_iter().zip(expected) {
         assert_eq!(tokens, expected.tokens, "{}", expected.prompt);
         close(&values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>(), &expected.log_probabilities);
     }
-    assert_eq!(held(&engine).await, 0);
+    assert_eq!(held(engine).await, 0);
     assert!(engine.memory().unwrap().kv_peak > 0);
 }
 
@@ -199,7 +203,7 @@ fn graphs_and_folders_that_do_not_fit_are_refused() {
             std::fs::copy(folder("gpt2").join(file), held.path().join(file)).unwrap();
         }
         change(held.path());
-        let error = OnnxModel::open(held.path(), None).unwrap_err();
+        let error = OnnxModel::open(held.path(), &OnnxOptions::default()).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
     let replace = |from: &'static str, to: &'static str| {

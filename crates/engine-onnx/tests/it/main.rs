@@ -6,5 +6,6 @@ mod damage;
 mod decoder;
 mod encoder;
 mod graph;
+mod ort;
 mod parity;
 mod serving;

@@ -8,7 +8,7 @@ use weighbridge_types::time::Clock;
 use crate::parity::shipped;
 
 fn network() -> OnnxEngine {
-    let options = OnnxOptions { threads: None, model_ref: Some("onnx:network".to_owned()) };
+    let options = OnnxOptions { model_ref: Some("onnx:network".to_owned()), ..OnnxOptions::default() };
     OnnxEngine::from_bytes("network", &shipped("network"), options).unwrap()
 }
 
@@ -35,7 +35,10 @@ async fn answers_do_not_depend_on_who_asks_beside() {
 
 #[tokio::test]
 async fn attacks_are_told_from_names() {
-    let engine = network();
+    check_attacks(&network()).await;
+}
+
+pub(crate) async fn check_attacks(engine: &OnnxEngine) {
     let found = engine.classify(ClassifyRequest { inputs: inputs(3) }).await.unwrap();
     let classes = engine.classes();
     let likeliest = |place: usize| {

@@ -139,7 +139,8 @@ pub(super) fn default_label(model: &ModelRef) -> String {
         | ModelRef::Candle(path)
         | ModelRef::Safetensors(path)
         | ModelRef::LlamaCpp(path)
-        | ModelRef::Onnx(path) => path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+        | ModelRef::Onnx(path)
+        | ModelRef::Ort(path) => path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
         ModelRef::Endpoint(endpoint) => endpoint.model.clone().unwrap_or_else(|| endpoint.preset.name().to_owned()),
         ModelRef::Scripted(_) => "scripted".to_owned(),
     };

@@ -54,6 +54,12 @@ fn kinds() -> Vec<Kind> {
             "classifiers (network, malware, email, bytes are inside), encoders, decoders",
         ),
         Kind {
+            kind: "ort",
+            reference: "ort:FILE, ort:FOLDER",
+            available: cfg!(feature = "ort"),
+            note: "the same on an installed ONNX Runtime; in builds with `--features ort`",
+        },
+        Kind {
             kind: "llama-cpp",
             reference: "llama-cpp:FILE",
             available: cfg!(feature = "llama-cpp"),

@@ -30,7 +30,10 @@ pub(super) fn show(model: &OnnxModel, format: OutputFormat) -> Result<Exit, Fail
         output::json(&document)?;
         return Ok(Exit::Pass);
     }
-    let mut lines = vec![("format", "onnx".to_owned()), ("parameters", group_digits(facts.parameters))];
+    let mut lines = vec![
+        ("format", "onnx".to_owned()),
+        ("parameters", facts.parameters.map_or_else(|| "n/a".to_owned(), group_digits)),
+    ];
     match model {
         OnnxModel::Classifier(model) => {
             let description = model.description();

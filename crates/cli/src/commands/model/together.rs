@@ -276,10 +276,10 @@ fn no_room(bytes: u64, limit: u64) -> String {
 fn file_bytes(model: &ModelRef) -> u64 {
     match model {
         ModelRef::Tiny => embedded::tiny().len() as u64,
-        ModelRef::Onnx(path) if path.to_str().and_then(embedded::classifier).is_some() => {
+        ModelRef::Onnx(path) | ModelRef::Ort(path) if path.to_str().and_then(embedded::classifier).is_some() => {
             path.to_str().and_then(embedded::classifier).map_or(0, |(_, bytes)| bytes.len() as u64)
         }
-        ModelRef::Onnx(path) => OnnxModel::bytes_on_disk(path),
+        ModelRef::Onnx(path) | ModelRef::Ort(path) => OnnxModel::bytes_on_disk(path),
         ModelRef::Gguf(path) | ModelRef::Candle(path) | ModelRef::LlamaCpp(path) => size_of(path),
         ModelRef::Safetensors(folder) => {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
