@@ -4,6 +4,8 @@
 //! of every two sides by their content and looks at differences within pairs, where what both sides share cancels out:
 //! easy and hard questions no longer count as noise. All p values of one comparison are corrected together.
 
+pub use weighbridge_types::comparison::Verdict;
+
 mod board;
 mod column;
 mod difference;
@@ -18,7 +20,7 @@ mod settings;
 mod side;
 
 pub use board::{Board, Place};
-pub use difference::{Difference, Verdict};
+pub use difference::Difference;
 pub use error::CompareError;
 pub use file::side_of_file;
 pub use pairing::Coverage;

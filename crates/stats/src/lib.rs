@@ -6,7 +6,8 @@
 //! - [`Summary`], [`Sorted`] and [`PercentileGrid`] describe a sample.
 //! - [`mean_interval`] and [`quantile_interval`] choose a valid method, or say how many values are missing.
 //! - [`tail`] bounds a percentile the way MLPerf does; [`proportion`] bounds a share.
-//! - [`trend`] finds growth; [`fit`] finds scaling; [`compare`] and [`hierarchical`] weigh one side against another.
+//! - [`trend`] finds growth; [`fit`] finds scaling; [`compare`], [`hierarchical`] and [`runs`] weigh one side
+//!   against another.
 //! - [`steady`] finds where a series settles; [`slope`] whether a queue grows; [`kolmogorov`] compares distributions.
 //! - [`histogram`] and [`stream`] describe series that are too long to keep.
 //! - [`classify`] scores labels, rankings and probabilities; [`cluster`] averages values that come in groups.
@@ -38,6 +39,7 @@ pub mod hierarchical;
 pub mod histogram;
 pub mod kolmogorov;
 pub mod proportion;
+pub mod runs;
 pub mod slope;
 pub mod special;
 pub mod steady;

@@ -11,6 +11,7 @@
 pub mod breach;
 pub mod cache;
 pub mod calibration;
+pub mod comparison;
 pub mod definition;
 pub mod environment;
 pub mod event;

@@ -21,7 +21,7 @@ use crate::prompts::Prompts;
 use crate::settings::{BenchSettings, Lengths};
 use crate::subject::Subject;
 
-pub use standing::{Comparison, Measured, Standing, Verdict};
+pub use standing::{Comparison, Measured, Standing};
 
 /// The kind of these runs.
 pub const KIND: &str = "engines";

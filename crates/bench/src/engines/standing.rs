@@ -3,6 +3,7 @@
 use serde::Serialize;
 use weighbridge_stats::hierarchical::{Center, Nest, Ratio, ratio};
 use weighbridge_stats::{Confidence, Resampling, Sorted};
+use weighbridge_types::comparison::Verdict;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::Phase;
 use weighbridge_types::request::RequestRow;
@@ -32,44 +33,17 @@ struct Measure {
     of: fn(&RequestRow) -> Option<f64>,
 }
 
-/// What the interval of a ratio says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Faster by more than the threshold.
-    Better,
-    /// Slower by more than the threshold.
-    Worse,
-    /// The whole interval lies within the threshold.
-    Equivalent,
-    /// The interval leaves it open.
-    Inconclusive,
-}
-
-impl Verdict {
-    /// Name for people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Better => "better",
-            Self::Worse => "worse",
-            Self::Equivalent => "equivalent",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
-
-    /// Decides on an interval of speed: above 1 the engine is faster than the first.
-    fn on(low: f64, high: f64, threshold: f64) -> Self {
-        let (least, most) = (1.0 / (1.0 + threshold), 1.0 + threshold);
-        if low > most {
-            Self::Better
-        } else if high < least {
-            Self::Worse
-        } else if low >= least && high <= most {
-            Self::Equivalent
-        } else {
-            Self::Inconclusive
-        }
+/// Decides on an interval of speed: above 1 the engine is faster than the first.
+fn judge(low: f64, high: f64, threshold: f64) -> Verdict {
+    let (least, most) = (1.0 / (1.0 + threshold), 1.0 + threshold);
+    if low > most {
+        Verdict::Better
+    } else if high < least {
+        Verdict::Worse
+    } else if low >= least && high <= most {
+        Verdict::Equivalent
+    } else {
+        Verdict::Inconclusive
     }
 }
 
@@ -187,7 +161,7 @@ fn standing(name: String, reference: &str, rows: &[RequestRow], threshold: f64, 
                 value: (!values.is_empty()).then(|| centers.sum::<f64>() / values.len() as f64),
                 speed,
                 interval,
-                verdict: interval.map(|[low, high]| Verdict::on(low, high, threshold)),
+                verdict: interval.map(|[low, high]| judge(low, high, threshold)),
                 rounds: values.len(),
             });
         }

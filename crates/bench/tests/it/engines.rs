@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use weighbridge_bench::engines::{Candidate, Comparison, EnginesRun, Verdict};
+use weighbridge_bench::engines::{Candidate, Comparison, EnginesRun};
 use weighbridge_bench::{BenchError, BenchSettings, Identity, Lengths, Mode};
 use weighbridge_engine::{Engine, EngineFactory, SubjectError};
 use weighbridge_telemetry::SystemRoot;
+use weighbridge_types::comparison::Verdict;
 use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::Clock;
 

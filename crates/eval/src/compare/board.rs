@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::difference::{Difference, Verdict};
+use weighbridge_types::comparison::Verdict;
+
+use super::difference::Difference;
 
 /// The sides by one metric, the best first.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -3,39 +3,13 @@
 use serde::Serialize;
 use weighbridge_stats::Interval;
 use weighbridge_stats::family::{detectable_difference, sample_factor};
+use weighbridge_types::comparison::Verdict;
 use weighbridge_types::metric::MetricInterval;
 
 use super::column::Column;
 use super::measure::measure;
 use super::pairing::Pairs;
 use super::settings::Settings;
-
-/// What a comparison says of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The whole interval is better than the margin, and the corrected p value is small enough.
-    Better,
-    /// The whole interval is worse than the margin, and the corrected p value is small enough.
-    Worse,
-    /// The whole interval lies within the margin.
-    Equivalent,
-    /// The data do not decide.
-    Inconclusive,
-}
-
-impl Verdict {
-    /// The word in tables and files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Better => "better",
-            Self::Worse => "worse",
-            Self::Equivalent => "equivalent",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
-}
 
 /// Two sides in one metric, over the samples that both have.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -3,11 +3,12 @@
 use serde::Serialize;
 use weighbridge_stats::family::holm;
 use weighbridge_stats::special::{normal_cdf, normal_quantile};
+use weighbridge_types::comparison::Verdict;
 use weighbridge_types::metric::MetricInterval;
 
 use super::board::{Board, boards};
 use super::column::Column;
-use super::difference::{Difference, Verdict, difference};
+use super::difference::{Difference, difference};
 use super::error::CompareError;
 use super::pairing::{Alignment, Coverage, Pairs};
 use super::settings::{MissingAnswers, Settings};

@@ -1,0 +1,21 @@
+//! Whether a figure changed: statistics applied to records.
+//!
+//! [`compare`] sets sides against each other, each of them one or more runs. The unit is the run: requests inside a run share
+//! its luck, and a test that takes each for an independent witness finds changes where there are none. A change is called worse
+//! where the whole interval of the ratio lies beyond a margin, and the margin is never below what two equal sides differ by on
+//! this host ([`noise`]).
+//!
+//! Records that were not made alike are refused ([`alike`]). The room reads no files: the edge hands records in, and the
+//! [`Comparison`](weighbridge_types::comparison::Comparison) that comes out is shown by the report room.
+
+pub mod alike;
+pub mod cells;
+mod compare;
+mod decide;
+mod error;
+pub mod gate;
+pub mod noise;
+mod shapes;
+
+pub use compare::{Settings, Side, compare};
+pub use error::VerdictError;

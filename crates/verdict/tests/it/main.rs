@@ -1,0 +1,7 @@
+//! Comparisons of made-up records, and how often verdicts are wrong.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a failure is the message")]
+
+mod error_rates;
+mod made;
+mod verdicts;
