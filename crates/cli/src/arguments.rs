@@ -1,6 +1,7 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
 mod bench;
+mod compare;
 mod eval;
 mod eval_compare;
 mod eval_judge;
@@ -23,6 +24,7 @@ use weighbridge_types::units::ByteSize;
 use crate::exit::Exit;
 
 pub(crate) use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
+pub(crate) use compare::CompareRunsArguments;
 pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub(crate) use eval_compare::CompareArguments;
 pub(crate) use eval_judge::{EvalJudgeArguments, JudgeFormArgument};
@@ -104,6 +106,8 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: EvalVerb,
     },
+    /// Say whether figures changed between runs: ratios with intervals, a verdict, what would settle it
+    Compare(Box<CompareRunsArguments>),
     /// Show, export or check the record of a run
     Report {
         #[command(subcommand)]
@@ -481,6 +485,8 @@ pub(crate) enum SchemaName {
     Record,
     /// One line of the event log.
     Events,
+    /// What `compare` prints as JSON.
+    Comparison,
 }
 
 #[derive(Clone, Debug, Args)]

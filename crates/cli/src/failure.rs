@@ -93,6 +93,7 @@ failures! {
     weighbridge_eval::import::ImportError => Usage;
     weighbridge_cache::CacheError => Usage;
     weighbridge_eval::matrix::MatrixError => Usage;
+    weighbridge_verdict::VerdictError => Usage;
 }
 
 #[cfg(feature = "llama-cpp")]

@@ -1,8 +1,10 @@
 //! The report for a terminal, and for a pipe: readable without color and at any width from 60 columns on.
 
 use unicode_width::UnicodeWidthStr;
+use weighbridge_types::comparison::Comparison;
 use weighbridge_types::record::{Phase, Record};
 
+use crate::view::comparison::Extent;
 use crate::view::{self, Align, Column, Section, Table, Text, Tone, superscript};
 
 /// A console this wide shows the detail tables too.
@@ -57,6 +59,37 @@ pub fn render(record: &Record, width: Width, color: Color) -> String {
     }
     page.out.push('\n');
     page.wrapped("", 0, &format!("record  {}/record.json, with all {} figures", record.run_id, record.metrics.len()));
+    page.out
+}
+
+/// A comparison as console text; `is_full` shows every metric.
+#[must_use]
+pub fn comparison(found: &Comparison, is_full: bool, width: Width, color: Color) -> String {
+    let mut page = Page { out: String::new(), width: width.0, color };
+    page.heading("weighbridge compare", found.verdict().name());
+    page.table(&view::comparison::sides(found));
+    if let Some(table) = view::comparison::mismatches(found) {
+        page.out.push('\n');
+        page.table(&table);
+    }
+    let extent = if is_full { Extent::Full } else { Extent::Brief };
+    for contrast in &found.contrasts {
+        let part = view::comparison::contrast(found, contrast, extent);
+        page.heading(&part.title, "");
+        if let Some((verdict, because)) = &part.lead {
+            let painted = format!("{}: ", page.paint(&verdict.text, verdict.tone));
+            page.wrapped(&painted, verdict.text.width() + 2, because);
+        }
+        for table in &part.tables {
+            page.out.push('\n');
+            page.table(table);
+        }
+    }
+    page.out.push('\n');
+    for note in &found.notes {
+        page.wrapped("! ", 2, note);
+    }
+    page.wrapped("", 0, &view::comparison::rule(found));
     page.out
 }
 

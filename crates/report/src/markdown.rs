@@ -1,10 +1,12 @@
 //! Markdown: tables and lists that read well as plain text and on a forge.
 
+use weighbridge_types::comparison::Comparison;
 use weighbridge_types::definition;
 use weighbridge_types::record::{Phase, Record};
 
 use crate::console::finding_text;
 use crate::number::{self, Scale};
+use crate::view::comparison::Extent;
 use crate::view::{self, Align, Section, Table, Tone, superscript};
 
 /// The whole report of a run, with a final newline.
@@ -19,6 +21,34 @@ pub fn render(record: &Record) -> String {
     out.projections(record);
     out.numbers(record);
     out.definitions(record);
+    out.text
+}
+
+/// A comparison, short enough for a pull request: what the verdict rests on, and what else changed.
+#[must_use]
+pub fn comparison(found: &Comparison) -> String {
+    let mut out = Document::new(&format!("Comparison: {}", found.verdict()));
+    out.table(&view::comparison::sides(found));
+    if let Some(table) = view::comparison::mismatches(found) {
+        out.table(&table);
+    }
+    for contrast in &found.contrasts {
+        let part = view::comparison::contrast(found, contrast, Extent::Brief);
+        out.heading(&part.title);
+        if let Some((verdict, because)) = &part.lead {
+            out.text.push_str(&format!("**{}**: {}\n\n", escape(&verdict.text), escape(because)));
+        }
+        for table in &part.tables {
+            out.table(table);
+        }
+    }
+    for note in &found.notes {
+        out.item(None, note);
+    }
+    if !found.notes.is_empty() {
+        out.end_list();
+    }
+    out.paragraph(&view::comparison::rule(found));
     out.text
 }
 

@@ -2,14 +2,15 @@
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use weighbridge_types::comparison::Comparison;
 use weighbridge_types::record::{LogLine, Record};
 
 use crate::json;
 
 /// File name and text of each published schema.
 #[must_use]
-pub fn files() -> [(&'static str, String); 2] {
-    [("record-1.schema.json", record()), ("events-1.schema.json", events())]
+pub fn files() -> [(&'static str, String); 3] {
+    [("record-1.schema.json", record()), ("events-1.schema.json", events()), ("comparison-1.schema.json", comparison())]
 }
 
 /// Schema of `record.json` (JSON Schema 2020-12), with a final newline.
@@ -22,6 +23,12 @@ pub fn record() -> String {
 #[must_use]
 pub fn events() -> String {
     json::pretty(&generator().into_root_schema_for::<LogLine>())
+}
+
+/// Schema of what `compare` prints as JSON, with a final newline.
+#[must_use]
+pub fn comparison() -> String {
+    json::pretty(&generator().into_root_schema_for::<Comparison>())
 }
 
 fn generator() -> SchemaGenerator {

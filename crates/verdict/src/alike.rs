@@ -5,8 +5,23 @@ use weighbridge_types::comparison::Mismatch;
 use weighbridge_types::environment::Environment;
 use weighbridge_types::record::Record;
 
-/// Settings that may differ: what names the thing that is compared, and what repeats it.
-const FREE: [&str; 9] = ["seed", "label", "model", "target", "url", "headers", "output_dir", "run_id", "resume"];
+/// Settings that may differ: what names the thing that is compared, what repeats it, and what is only written down or watched.
+const FREE: [&str; 14] = [
+    "seed",
+    "salt",
+    "label",
+    "model",
+    "target",
+    "url",
+    "headers",
+    "output_dir",
+    "run_id",
+    "resume",
+    "watch",
+    "checkpoint_s",
+    "keep_text",
+    "import",
+];
 
 /// How a run differs from another in what must be the same. The model, the engine and the program may differ: they are what
 /// is compared. So may the seed, because repetitions take one each.

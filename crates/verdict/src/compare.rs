@@ -79,7 +79,8 @@ pub fn compare(sides: &[Side], known: &[Record], settings: &Settings) -> Result<
     if !mismatches.is_empty() && !settings.force {
         return Err(VerdictError::NotAlike { mismatches });
     }
-    let noise = Noise::learn(first, known);
+    let longest = sides.iter().map(|side| side.runs.len()).max().unwrap_or(0);
+    let noise = Noise::learn(first, known, longest);
     let ours = figures(&baseline.runs);
     let gates = Gates::new(&settings.gates, first, &ours.keys().collect::<Vec<_>>())?;
     let contrasts =
@@ -144,9 +145,9 @@ fn notes(sides: &[Side], noise: &Noise<'_>) -> Vec<String> {
         if run.status != Status::Complete {
             notes.push(format!("`{}` did not end as planned: its figures rest on what it had by then", run.run_id));
         }
-        if run.engine.scripted {
-            notes.push(format!("`{}` is of the scripted engine, which measures nothing but this program", run.run_id));
-        }
+    }
+    for side in sides.iter().filter(|side| side.runs.iter().any(|run| run.engine.scripted)) {
+        notes.push(format!("`{}` is of the scripted engine: its figures weigh this program and no model", side.name));
     }
     notes
 }

@@ -81,18 +81,23 @@ impl VerdictError {
     }
 }
 
-/// The first of them in words.
+/// In what they differ, each trait once.
 fn list(mismatches: &[Mismatch]) -> String {
     const SHOWN: usize = 5;
-    let mut text: Vec<String> = mismatches
-        .iter()
-        .take(SHOWN)
-        .map(|found| {
-            format!("{} is {} in `{}` and {} in the baseline", found.what, found.found, found.run, found.expected)
-        })
-        .collect();
-    if mismatches.len() > SHOWN {
-        text.push(format!("and {} more", mismatches.len() - SHOWN));
+    let mut traits: Vec<(&Mismatch, usize)> = Vec::new();
+    for found in mismatches {
+        match traits.iter_mut().find(|(known, _)| known.what == found.what) {
+            Some((_, runs)) => *runs += 1,
+            None => traits.push((found, 1)),
+        }
+    }
+    let line = |(of, runs): &(&Mismatch, usize)| {
+        let others = if *runs > 1 { format!(", and so in {} more", runs - 1) } else { String::new() };
+        format!("{} is {} in the baseline and {} in `{}`{others}", of.what, of.expected, of.found, of.run)
+    };
+    let mut text: Vec<String> = traits.iter().take(SHOWN).map(line).collect();
+    if traits.len() > SHOWN {
+        text.push(format!("and {} more traits", traits.len() - SHOWN));
     }
     text.join("; ")
 }

@@ -9,6 +9,9 @@ use weighbridge_types::record::{Record, Status};
 use crate::alike::same_subject;
 use crate::cells::{Figures, Key, figures};
 
+/// Runs from which a floor can be learned at least.
+const FEWEST: usize = 10;
+
 /// Share of comparisons of equal sides that stay below the floor.
 const PROBABILITY: f64 = 0.95;
 
@@ -20,11 +23,15 @@ pub struct Noise<'a> {
 }
 
 impl<'a> Noise<'a> {
-    /// Learns from those of the `known` runs that weighed the same as `like`, in the same way.
+    /// Learns from those of the `known` runs that weighed the same as `like`, in the same way. Fewer than ten, or fewer than
+    /// two sides of `side` runs need, teach nothing.
     #[must_use]
-    pub fn learn(like: &Record, known: &'a [Record]) -> Self {
+    pub fn learn(like: &Record, known: &'a [Record], side: usize) -> Self {
         let is_usable = |run: &&Record| run.status == Status::Complete && same_subject(like, run);
         let runs: Vec<&Record> = known.iter().filter(is_usable).collect();
+        if runs.len() < FEWEST.max(2 * side) {
+            return Self::default();
+        }
         Self { runs: runs.len(), figures: figures(runs) }
     }
 

@@ -74,7 +74,7 @@ fn take(file: &Path, arguments: &ImportArguments) -> Result<Taken, Failure> {
     keep(folder, imported, (name, label), now)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let hint = "name a result file that can be read";
     let fail = |error: std::io::Error| Failure::usage(format!("read the file: {error}"), hint);
     let length = std::fs::metadata(file).map_err(fail)?.len();

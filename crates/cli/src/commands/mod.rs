@@ -4,6 +4,7 @@ mod bench;
 mod cache;
 mod calibrate;
 mod cold_start;
+mod compare;
 mod doctor;
 mod eval;
 mod history;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Eval { verb } => eval::run(verb, environment),
+        Verb::Compare(compare) => compare::run(&compare, environment),
         Verb::Report { verb } => report::run(verb, environment),
         Verb::Import(import) => import::run(&import),
         Verb::History(history) => history::run(&history),

@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod candle;
 mod classify;
+mod compare;
 mod crash;
 mod documents;
 mod engines;

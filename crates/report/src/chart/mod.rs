@@ -17,6 +17,7 @@ mod path;
 mod points;
 mod quality;
 mod server_course;
+mod shift;
 mod stream;
 mod traces;
 
@@ -30,6 +31,7 @@ pub(crate) use latency::distributions;
 pub(crate) use load::load_charts;
 pub(crate) use memory::memory_charts;
 pub(crate) use quality::{task_chart, tradeoffs};
+pub(crate) use shift::shift_charts;
 pub(crate) use stream::stream_charts;
 pub use traces::{LoadReading, LoadTraces};
 

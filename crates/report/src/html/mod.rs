@@ -1,5 +1,6 @@
 //! One self-contained HTML page: no network, no script, readable in print, on a phone, in the light and in the dark.
 
+mod comparison;
 mod evaluation;
 mod numbers;
 mod stream;
@@ -16,6 +17,7 @@ use crate::view::{self, Align, Section, Table, Text, Tone, superscript};
 const STYLE: &str = include_str!("style.css");
 
 pub use crate::chart::{LoadReading, LoadTraces};
+pub use comparison::comparison;
 
 /// The page of a run. With the rows of the event log the charts show every value; without them they show the record.
 ///
@@ -43,11 +45,34 @@ struct Log<'a> {
 
 fn page(record: &Record, log: Log<'_>) -> String {
     let title = format!("{}, {}", view::title(record), record.created_at.get(..10).unwrap_or_default());
+    let sections: Vec<Section<'_>> = Phase::ALL.into_iter().filter_map(|phase| view::section(record, phase)).collect();
+    let body = html! {
+        (summary::head(record, &title))
+        main {
+            (summary::summary(record))
+            @for section in &sections { (phase(section, record, log)) }
+            @if let Some(table) = view::projections(record) {
+                section #projections {
+                    h2 { "Projections" }
+                    p.soft { "Not measured here: projected by stated factors, or published elsewhere." }
+                    (data_table(&table, ""))
+                }
+            }
+            (numbers::environment(record))
+            (numbers::every_number(record))
+            (numbers::definitions(record))
+        }
+        (numbers::footer(record))
+    };
+    shell(&title, &format!("weighbridge {}", record.environment.build.version), &body)
+}
+
+/// A whole page, which may load and run nothing but its own style sheet.
+fn shell(title: &str, generator: &str, body: &Markup) -> String {
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
         base64(&Sha256::digest(STYLE))
     );
-    let sections: Vec<Section<'_>> = Phase::ALL.into_iter().filter_map(|phase| view::section(record, phase)).collect();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -56,28 +81,11 @@ fn page(record: &Record, log: Log<'_>) -> String {
                 meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta name="generator" content=(format!("weighbridge {}", record.environment.build.version));
+                meta name="generator" content=(generator);
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                (summary::head(record, &title))
-                main {
-                    (summary::summary(record))
-                    @for section in &sections { (phase(section, record, log)) }
-                    @if let Some(table) = view::projections(record) {
-                        section #projections {
-                            h2 { "Projections" }
-                            p.soft { "Not measured here: projected by stated factors, or published elsewhere." }
-                            (data_table(&table, ""))
-                        }
-                    }
-                    (numbers::environment(record))
-                    (numbers::every_number(record))
-                    (numbers::definitions(record))
-                }
-                (numbers::footer(record))
-            }
+            body { (body) }
         }
     };
     page.into_string()

@@ -1,5 +1,6 @@
 //! What a report says, before anything is printed: the console, Markdown and HTML print the same sections.
 
+pub(crate) mod comparison;
 mod detection;
 mod evaluate;
 mod header;

@@ -200,7 +200,7 @@ fn records_that_are_not_whole_are_marked() {
     new.runs[1].engine.scripted = true;
     let found = compare(&[side("old", &QUIET), new], &[], &settings()).unwrap();
     assert!(found.notes.iter().any(|note| note.contains("`new-0` did not end")), "{:?}", found.notes);
-    assert!(found.notes.iter().any(|note| note.contains("`new-1` is of the scripted")), "{:?}", found.notes);
+    assert!(found.notes.iter().any(|note| note.contains("`new` is of the scripted")), "{:?}", found.notes);
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Comparing runs through the program.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{passes, run};
+
+/// Three loads of a script, under a label.
+fn load(folder: &Path, script: &str, label: &str, more: &[&str]) {
+    for seed in ["1", "2", "3"] {
+        let arguments =
+            ["load", script, "-c", "2", "-n", "12", "--isl", "8", "--osl", "4", "--label", label, "--seed", seed];
+        passes(folder, &[&arguments[..], more].concat());
+    }
+}
+
+#[test]
+fn runs_are_compared_with_a_verdict_and_an_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    load(folder, "scripted:ttft=20ms,itl=2ms", "old", &[]);
+    load(folder, "scripted:ttft=60ms,itl=2ms", "new", &[]);
+    let check = |arguments: &[&str], code: i32| {
+        let ran = run(folder, &[&["compare"], arguments].concat());
+        assert_eq!(ran.code, Some(code), "{arguments:?}\n{}\n{}", ran.stdout, ran.stderr);
+        ran
+    };
+    let worse = check(&["old", "new", "--gate", "ttft.p50", "--markdown", "out.md", "--html", "out.html"], 1);
+    assert!(worse.stdout.contains("worse: ttft.p50") && worse.stdout.contains("3"), "{}", worse.stdout);
+    assert!(std::fs::read_to_string(folder.join("out.md")).unwrap().contains("**worse**: ttft.p50"));
+    assert!(std::fs::read_to_string(folder.join("out.html")).unwrap().contains("<svg"));
+    check(&["new", "old", "--gate", "ttft.p50"], 0);
+    // One run a side decides nothing, whatever the figures are.
+    let runs: Vec<String> = std::fs::read_dir(folder.join("results"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().display().to_string())
+        .collect();
+    let of = |label: &str| runs.iter().find(|run| run.ends_with(label)).unwrap().as_str();
+    let one = check(&[of("-old"), of("-new")], 3);
+    assert!(one.stdout.contains("one run a side"), "{}", one.stdout);
+    let json = run(folder, &["compare", "a=old", "b=new", "--output-format", "json"]);
+    let comparison: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&comparison["sides"][0]["name"], &comparison["contrasts"][0]["candidate"]), (&"a".into(), &"b".into()));
+    // A folder of runs is a side as well.
+    check(&["results", "none=results"], 2);
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    load(folder, "scripted:ttft=2ms,itl=1ms", "old", &[]);
+    load(folder, "scripted:ttft=2ms,itl=1ms", "other", &["--temperature", "0.5"]);
+    let refused = |arguments: &[&str], expected: &str| {
+        let ran = run(folder, &[&["compare"], arguments].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{arguments:?}\n{}\n{}", ran.stdout, ran.stderr);
+    };
+    refused(&["old", "other"], "settings.temperature is 0.0 in the baseline and 0.5");
+    refused(&["old", "nothing"], "`nothing`");
+    refused(&["old", "old"], "with itself");
+    refused(&["old", "other", "--force", "--gate", "ttft.p98"], "`ttft.p98`");
+    refused(&["old", "other", "--threshold", "-5"], "-0.05");
+    refused(&["old"], "SIDE");
+    let forced = run(folder, &["compare", "old", "other", "--force", "--gate", "reliability"]);
+    assert!(forced.code == Some(0) && forced.stdout.contains("not alike"), "{}", forced.stdout);
+    // Records that are newer, cut short or no records.
+    let copy = |name: &str, change: fn(String) -> String| {
+        let run = std::fs::read_dir(folder.join("results")).unwrap().flatten().map(|entry| entry.path());
+        let run = run.filter(|path| path.is_dir()).min().unwrap();
+        let text = std::fs::read_to_string(run.join("record.json")).unwrap();
+        std::fs::create_dir(folder.join(name)).unwrap();
+        std::fs::write(folder.join(name).join("record.json"), change(text)).unwrap();
+    };
+    copy("newer", |text| text.replace("\"schema_version\": \"1.", "\"schema_version\": \"9."));
+    copy("cut", |text| text[..text.len() / 2].to_owned());
+    std::fs::create_dir(folder.join("empty")).unwrap();
+    std::fs::write(folder.join("foreign.json"), "{}").unwrap();
+    refused(&["old", "newer"], "9.");
+    refused(&["old", "cut"], "cut");
+    refused(&["old", "empty"], "`empty`");
+    refused(&["old", "foreign.json"], "tool");
+}
