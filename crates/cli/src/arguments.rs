@@ -1,5 +1,6 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
+mod baseline;
 mod bench;
 mod compare;
 mod eval;
@@ -23,6 +24,7 @@ use weighbridge_types::units::ByteSize;
 
 use crate::exit::Exit;
 
+pub(crate) use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
 pub(crate) use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
 pub(crate) use compare::CompareRunsArguments;
 pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
@@ -108,6 +110,11 @@ pub(crate) enum Verb {
     },
     /// Say whether figures changed between runs: ratios with intervals, a verdict, what would settle it
     Compare(Box<CompareRunsArguments>),
+    /// Name runs that later ones are held against, per host and branch
+    Baseline {
+        #[command(subcommand)]
+        verb: BaselineVerb,
+    },
     /// Show, export or check the record of a run
     Report {
         #[command(subcommand)]

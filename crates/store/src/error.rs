@@ -57,6 +57,20 @@ pub enum StoreError {
         /// Why not.
         source: RecordError,
     },
+    /// The list of baselines is damaged.
+    #[error("read the baselines `{path}`: {problem}", path = path.display())]
+    Baselines {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A record is not what it was when it became part of a baseline.
+    #[error("use the run `{path}` as a baseline: its record was changed after it became one", path = path.display())]
+    Doctored {
+        /// The run's folder.
+        path: PathBuf,
+    },
     /// The index failed.
     #[error("use the index `{path}`: {source}", path = path.display())]
     Index {
@@ -94,6 +108,10 @@ impl StoreError {
             Self::NoRun { .. } => "name the folder of a run, or its `record.json`; `weighbridge history` lists them",
             Self::Corrupt { .. } => "restore the log from a copy, or run again; `record.json` may still be whole",
             Self::Record { source, .. } => source.hint(),
+            Self::Baselines { .. } => "restore the file from a copy, or delete it and set the baselines again",
+            Self::Doctored { .. } => {
+                "restore the record from a copy, or promote other runs with `weighbridge baseline promote`"
+            }
             Self::Index { .. } => "delete the index: it is made again from the folders of the runs",
         }
     }

@@ -20,7 +20,7 @@ Exits with 0 when no gating metric is worse or undecided, 1 when one is worse, 3
 #[command(after_help = HELP)]
 pub(crate) struct CompareRunsArguments {
     /// Sides, the baseline first: runs (name or folder), folders of runs, labels or result files of other tools, several
-    /// separated by commas; NAME= before them names the side
+    /// separated by commas, NAME= before them names the side; or `baseline:NAME[@BRANCH]`
     #[arg(value_name = "SIDE", required = true, num_args = 2..)]
     pub(crate) sides: Vec<String>,
     /// Changes up to this many percent count as none

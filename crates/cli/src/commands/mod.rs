@@ -1,5 +1,6 @@
 //! One file per verb. Each resolves its settings, calls one library function and turns the outcome into an exit code.
 
+mod baseline;
 mod bench;
 mod cache;
 mod calibrate;
@@ -17,6 +18,7 @@ mod report;
 mod runs;
 mod schema;
 mod scripted_server;
+mod sides;
 mod system;
 
 use crate::arguments::{Arguments, CacheVerb, DoctorVerb, PlanVerb, SystemVerb, Verb};
@@ -44,6 +46,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Eval { verb } => eval::run(verb, environment),
         Verb::Compare(compare) => compare::run(&compare, environment),
+        Verb::Baseline { verb } => baseline::run(&verb),
         Verb::Report { verb } => report::run(verb, environment),
         Verb::Import(import) => import::run(&import),
         Verb::History(history) => history::run(&history),

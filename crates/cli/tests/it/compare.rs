@@ -82,3 +82,39 @@ fn what_cannot_be_compared_is_refused_by_name() {
     refused(&["old", "empty"], "`empty`");
     refused(&["old", "foreign.json"], "tool");
 }
+
+#[test]
+fn a_baseline_is_set_once_promoted_with_a_reason_and_holds_its_runs_to_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    load(folder, "scripted:ttft=20ms,itl=2ms", "good", &[]);
+    load(folder, "scripted:ttft=60ms,itl=2ms", "slow", &[]);
+    let check = |arguments: &[&str], code: i32, expected: &str| {
+        let ran = run(folder, arguments);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(code) && said.contains(expected), "{arguments:?} {:?}\n{said}", ran.code);
+    };
+    check(&["compare", "baseline:nightly", "good"], 2, "baseline `nightly`");
+    check(&["baseline", "set", "nightly", "good", "--because", "first"], 0, "3 runs");
+    check(&["baseline", "set", "nightly", "slow"], 2, "baseline promote");
+    check(&["compare", "baseline:nightly", "slow", "--gate", "ttft.p50"], 1, "worse");
+    check(&["baseline", "promote", "nightly", "slow"], 1, "--approve");
+    check(&["baseline", "promote", "nightly", "slow", "--approve"], 2, "--because");
+    check(&["baseline", "promote", "nightly", "slow", "--approve", "--because", "wanted"], 0, "worse");
+    check(&["compare", "baseline:nightly@main", "good", "--gate", "ttft.p50"], 0, "better");
+    let shown: Value = serde_json::from_str(&passes(folder, &["baseline", "show", "--output-format", "json"]).stdout).unwrap();
+    assert_eq!((&shown[0]["current"]["because"], &shown[0]["before"][0]["because"]), (&"wanted".into(), &"first".into()));
+    // Figures that were changed by hand, and a baseline of another host.
+    let run_id = shown[0]["current"]["runs"][0]["run_id"].as_str().unwrap();
+    let record = folder.join("results").join(run_id).join("record.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, format!("{text}\n")).unwrap();
+    check(&["compare", "baseline:nightly", "good"], 2, "was changed");
+    let list = folder.join("results/baselines.json");
+    let text = std::fs::read_to_string(&list).unwrap();
+    let host = shown[0]["host"].as_str().unwrap();
+    std::fs::write(&list, text.replace(host, "another")).unwrap();
+    check(&["compare", "baseline:nightly", "good"], 2, "another host");
+    std::fs::write(&list, &text[..text.len() / 2]).unwrap();
+    check(&["compare", "baseline:nightly", "good"], 2, "baselines.json");
+}
