@@ -64,6 +64,8 @@ pub enum Method {
     Wilson,
     /// Clopper and Pearson's exact interval of a proportion.
     ClopperPearson,
+    /// Student's t around the next value of a sample.
+    Prediction,
     /// Welch's t for two independent samples.
     Welch,
     /// Two ranked pairwise slopes (Sen 1968).
@@ -88,7 +90,7 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::StudentT,
         Self::BatchMeans,
         Self::EffectiveT,
@@ -100,6 +102,7 @@ impl Method {
         Self::OrderStatistic,
         Self::Wilson,
         Self::ClopperPearson,
+        Self::Prediction,
         Self::Welch,
         Self::SenRank,
         Self::LeastSquares,
@@ -126,6 +129,7 @@ impl Method {
             Self::OrderStatistic => "order_statistic",
             Self::Wilson => "wilson",
             Self::ClopperPearson => "clopper_pearson",
+            Self::Prediction => "student_t_prediction",
             Self::Welch => "welch",
             Self::SenRank => "sen_rank",
             Self::LeastSquares => "least_squares",

@@ -9,6 +9,7 @@
 //! - [`trend`] finds growth; [`fit`] finds scaling; [`compare`], [`hierarchical`] and [`runs`] weigh one side
 //!   against another.
 //! - [`steady`] finds where a series settles; [`slope`] whether a queue grows; [`kolmogorov`] compares distributions.
+//! - [`change`] finds where the level of a history moved; it asks two detectors and believes what both say.
 //! - [`histogram`] and [`stream`] describe series that are too long to keep.
 //! - [`classify`] scores labels, rankings and probabilities; [`cluster`] averages values that come in groups.
 //! - [`family`] corrects many tests at once, and tells what a test can see.
@@ -29,6 +30,7 @@
 //! # Ok::<(), weighbridge_stats::StatsError>(())
 //! ```
 
+pub mod change;
 pub mod classify;
 pub mod cluster;
 pub mod compare;

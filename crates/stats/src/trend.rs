@@ -10,7 +10,9 @@ use crate::bootstrap::{draw_blocks, percentile_interval};
 use crate::dependence::{autocorrelation, block_length, correlation_time, shortest_block};
 use crate::quantile::quantile_unsorted;
 use crate::special::{normal_cdf, normal_quantile};
-use crate::{BlockScheme, Confidence, Dependence, Interval, MIN_BATCHES, Method, Resampling, StatsError, sample};
+use crate::{
+    BlockScheme, Confidence, Dependence, Estimate, Interval, MIN_BATCHES, Method, Resampling, StatsError, sample,
+};
 
 /// Pairwise methods take at most this many points: eight million slopes, 64 MiB.
 pub const MAX_POINTS: usize = 4_096;
@@ -121,6 +123,37 @@ pub fn theil_sen_blocks(
     let method = BlockScheme::Stationary.method();
     let interval = percentile_interval(replicates, slope, points / length, confidence, method);
     Ok(Trend { slope, interval, intercept: intercept(&xs, &ys, slope), n: x.len(), points })
+}
+
+impl Trend {
+    /// In how many units of x, from the x of `last`, the line reaches `threshold`: `(threshold − last) / slope`, with the
+    /// interval that the slope's interval gives. `last` is a value of the line, such as its fit at the latest run.
+    ///
+    /// `None` where the interval of the slope holds zero, since the threshold may then never be reached; where the line
+    /// leads away from the threshold; and where an argument is not finite. Zero at the threshold. The interval is that of
+    /// the slope alone, and the answer assumes that the series goes on as it did.
+    ///
+    /// ```
+    /// use weighbridge_stats::{Confidence, trend::theil_sen};
+    /// let days: Vec<f64> = (0..10).map(f64::from).collect();
+    /// let rss_mib: Vec<f64> = days.iter().map(|day| 100.0 + 2.0 * day).collect();
+    /// let trend = theil_sen(&days, &rss_mib, Confidence::P95)?;
+    /// let days_left = trend.reaches(118.0, 128.0).map(|reach| reach.value);
+    /// assert_eq!(days_left, Some(5.0));
+    /// # Ok::<(), weighbridge_stats::StatsError>(())
+    /// ```
+    #[must_use]
+    pub fn reaches(&self, last: f64, threshold: f64) -> Option<Estimate> {
+        let distance = threshold - last;
+        let (value, slow, fast) = (distance / self.slope, distance / self.interval.low, distance / self.interval.high);
+        let is_ahead = value >= 0.0 && value.is_finite() && slow.is_finite() && fast.is_finite();
+        if self.interval.contains(0.0) || !is_ahead {
+            return None;
+        }
+        let Interval { confidence, method, .. } = self.interval;
+        let interval = Interval { low: slow.min(fast), high: slow.max(fast), confidence, method };
+        Some(Estimate { value, interval: interval.holding(value), n: self.n, n_effective: None })
+    }
 }
 
 /// The Mann–Kendall test for a monotone trend.
@@ -251,7 +284,7 @@ fn min_points(have: usize, confidence: Confidence) -> usize {
 }
 
 /// Ranks from 1; equal values share the mean of their ranks.
-fn ranks(values: &[f64]) -> Vec<f64> {
+pub(crate) fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
@@ -302,6 +335,29 @@ mod tests {
             assert!(trend.interval.contains(0.5) && trend.interval.low > 0.0, "{n} {dependence:?}: {trend:?}");
             assert_eq!((trend.n, trend.points <= MAX_BOOTSTRAP_POINTS), (n, true));
         }
+    }
+
+    #[test]
+    fn a_threshold_is_reached_only_by_a_line_that_leads_there() {
+        let of = |low: f64, slope: f64, high: f64| {
+            let interval = Interval { low, high, confidence: Confidence::P95, method: Method::SenRank };
+            Trend { slope, interval, intercept: 0.0, n: 9, points: 9 }
+        };
+        let check = |trend: Trend, threshold: f64, expected: Option<(f64, f64, f64)>| {
+            let found = trend.reaches(10.0, threshold);
+            let found = found.map(|reach| (reach.interval.low, reach.value, reach.interval.high));
+            assert_eq!(found, expected, "{trend:?} {threshold}");
+        };
+        check(of(1.0, 2.0, 4.0), 18.0, Some((2.0, 4.0, 8.0)));
+        check(of(-4.0, -2.0, -1.0), 2.0, Some((2.0, 4.0, 8.0)));
+        check(of(1.0, 2.0, 4.0), 10.0, Some((0.0, 0.0, 0.0)));
+        check(of(1.0, 2.0, 4.0), 9.0, None);
+        check(of(-4.0, -2.0, -1.0), 18.0, None);
+        check(of(-1.0, 2.0, 4.0), 18.0, None);
+        check(of(0.0, 2.0, 4.0), 18.0, None);
+        check(of(1e-320, 2.0, 4.0), 1e10, None);
+        check(of(1.0, 2.0, 4.0), f64::NAN, None);
+        check(of(1.0, 2.0, 4.0), f64::INFINITY, None);
     }
 
     #[test]
