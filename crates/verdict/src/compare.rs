@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use weighbridge_stats::family::holm;
+use weighbridge_stats::family::{benjamini_hochberg, holm};
 use weighbridge_stats::{Confidence, Resampling, StatsError};
 use weighbridge_types::comparison::{
     COMPARISON_VERSION, ComparedMetric, Comparison, Contrast, MissingMetric, Rule, SideNote, Verdict,
@@ -288,7 +288,7 @@ impl Contrasting<'_> {
                 .filter(|&place| rows[place].gating == gating && rows[place].p_adjusted.is_some())
                 .collect();
             let p: Vec<f64> = places.iter().filter_map(|&place| rows[place].p_adjusted).collect();
-            let adjusted = if gating { holm(&p) } else { p };
+            let adjusted = if gating { holm(&p) } else { benjamini_hochberg(&p) };
             for (place, p) in places.into_iter().zip(adjusted) {
                 let row = &mut rows[place];
                 row.p_adjusted = Some(p);

@@ -102,8 +102,12 @@ fn a_baseline_is_set_once_promoted_with_a_reason_and_holds_its_runs_to_what_they
     check(&["baseline", "promote", "nightly", "slow", "--approve"], 2, "--because");
     check(&["baseline", "promote", "nightly", "slow", "--approve", "--because", "wanted"], 0, "worse");
     check(&["compare", "baseline:nightly@main", "good", "--gate", "ttft.p50"], 0, "better");
-    let shown: Value = serde_json::from_str(&passes(folder, &["baseline", "show", "--output-format", "json"]).stdout).unwrap();
-    assert_eq!((&shown[0]["current"]["because"], &shown[0]["before"][0]["because"]), (&"wanted".into(), &"first".into()));
+    let shown: Value =
+        serde_json::from_str(&passes(folder, &["baseline", "show", "--output-format", "json"]).stdout).unwrap();
+    assert_eq!(
+        (&shown[0]["current"]["because"], &shown[0]["before"][0]["because"]),
+        (&"wanted".into(), &"first".into())
+    );
     // Figures that were changed by hand, and a baseline of another host.
     let run_id = shown[0]["current"]["runs"][0]["run_id"].as_str().unwrap();
     let record = folder.join("results").join(run_id).join("record.json");
