@@ -1,5 +1,6 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
+mod ab;
 mod baseline;
 mod bench;
 mod compare;
@@ -13,6 +14,7 @@ mod foreign;
 mod load;
 mod observe;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, StyledStr, TypedValueParser};
@@ -24,6 +26,7 @@ use weighbridge_types::units::ByteSize;
 
 use crate::exit::Exit;
 
+pub(crate) use ab::AbArguments;
 pub(crate) use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
 pub(crate) use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
 pub(crate) use compare::CompareRunsArguments;
@@ -62,7 +65,15 @@ impl Arguments {
     /// # Errors
     /// When it is not understood, or asks for help: the error prints itself.
     pub(crate) fn read() -> Result<Self, clap::Error> {
-        Self::try_parse_from(foreign::spelled(std::env::args_os().collect())).map_err(|mut error| {
+        Self::of(std::env::args_os().collect())
+    }
+
+    /// The same of a command line that is given, the program's name first.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn of(line: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(foreign::spelled(line)).map_err(|mut error| {
             let flag = match error.get(ContextKind::InvalidArg) {
                 Some(ContextValue::String(flag)) => flag.clone(),
                 _ => return error,
@@ -110,6 +121,8 @@ pub(crate) enum Verb {
     },
     /// Say whether figures changed between runs: ratios with intervals, a verdict, what would settle it
     Compare(Box<CompareRunsArguments>),
+    /// Load two targets in turns until it is known which one is faster, after a test of this host
+    Ab(Box<AbArguments>),
     /// Name runs that later ones are held against, per host and branch
     Baseline {
         #[command(subcommand)]

@@ -73,4 +73,5 @@ pub use quantile_interval::{
     block_bootstrap_quantile, order_statistic_quantile, order_statistic_ranks, quantile_interval,
 };
 pub use radix::{repeated_u64, sort_u64};
+pub use random::coin;
 pub use summary::Summary;

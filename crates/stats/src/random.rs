@@ -3,6 +3,12 @@
 //! Both are by Blackman and Vigna (public domain, <https://prng.di.unimi.it>). They are written out here because forty
 //! lines are cheaper than a dependency, and because a stored seed must give the same interval for years.
 
+/// A fair coin: whether the first toss of a seed shows heads.
+#[must_use]
+pub fn coin(seed: u64) -> bool {
+    Random::stream(seed, 0).below(2) == 1
+}
+
 /// A seeded stream of numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Random {

@@ -4,6 +4,8 @@
 //! with replacement while what lies inside a run stays as it is: of the ways to resample nested data this one has the right
 //! variance (Davison and Hinkley 1997, 3.8; Kalibera and Jones, ISMM 2013).
 
+use std::cmp::Ordering;
+
 use crate::bootstrap::percentile_interval_at;
 use crate::special::{normal_cdf, student_t_cdf, student_t_quantile};
 use crate::{Confidence, Interval, Method, Resampling, StatsError, sample};
@@ -64,30 +66,68 @@ pub fn effect(
         let drawn = mean(&a);
         mean(&b) - drawn
     });
-    let larger = replicates.iter().map(|&drawn| {
-        if drawn > 0.0 {
-            1.0
-        } else if drawn < 0.0 {
-            0.0
-        } else {
-            0.5
-        }
+    let spread = Spread { value, error, df, units: a.len().min(b.len()) };
+    Ok(spread.effect(replicates, scale, confidence))
+}
+
+/// Sets two sides against each other whose runs come in pairs, the i-th with the i-th: what both runs of a pair meet cancels out.
+///
+/// # Errors
+/// As [`effect`], and [`StatsError::LengthMismatch`].
+pub fn paired_effect(
+    a: &[f64],
+    b: &[f64],
+    scale: Scale,
+    confidence: Confidence,
+    resampling: Resampling,
+) -> Result<Effect, StatsError> {
+    if a.len() != b.len() {
+        return Err(StatsError::LengthMismatch { left: a.len(), right: b.len() });
+    }
+    let (a, b) = (scaled(a, scale)?, scaled(b, scale)?);
+    let changes: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
+    let value = sample::mean(&changes);
+    let units = changes.len();
+    let error = (sample::variance(&changes, value) / units as f64).sqrt();
+    let replicates = resampling.replicates(|random| {
+        let sum: f64 = (0..units).map(|_| changes[random.below(units)]).sum();
+        sum / units as f64
     });
-    let probability_larger = sample::sum(larger) / replicates.len() as f64;
-    let half_width = student_t_quantile(1.0 - confidence.tail(), df) * error;
-    let welch = Interval::around(value, half_width, confidence, Method::Welch);
-    let units = a.len().min(b.len());
-    let interval = if units >= ENOUGH_FOR_WELCH {
-        welch
-    } else {
-        let spread = (units as f64 / (units as f64 - 1.0)).sqrt();
-        let tail = normal_cdf(-spread * student_t_quantile(1.0 - confidence.tail(), df));
-        let drawn = percentile_interval_at(replicates, value, tail, confidence, Method::HierarchicalBootstrap);
-        Interval { low: drawn.low.min(welch.low), high: drawn.high.max(welch.high), ..drawn }
-    };
-    let back = |value: f64| if scale == Scale::Ratio { value.exp() } else { value };
-    let interval = Interval { low: back(interval.low), high: back(interval.high), ..interval };
-    Ok(Effect { scale, value: back(value), interval, probability_larger, error, df })
+    let spread = Spread { value, error, df: units as f64 - 1.0, units };
+    Ok(spread.effect(replicates, scale, confidence))
+}
+
+/// An effect on the additive scale, with what its interval needs.
+struct Spread {
+    value: f64,
+    error: f64,
+    df: f64,
+    units: usize,
+}
+
+impl Spread {
+    fn effect(self, replicates: Vec<f64>, scale: Scale, confidence: Confidence) -> Effect {
+        let Self { value, error, df, units } = self;
+        let larger = replicates.iter().map(|&drawn| match drawn.partial_cmp(&0.0) {
+            Some(Ordering::Greater) => 1.0,
+            Some(Ordering::Less) => 0.0,
+            _ => 0.5,
+        });
+        let probability_larger = sample::sum(larger) / replicates.len() as f64;
+        let quantile = student_t_quantile(1.0 - confidence.tail(), df);
+        let welch = Interval::around(value, quantile * error, confidence, Method::Welch);
+        let interval = if units >= ENOUGH_FOR_WELCH {
+            welch
+        } else {
+            let wider = (units as f64 / (units as f64 - 1.0)).sqrt();
+            let tail = normal_cdf(-wider * quantile);
+            let drawn = percentile_interval_at(replicates, value, tail, confidence, Method::HierarchicalBootstrap);
+            Interval { low: drawn.low.min(welch.low), high: drawn.high.max(welch.high), ..drawn }
+        };
+        let back = |value: f64| if scale == Scale::Ratio { value.exp() } else { value };
+        let interval = Interval { low: back(interval.low), high: back(interval.high), ..interval };
+        Effect { scale, value: back(value), interval, probability_larger, error, df }
+    }
 }
 
 impl Effect {
@@ -216,6 +256,19 @@ mod tests {
         assert!(found.probability_larger > 0.999 && found.p_above(1.05) < 0.01 && found.p_below(1.15) < 0.01);
         let same = ratio(&A, &times(1.0)).unwrap();
         assert!(same.interval.contains(1.0) && same.p_above(1.0) > 0.4, "{same:?}");
+    }
+
+    #[test]
+    fn what_both_runs_of_a_pair_meet_cancels_out() {
+        // A host that slows down by 30 % meanwhile: no side shows it alone, the pairs do.
+        let a: Vec<f64> = (0..8).map(|run| 100.0 + 4.0 * f64::from(run)).collect();
+        let b: Vec<f64> = a.iter().enumerate().map(|(run, value)| value * (1.03 + 0.001 * (run % 3) as f64)).collect();
+        let resampling = Resampling::new(1);
+        let paired = paired_effect(&a, &b, Scale::Ratio, Confidence::P95, resampling).unwrap();
+        assert!(paired.interval.low > 1.028 && paired.interval.high < 1.034, "{paired:?}");
+        assert!(ratio(&a, &b).unwrap().interval.contains(1.0));
+        let unlike = paired_effect(&a, &b[1..], Scale::Ratio, Confidence::P95, resampling);
+        assert_eq!(unlike, Err(StatsError::LengthMismatch { left: 8, right: 7 }));
     }
 
     #[test]

@@ -102,6 +102,9 @@ pub struct Rule {
     pub seed: u64,
     /// Runs of the baseline's kind from which the noise floor was learned; 0 where none was.
     pub noise_runs: u64,
+    /// Whether runs were compared in pairs that were made one after the other.
+    #[serde(default)]
+    pub paired: bool,
 }
 
 /// A setting or a trait of the host that differs.
@@ -219,8 +222,15 @@ mod tests {
         };
         let check = |verdicts: &[Verdict], expected| {
             let contrasts = verdicts.iter().copied().map(contrast).collect();
-            let rule =
-                Rule { threshold: 0.05, confidence: 0.95, power: 0.8, resamples: 2_000, seed: 42, noise_runs: 0 };
+            let rule = Rule {
+                threshold: 0.05,
+                confidence: 0.95,
+                power: 0.8,
+                resamples: 2_000,
+                seed: 42,
+                noise_runs: 0,
+                paired: false,
+            };
             let (sides, mismatches, notes) = (Vec::new(), Vec::new(), Vec::new());
             let schema_version = COMPARISON_VERSION.to_owned();
             let found = Comparison { schema_version, sides, rule, mismatches, contrasts, notes };

@@ -42,6 +42,8 @@ pub struct Settings {
     pub power: f64,
     /// Metrics that gate, as `ttft.p99@concurrency=4`; empty for those that stand for the phases.
     pub gates: Vec<String>,
+    /// Whether runs come in pairs, the i-th of a side with the i-th of the other.
+    pub paired: bool,
     /// Compares what was not made alike all the same, and says so.
     pub force: bool,
     /// Of the bootstrap.
@@ -93,9 +95,10 @@ pub fn compare(sides: &[Side], known: &[Record], settings: &Settings) -> Result<
         resamples: settings.resampling.count(),
         seed: settings.resampling.seed(),
         noise_runs: noise.runs() as u64,
+        paired: settings.paired,
     };
     let schema_version = COMPARISON_VERSION.to_owned();
-    let notes = notes(sides, &noise);
+    let notes = notes(sides, &noise, settings.paired);
     Ok(Comparison { schema_version, sides: sides.iter().map(note).collect(), rule, mismatches, contrasts, notes })
 }
 
@@ -128,7 +131,7 @@ fn note(side: &Side) -> SideNote {
     }
 }
 
-fn notes(sides: &[Side], noise: &Noise<'_>) -> Vec<String> {
+fn notes(sides: &[Side], noise: &Noise<'_>, paired: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let few: Vec<String> = sides
         .iter()
@@ -138,7 +141,7 @@ fn notes(sides: &[Side], noise: &Noise<'_>) -> Vec<String> {
     if !few.is_empty() {
         notes.push(format!("{}: at least {ENOUGH_RUNS} runs a side make a verdict that holds", few.join(", ")));
     }
-    if noise.runs() == 0 {
+    if noise.runs() == 0 && !paired {
         notes.push("what equal runs differ by on this host is not known: the threshold alone is the margin".to_owned());
     }
     for run in sides.iter().flat_map(|side| &side.runs) {
@@ -232,7 +235,7 @@ impl Contrasting<'_> {
         let way = direction(&key.1);
         let noise = self.noise.floor(key, sides, settings.resampling);
         let margin = Margin { threshold: settings.threshold, noise };
-        let decided = Decision::new(&baseline, &candidate, way, margin, settings.confidence, settings.resampling);
+        let decided = Decision::new((&baseline, &candidate), way, margin, settings);
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let mut row = ComparedMetric {
             key: key.1.clone(),

@@ -1,9 +1,11 @@
 //! One metric: the effect between two sides, and what follows from its interval.
 
-use weighbridge_stats::runs::{Effect, Scale, effect};
-use weighbridge_stats::{Confidence, Resampling, StatsError};
+use weighbridge_stats::StatsError;
+use weighbridge_stats::runs::{Effect, Scale, effect, paired_effect};
 use weighbridge_types::comparison::Verdict;
 use weighbridge_types::definition::Direction;
+
+use crate::compare::Settings;
 
 /// More runs than anybody makes: then no number is told.
 const MOST_RUNS: f64 = 10_000.0;
@@ -42,18 +44,17 @@ impl Margin {
 impl Decision {
     /// Decides on one metric.
     pub(crate) fn new(
-        baseline: &[f64],
-        candidate: &[f64],
+        (baseline, candidate): (&[f64], &[f64]),
         direction: Direction,
         margin: Margin,
-        confidence: Confidence,
-        resampling: Resampling,
+        settings: &Settings,
     ) -> Result<Self, StatsError> {
         let is_turned = direction == Direction::Higher;
         let (from, to) = if is_turned { (candidate, baseline) } else { (baseline, candidate) };
         let has_ratio = baseline.iter().chain(candidate).all(|&value| value > 0.0);
         let scale = if has_ratio { Scale::Ratio } else { Scale::Difference };
-        let worsening = effect(from, to, scale, confidence, resampling)?;
+        let effect = if settings.paired { paired_effect } else { effect };
+        let worsening = effect(from, to, scale, settings.confidence, settings.resampling)?;
         let margin = match scale {
             Scale::Ratio => margin.share(),
             // A share of zero is nothing: then every change counts that the interval tells from none.

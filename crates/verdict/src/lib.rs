@@ -8,6 +8,7 @@
 //! Records that were not made alike are refused ([`alike`]). The room reads no files: the edge hands records in, and the
 //! [`Comparison`](weighbridge_types::comparison::Comparison) that comes out is shown by the report room.
 
+pub mod ab;
 pub mod alike;
 pub mod cells;
 mod compare;

@@ -47,6 +47,7 @@ fn promote(arguments: &PromoteArguments) -> Result<Exit, Failure> {
         confidence: Confidence::P95,
         power: 0.8,
         gates: Vec::new(),
+        paired: false,
         force: false,
         resampling: Resampling::new(42),
     };

@@ -58,12 +58,13 @@ fn settings(arguments: &CompareRunsArguments) -> Result<Settings, Failure> {
         confidence,
         power: arguments.power,
         gates: arguments.gate.clone(),
+        paired: false,
         force: arguments.force,
         resampling: Resampling::new(arguments.seed).with_count(arguments.resamples),
     })
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|error| {
         let hint = "name a file in a folder that exists and can be written";
         Failure::usage(format!("write `{}`: {error}", path.display()), hint)

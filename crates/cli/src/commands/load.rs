@@ -101,19 +101,45 @@ pub(super) fn cache(arguments: &CacheArguments, environment: &Environment) -> Re
         .carry_out(environment)
 }
 
+/// Makes a load run and writes its record, without printing it.
+pub(super) fn measure(arguments: &LoadArguments, environment: &Environment) -> Result<Record, Failure> {
+    let LoadArguments { target, client, observe, run, .. } = arguments;
+    let settings = settings::of_load(arguments)?;
+    let tokenizer = arguments.data.tokenizer.as_deref();
+    let mut order = Order { observe, kind: "load", target, client, run, settings, tokenizer };
+    let (record, folder) = order
+        .measure(environment)?
+        .ok_or_else(|| Failure::usage("measure with `--dry-run`", "leave it out of the flags of the load"))?;
+    match order.invalid(&record) {
+        Some(why) if record.status != Status::Interrupted => {
+            let what = format!("measure `{}`: {why}", record.engine.model_ref);
+            Err(Failure::new(Exit::Invalid, what, format!("see `weighbridge report show {}`", folder.display())))
+        }
+        _ => Ok(record),
+    }
+}
+
 impl Order<'_> {
     fn carry_out(mut self, environment: &Environment) -> Result<Exit, Failure> {
+        match self.measure(environment)? {
+            Some((record, folder)) => self.conclude(&record, &folder, environment),
+            None => Ok(Exit::Pass),
+        }
+    }
+
+    /// Makes the run and writes its record; of a dry run prints the settings.
+    fn measure(&mut self, environment: &Environment) -> Result<Option<(Record, PathBuf)>, Failure> {
         let exports = exports::Exports::read(&self.run.exports)?;
         let model: ModelRef = settings::target(self.target)?.parse()?;
         let registry = Registry::new(environment, self.target.local)?.with_http(settings::http(self.client)?);
         let traffic = traffic::prepare(&self.settings, &self.run.results.output_dir)?;
         self.settings.watch = watch::settings(self.observe);
         watch::check(&self.settings.watch)?;
-        self.settings = settings::settled(self.settings, traffic.is_timed).checked()?;
+        self.settings = settings::settled(self.settings.clone(), traffic.is_timed).checked()?;
         traffic.notes.iter().for_each(|note| output::talk(&format!("note: {note}")));
         if self.run.dry_run {
             output::json(&self.settings)?;
-            return Ok(Exit::Pass);
+            return Ok(None);
         }
         if matches!(model, ModelRef::Endpoint(_)) {
             open_files::allow(&self.settings)?;
@@ -131,7 +157,7 @@ impl Order<'_> {
         runtime.shutdown_background();
         let (record, folder) = ended?;
         exports.write(&folder)?;
-        self.conclude(&record, &folder, environment)
+        Ok(Some((record, folder)))
     }
 
     async fn drive(
@@ -209,6 +235,17 @@ impl Order<'_> {
                 Gate::Failed => Exit::GateFailed,
             },
         })
+    }
+
+    /// Why a record is no measurement of its target.
+    fn invalid(&self, record: &Record) -> Option<String> {
+        let is_empty = record.phases.iter().all(|phase| phase.tally.succeeded == 0);
+        let nothing = || is_empty.then(|| "no request succeeded".to_owned());
+        let found = invalid_reason(record).map(|why| why.to_string());
+        found
+            .or_else(|| futile_reason(record).map(|why| why.to_string()))
+            .or_else(|| self.mostly_failed(record))
+            .or_else(nothing)
     }
 
     /// Says so when most requests failed and no objective says that they may: the figures are those of the few that got

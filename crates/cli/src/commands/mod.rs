@@ -1,5 +1,6 @@
 //! One file per verb. Each resolves its settings, calls one library function and turns the outcome into an exit code.
 
+mod ab;
 mod baseline;
 mod bench;
 mod cache;
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Eval { verb } => eval::run(verb, environment),
         Verb::Compare(compare) => compare::run(&compare, environment),
+        Verb::Ab(ab) => ab::run(&ab, environment),
         Verb::Baseline { verb } => baseline::run(&verb),
         Verb::Report { verb } => report::run(verb, environment),
         Verb::Import(import) => import::run(&import),

@@ -122,3 +122,30 @@ fn a_baseline_is_set_once_promoted_with_a_reason_and_holds_its_runs_to_what_they
     std::fs::write(&list, &text[..text.len() / 2]).unwrap();
     check(&["compare", "baseline:nightly", "good"], 2, "baselines.json");
 }
+
+#[test]
+fn targets_in_turns_are_told_apart_and_equal_ones_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let ab = |more: &[&str], load: &[&str], code: i32| {
+        let arguments = [&["ab", "scripted:ttft=20ms,itl=2ms"], more, &["--"], load].concat();
+        let ran = run(folder, &arguments);
+        assert_eq!(ran.code, Some(code), "{arguments:?}\n{}\n{}", ran.stdout, ran.stderr);
+        ran
+    };
+    let load = ["-c", "2", "-n", "12", "--isl", "8", "--osl", "4"];
+    let quick = ["--blocks", "3", "--self-test", "2", "--gate", "ttft.p50"];
+    let worse = ab(&[&["scripted:ttft=60ms,itl=2ms"], &quick[..]].concat(), &load, 1);
+    assert!(worse.stdout.contains("Runs of a pair") && worse.stderr.contains("self-test 2"), "{}", worse.stderr);
+    // Every load is a run of its own, with the seed of its block.
+    let history: Value =
+        serde_json::from_str(&passes(folder, &["history", "--label", "ab-b", "--output-format", "json"]).stdout)
+            .unwrap();
+    assert!(history.as_array().unwrap().len() >= 2);
+    let refused = ab(&[&["scripted:ttft=60ms,itl=2ms"], &quick[..]].concat(), &["--nonsense"], 2);
+    assert!(refused.stderr.contains("--nonsense"), "{}", refused.stderr);
+    let refused = ab(&["scripted:ttft=60ms,itl=2ms", "--blocks", "1"], &load, 2);
+    assert!(refused.stderr.contains("blocks"), "{}", refused.stderr);
+    // A target that fails is no measurement.
+    ab(&["scripted:ttft=2ms,itl=1ms,fail=error,fail_every=1", "--blocks", "2", "--self-test", "0"], &load, 4);
+}

@@ -207,8 +207,9 @@ pub(crate) fn rule(comparison: &Comparison) -> String {
         0 => String::new(),
         runs => format!(", or what equal runs differ by on this host where that is more ({runs} runs)"),
     };
+    let pairs = if rule.paired { " Runs of a pair are compared with each other." } else { "" };
     format!(
-        "A change is worse where the whole interval lies beyond {} %{noise}. The unit is the run; {} resamples, seed {}; p values \
+        "A change is worse where the whole interval lies beyond {} %{noise}. The unit is the run.{pairs} {} resamples, seed {}; p values \
          of gating metrics are corrected together (Holm), those of the others to {} % of false finds. `would be seen`: the \
          smallest worsening found with a chance of {} %.",
         number::significant(100.0 * rule.threshold, 3),

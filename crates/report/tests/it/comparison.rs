@@ -79,7 +79,15 @@ fn sample(candidate: &str) -> Comparison {
     Comparison {
         schema_version: COMPARISON_VERSION.to_owned(),
         sides: vec![side("old"), side(candidate)],
-        rule: Rule { threshold: 0.05, confidence: 0.95, power: 0.8, resamples: 2_000, seed: 42, noise_runs: 24 },
+        rule: Rule {
+            threshold: 0.05,
+            confidence: 0.95,
+            power: 0.8,
+            resamples: 2_000,
+            seed: 42,
+            noise_runs: 24,
+            paired: false,
+        },
         mismatches: vec![mismatch],
         contrasts: vec![contrast],
         notes: vec!["`old` has 2: at least 5 runs a side make a verdict that holds".to_owned()],

@@ -13,6 +13,7 @@ pub(crate) fn settings() -> Settings {
         confidence: Confidence::P95,
         power: 0.8,
         gates: Vec::new(),
+        paired: false,
         force: false,
         resampling: Resampling::new(7),
     }

@@ -4,4 +4,5 @@
 
 mod error_rates;
 mod made;
+mod turns;
 mod verdicts;

@@ -1,0 +1,73 @@
+//! The flags of two targets in turns.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{OutputArguments, ResultsArguments};
+
+/// Shown below the flags of `ab`.
+const HELP: &str = "\
+Examples:
+  weighbridge ab gguf:old.gguf gguf:new.gguf -- -c 2 -n 100 --isl 128 --osl 64
+  weighbridge ab vllm:http://127.0.0.1:8000#a vllm:http://127.0.0.1:8001#b --gate ttft.p99 --precision 3 -- -c 8 -d 30s
+
+Blocks of one load of each target, in random order and with the same seed; every load is a run of the results folder.
+First the first target is set against itself: a host that tells it apart from itself is told so, with exit code 4.
+Exits with 0 when no gating metric is worse or undecided, 1 when one is worse, 3 when one is undecided.";
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct AbArguments {
+    /// The target that the other is set against: tiny, gguf:FILE, vllm:URL#MODEL, …
+    #[arg(value_name = "A")]
+    pub(crate) a: String,
+    /// The target that is judged
+    #[arg(value_name = "B")]
+    pub(crate) b: String,
+    /// Blocks at most, each with a load of A and one of B
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub(crate) blocks: usize,
+    /// Ends when the intervals of all gating metrics are at most this many percent wide to either side
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.5)]
+    pub(crate) precision: f64,
+    /// Blocks in which A is set against itself before; 0 leaves the test out
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) self_test: usize,
+    /// Changes up to this many percent count as none
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, allow_negative_numbers = true)]
+    pub(crate) threshold: f64,
+    /// Metrics that the verdict rests on, separated by commas, as ttft.p99 or ttft.p99@concurrency=4
+    /// [default: the one that stands for the load, and reliability]
+    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
+    pub(crate) gate: Vec<String>,
+    /// Go on although the host tells A apart from itself
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Show every metric, not only those that gate or changed
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Confidence of the intervals over all looks, between 0 and 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub(crate) confidence: f64,
+    /// Seed of the first block; it decides prompts and the order within blocks
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Name of the runs, for their folders and the history
+    #[arg(long, value_name = "TEXT", default_value = "ab")]
+    pub(crate) label: String,
+    /// Also write the comparison as Markdown, fit for a pull request
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Also write the comparison as a page with distributions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+    /// Flags of each load, as `load` takes them
+    #[arg(last = true, value_name = "LOAD FLAGS")]
+    pub(crate) load: Vec<OsString>,
+}

@@ -1,0 +1,119 @@
+//! `ab`: two targets in turns.
+
+use std::ffi::OsString;
+
+use weighbridge_report::{console, html, markdown};
+use weighbridge_stats::{Confidence, Resampling};
+use weighbridge_types::comparison::{Comparison, Verdict};
+use weighbridge_types::record::{Record, Status};
+use weighbridge_verdict::Settings;
+use weighbridge_verdict::ab::{Arm, End, Names, Outcome, Plan, Turn};
+
+use super::compare::{exit, write};
+use super::load;
+use crate::arguments::{AbArguments, Arguments, LoadArguments, OutputFormat, Verb};
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+
+pub(super) fn run(arguments: &AbArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let plan = plan(arguments)?;
+    // A wrong flag of the loads is found before the first of them.
+    load_of(arguments, Turn { arm: Arm::A, is_self_test: false, block: 0, seed: arguments.seed })?;
+    let names = Names { a: &arguments.a, b: &arguments.b };
+    let outcome = plan.run(names, |turn| measure(arguments, turn, environment))?;
+    conclude(&outcome, arguments, environment)
+}
+
+fn plan(arguments: &AbArguments) -> Result<Plan, Failure> {
+    let confidence = Confidence::new(arguments.confidence)
+        .map_err(|error| Failure::usage(error.to_string(), "write 95 % as `--confidence 0.95`"))?;
+    let settings = Settings {
+        threshold: arguments.threshold / 100.0,
+        confidence,
+        power: 0.8,
+        gates: arguments.gate.clone(),
+        paired: true,
+        force: arguments.force,
+        resampling: Resampling::new(arguments.seed),
+    };
+    Ok(Plan {
+        settings,
+        most: arguments.blocks,
+        precision: arguments.precision / 100.0,
+        self_test: arguments.self_test,
+    })
+}
+
+/// The load of a turn, as if it had been typed.
+fn load_of(arguments: &AbArguments, turn: Turn) -> Result<LoadArguments, Failure> {
+    let target = if turn.arm == Arm::A || turn.is_self_test { &arguments.a } else { &arguments.b };
+    let side = match (turn.is_self_test, turn.arm) {
+        (true, _) => "self",
+        (false, Arm::A) => "a",
+        (false, Arm::B) => "b",
+    };
+    let mut line: Vec<OsString> = vec!["weighbridge".into(), "load".into(), target.into()];
+    line.extend(arguments.load.iter().cloned());
+    line.extend(["--seed".into(), turn.seed.to_string().into()]);
+    line.extend(["--label".into(), format!("{}-{side}", arguments.label).into()]);
+    line.extend(["--output-dir".into(), arguments.results.output_dir.clone().into_os_string()]);
+    let hint = "write the flags of `load` behind `--`, without `--seed`, `--label` and `--output-dir`";
+    match Arguments::of(line) {
+        Ok(Arguments { verb: Verb::Load(load) }) => Ok(*load),
+        Ok(_) => Err(Failure::usage("read the flags of the load", hint)),
+        Err(error) => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Err(Failure::usage(format!("read the flags of the load: {first}"), hint))
+        }
+    }
+}
+
+/// Makes one run; `None` when it was interrupted.
+fn measure(arguments: &AbArguments, turn: Turn, environment: &Environment) -> Result<Option<Record>, Failure> {
+    let record = load::measure(&load_of(arguments, turn)?, environment)?;
+    let what = if turn.is_self_test { "self-test" } else { "block" };
+    output::talk(&format!("{what} {}: {}, {:.1} s", turn.block + 1, record.engine.model_ref, record.duration_s));
+    Ok((record.status != Status::Interrupted).then_some(record))
+}
+
+fn conclude(outcome: &Outcome, arguments: &AbArguments, environment: &Environment) -> Result<Exit, Failure> {
+    if let Some(found) = &outcome.self_test
+        && matches!(found.verdict(), Verdict::Worse | Verdict::Better)
+    {
+        let because = found.contrasts.first().map_or("", |contrast| contrast.because.as_str());
+        output::talk(&format!("this host tells `{}` apart from itself ({}: {because})", arguments.a, found.verdict()));
+    }
+    if outcome.end == End::SelfTest {
+        let hint = "wait until the host is quiet, make the loads longer, or go on with `--force`";
+        let what = "compare the targets: equal loads differ by more than the threshold on this host";
+        return Err(Failure::new(Exit::Invalid, what, hint));
+    }
+    let Some(comparison) = &outcome.comparison else { return Ok(Exit::Interrupted) };
+    show(comparison, arguments, environment)?;
+    let blocks = outcome.blocks;
+    output::talk(&match outcome.end {
+        End::Precise => format!("ended after {blocks} blocks: as precise as asked"),
+        End::Blocks => format!("ended after {blocks} blocks, the most that were allowed"),
+        End::Stopped | End::SelfTest => format!("stopped after {blocks} blocks"),
+    });
+    Ok(if outcome.end == End::Stopped { Exit::Interrupted } else { exit(comparison) })
+}
+
+fn show(comparison: &Comparison, arguments: &AbArguments, environment: &Environment) -> Result<(), Failure> {
+    if let Some(path) = &arguments.markdown {
+        write(path, &markdown::comparison(comparison))?;
+    }
+    if let Some(path) = &arguments.html {
+        write(path, &html::comparison(comparison))?;
+    }
+    match arguments.output.output_format {
+        OutputFormat::Json => output::json(comparison),
+        OutputFormat::Console => {
+            let (width, color) = output::console(environment);
+            Ok(output::data(&console::comparison(comparison, arguments.all, width, color))?)
+        }
+    }
+}
