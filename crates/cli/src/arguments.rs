@@ -492,6 +492,25 @@ pub(crate) struct HistoryArguments {
     /// At most this many, newest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: u32,
+    /// Instead of a list: where the level of each metric moved and stayed, over the runs that were made like the newest one
+    /// that matches, or like RUN
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) changes: Option<String>,
+    /// Only these metrics, separated by commas, as ttft.p99 or ttft.p99@concurrency=4
+    #[arg(long, value_name = "METRICS", value_delimiter = ',', requires = "changes")]
+    pub(crate) metric: Vec<String>,
+    /// A value that a metric must not reach, as ttft.p99=200 in its unit: in how many days it would; may stand several times
+    #[arg(long, value_name = "METRIC=VALUE", requires = "changes")]
+    pub(crate) until: Vec<String>,
+    /// Exit with 1 where the last change of a metric is for the worse and no older than this many runs
+    #[arg(long, value_name = "RUNS", requires = "changes")]
+    pub(crate) fail_on_worse: Option<usize>,
+    /// Also show metrics that did not move
+    #[arg(long, requires = "changes")]
+    pub(crate) all: bool,
+    /// Also write the history as a page with a chart for each metric
+    #[arg(long, value_name = "FILE", requires = "changes")]
+    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) results: ResultsArguments,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 use weighbridge_types::comparison::Comparison;
+use weighbridge_types::history::History;
 use weighbridge_types::record::{Phase, Record};
 
 use crate::view::comparison::Extent;
@@ -90,6 +91,28 @@ pub fn comparison(found: &Comparison, is_full: bool, width: Width, color: Color)
         page.wrapped("! ", 2, note);
     }
     page.wrapped("", 0, &view::comparison::rule(found));
+    page.out
+}
+
+/// A history as console text; `is_full` shows metrics that did not move as well.
+#[must_use]
+pub fn history(found: &History, is_full: bool, width: Width, color: Color) -> String {
+    let mut page = Page { out: String::new(), width: width.0, color };
+    page.heading("weighbridge history", &format!("{} runs alike", found.runs.len()));
+    let changes = view::history::changes(found);
+    if changes.rows.is_empty() {
+        page.line("  no metric moved and stayed, as far as both detectors see");
+    } else {
+        page.table(&changes);
+    }
+    if is_full {
+        page.heading("where metrics stand", "");
+        page.table(&view::history::courses(found));
+    }
+    page.out.push('\n');
+    for note in &found.notes {
+        page.wrapped("! ", 2, note);
+    }
     page.out
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use weighbridge_types::history::FREE_SETTINGS;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{Record, Status};
 
@@ -18,7 +20,7 @@ use crate::record::read_record;
 /// Name of the index within the results folder.
 const INDEX_FILE: &str = "index.sqlite";
 /// Version of the table; another one found is made again from the folders.
-const TABLE_VERSION: i64 = 1;
+const TABLE_VERSION: i64 = 2;
 /// How long a writer waits for another one; a write takes milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,8 +29,8 @@ const CREATE_TABLE: &str = "
         run_id TEXT PRIMARY KEY, kind TEXT NOT NULL, label TEXT NOT NULL, created_at TEXT NOT NULL,
         status TEXT NOT NULL, model TEXT NOT NULL, engine TEXT NOT NULL, quantization TEXT,
         environment_digest TEXT NOT NULL, duration_s REAL NOT NULL, headlines TEXT NOT NULL,
-        record_stamp TEXT NOT NULL
-    ) WITHOUT ROWID;
+        record_stamp TEXT NOT NULL, likeness TEXT NOT NULL, commit_id TEXT, figures TEXT NOT NULL
+    );
     CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at);
 ";
 
@@ -177,6 +179,14 @@ impl Index {
         self.healing(|connection| list(connection, filter))
     }
 
+    /// The figures of all complete runs that were made like this one, itself among them, in order of time.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn alike(&mut self, run_id: &str) -> Result<Vec<RunFigures>, StoreError> {
+        self.healing(|connection| alike(connection, run_id))
+    }
+
     /// Does some work; when the index turns out to be damaged, makes it again from the folders and does it once more.
     fn healing<T>(&mut self, work: impl Fn(&mut Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         match work(&mut self.connection) {
@@ -190,8 +200,41 @@ impl Index {
     }
 }
 
+/// The figures of a run, as the index keeps them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFigures {
+    /// Name of the run's folder.
+    pub run_id: String,
+    /// Wall time of the start, RFC 3339.
+    pub created_at: String,
+    /// Commit of the program that measured.
+    pub commit: Option<String>,
+    /// Every metric that has a value.
+    pub figures: Vec<Figure>,
+}
+
+/// One figure of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// `ttft.mean`.
+    #[serde(rename = "k")]
+    pub key: String,
+    /// Its cell.
+    #[serde(rename = "c")]
+    pub cell: Cell,
+    /// Its unit.
+    #[serde(rename = "u")]
+    pub unit: String,
+    /// Its value.
+    #[serde(rename = "v")]
+    pub value: f64,
+}
+
 /// A run as its row holds it.
 struct Stored {
+    likeness: String,
+    commit: Option<String>,
+    figures: Vec<Figure>,
     entry: RunEntry,
     /// Size and time of the record's file when it was read.
     stamp: String,
@@ -202,7 +245,13 @@ impl Stored {
         // The stamp is taken first: a record replaced in between is then read again by the next refresh.
         let stamp = stamp(run).ok_or_else(|| StoreError::NoRun { path: run.to_owned() })?;
         let record = read_record(run)?;
-        Ok(Self { entry: entry_of(name_of(run), &record), stamp })
+        let figure = |metric: &weighbridge_types::metric::Metric| {
+            let value = metric.value.filter(|value| value.is_finite())?;
+            Some(Figure { key: metric.key(), cell: metric.cell.clone(), unit: metric.unit.clone(), value })
+        };
+        let figures = record.metrics.iter().filter_map(figure).collect();
+        let (likeness, commit) = (likeness(&record), record.environment.build.commit.clone());
+        Ok(Self { likeness, commit, figures, entry: entry_of(name_of(run), &record), stamp })
     }
 }
 
@@ -316,9 +365,9 @@ fn store(connection: &mut Connection, runs: &[Stored], lost: &[String]) -> rusql
     for run_id in lost {
         transaction.execute("DELETE FROM runs WHERE run_id = ?1", [run_id])?;
     }
-    for Stored { entry, stamp } in runs {
+    for Stored { likeness, commit, figures, entry, stamp } in runs {
         transaction.execute(
-            "INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             params![
                 entry.run_id,
                 entry.kind,
@@ -332,10 +381,57 @@ fn store(connection: &mut Connection, runs: &[Stored], lost: &[String]) -> rusql
                 entry.duration_s,
                 to_json(&entry.headlines)?,
                 stamp,
+                likeness,
+                commit,
+                to_json(figures)?,
             ],
         )?;
     }
     transaction.commit()
+}
+
+/// What runs of one history have in common: kind, host, settings, model and how it is computed. The program may differ.
+fn likeness(record: &Record) -> String {
+    fn bare(value: &serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Object(map) => {
+                let kept = map.iter().filter(|(key, _)| !FREE_SETTINGS.contains(&key.as_str()));
+                kept.map(|(key, value)| (key.clone(), bare(value))).collect()
+            }
+            serde_json::Value::Array(values) => values.iter().map(bare).collect(),
+            other => other.clone(),
+        }
+    }
+    let engine = &record.engine;
+    let parts = serde_json::json!([
+        record.kind,
+        record.environment.digest,
+        record.environment.build.profile,
+        bare(&record.settings),
+        engine.engine,
+        engine.model_ref,
+        engine.quantization,
+        engine.options,
+    ]);
+    Sha256::digest(parts.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Complete runs that are like one of them, in order of time.
+fn alike(connection: &Connection, run_id: &str) -> rusqlite::Result<Vec<RunFigures>> {
+    let mut query = connection.prepare(
+        "SELECT run_id, created_at, commit_id, figures FROM runs
+         WHERE likeness = (SELECT likeness FROM runs WHERE run_id = ?1) AND status = '\"complete\"'
+         ORDER BY created_at, run_id",
+    )?;
+    let read = |row: &Row<'_>| {
+        Ok(RunFigures {
+            run_id: row.get(0)?,
+            created_at: row.get(1)?,
+            commit: row.get(2)?,
+            figures: from_json(&row.get::<_, String>(3)?)?,
+        })
+    };
+    query.query_map([run_id], read)?.collect()
 }
 
 fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<RunEntry>> {

@@ -25,7 +25,7 @@ mod writer;
 pub use baselines::{Baseline, BaselineRun, Baselines, Provenance};
 pub use error::StoreError;
 pub use folder::RunFolder;
-pub use index::{Filter, Headline, Index, Refresh, RunEntry};
+pub use index::{Figure, Filter, Headline, Index, Refresh, RunEntry, RunFigures};
 pub use log::{PhaseLog, RunLog, read_log, read_log_from};
 pub use record::read_record;
 pub use recorder::{Recorder, RecorderReport};

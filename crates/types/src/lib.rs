@@ -19,6 +19,7 @@ pub mod exhibit;
 mod frame_code;
 pub mod fresh;
 pub mod health;
+pub mod history;
 pub mod latency_counts;
 pub mod metric;
 pub mod model_ref;

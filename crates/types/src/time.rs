@@ -113,6 +113,43 @@ impl WallTime {
         self.unix_millis
     }
 
+    /// Reads what this type prints: RFC 3339 in UTC, `2026-03-01T12:30:00Z` with any decimals of a second. `None` for anything
+    /// else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let (clock, decimals) = time.split_once('.').unwrap_or((time, "0"));
+        let number = |text: &str, width: usize, least: u64, most: u64| {
+            let is_plain = text.len() == width && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u64>().ok().filter(|value| is_plain && (least..=most).contains(value))
+        };
+        let mut parts = date.split('-');
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        let (year, month, day) = (number(year, 4, 1970, 9999)?, number(month, 2, 1, 12)?, number(day, 2, 1, 31)?);
+        let mut clocks = clock.split(':');
+        let (hour, minute, second) = (clocks.next()?, clocks.next()?, clocks.next()?);
+        let (hour, minute, second) = (number(hour, 2, 0, 23)?, number(minute, 2, 0, 59)?, number(second, 2, 0, 59)?);
+        if parts.next().is_some() || clocks.next().is_some() || decimals.is_empty() {
+            return None;
+        }
+        let mut millis = 0;
+        for (place, byte) in decimals.bytes().enumerate() {
+            let digit = u64::from(byte.checked_sub(b'0').filter(|digit| *digit < 10)?);
+            millis += [100, 10, 1].get(place).map_or(0, |weight| weight * digit);
+        }
+        // Days from civil, the other way round: see `fields`.
+        let shifted_year = year - u64::from(month <= 2);
+        let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+        let month_index = if month > 2 { month - 3 } else { month + 9 };
+        let day_of_year = (153 * month_index + 2) / 5 + day - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let days = era * 146_097 + day_of_era - 719_468;
+        let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+        let found = Self { unix_millis: seconds * 1000 + millis };
+        // A day that its month does not have lands in the next one.
+        (found.fields().0 == (year, month, day)).then_some(found)
+    }
+
     /// The form used in file names, `20260301T123000Z`.
     #[must_use]
     pub fn compact(self) -> String {
@@ -163,6 +200,38 @@ mod tests {
         check(951_782_400_000, "2000-02-29T00:00:00.000Z");
         check(1_772_368_200_250, "2026-03-01T12:30:00.250Z");
         check(4_107_542_399_999, "2100-02-28T23:59:59.999Z");
+    }
+
+    #[test]
+    fn wall_time_is_read_as_it_is_printed() {
+        for text in [
+            "",
+            "2026",
+            "2026-02-30T00:00:00Z",
+            "2026-3-1T00:00:00Z",
+            "2026-03-01T24:00:00Z",
+            "2026-03-01T00:00:00.Z",
+            "2026-03-01T00:00:00+01:00",
+            "1969-12-31T00:00:00Z",
+            "2026-03-01T00:00:00.5xZ",
+        ] {
+            assert_eq!(WallTime::parse(text), None, "{text}");
+        }
+        let short = WallTime::parse("2026-03-01T12:30:00.2504999Z").unwrap();
+        assert_eq!(short.unix_millis(), 1_772_368_200_250);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wall_times_survive_their_text(millis in 0_u64..253_402_300_800_000) {
+            let time = WallTime::from_unix_millis(millis);
+            proptest::prop_assert_eq!(WallTime::parse(&time.to_string()), Some(time));
+        }
+
+        #[test]
+        fn any_text_is_a_time_or_none(text in ".{0,30}") {
+            let _ = WallTime::parse(&text);
+        }
     }
 
     #[test]

@@ -3,25 +3,8 @@
 use serde_json::Value;
 use weighbridge_types::comparison::Mismatch;
 use weighbridge_types::environment::Environment;
+use weighbridge_types::history::FREE_SETTINGS;
 use weighbridge_types::record::Record;
-
-/// Settings that may differ: what names the thing that is compared, what repeats it, and what is only written down or watched.
-const FREE: [&str; 14] = [
-    "seed",
-    "salt",
-    "label",
-    "model",
-    "target",
-    "url",
-    "headers",
-    "output_dir",
-    "run_id",
-    "resume",
-    "watch",
-    "checkpoint_s",
-    "keep_text",
-    "import",
-];
 
 /// How a run differs from another in what must be the same. The model, the engine and the program may differ: they are what
 /// is compared. So may the seed, because repetitions take one each.
@@ -81,7 +64,7 @@ fn differ(path: &str, one: &Value, other: &Value, add: &mut impl FnMut(String, S
     match (one, other) {
         (Value::Object(left), Value::Object(right)) => {
             let keys = left.keys().chain(right.keys().filter(|key| !left.contains_key(*key)));
-            for key in keys.filter(|key| !FREE.contains(&key.as_str())) {
+            for key in keys.filter(|key| !FREE_SETTINGS.contains(&key.as_str())) {
                 let value = |of: &serde_json::Map<String, Value>| of.get(key).cloned().unwrap_or(Value::Null);
                 differ(&format!("{path}.{key}"), &value(left), &value(right), add);
             }

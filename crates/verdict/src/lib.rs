@@ -15,6 +15,7 @@ mod compare;
 mod decide;
 mod error;
 pub mod gate;
+pub mod history;
 pub mod noise;
 mod shapes;
 

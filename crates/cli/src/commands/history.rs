@@ -1,14 +1,21 @@
 //! `history`: the runs of a results folder.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use weighbridge_store::{Filter, Headline, Index, RunEntry};
+use weighbridge_report::{console, html};
+use weighbridge_store::{Figure, Filter, Headline, Index, RunEntry};
+use weighbridge_types::history::HistoryRun;
+use weighbridge_verdict::gate::Gate;
+use weighbridge_verdict::history::{Limit, Point, history};
 
+use super::compare::write;
+use super::runs;
 use crate::arguments::{HistoryArguments, OutputFormat};
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
-pub(super) fn run(arguments: &HistoryArguments) -> Result<Exit, Failure> {
+pub(super) fn run(arguments: &HistoryArguments, environment: &Environment) -> Result<Exit, Failure> {
     let results = &arguments.results.output_dir;
     if !results.is_dir() {
         let hint = "name the folder with `--output-dir`, or make a first run with `weighbridge bench`";
@@ -17,6 +24,9 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<Exit, Failure> {
     let mut index = Index::open(results)?;
     for (path, reason) in index.refresh()?.unreadable {
         output::talk(&format!("warning: `{}` cannot be read: {reason}", path.display()));
+    }
+    if let Some(run) = &arguments.changes {
+        return changes(run, index, arguments, environment);
     }
     let runs = index.list(&Filter {
         kind: None,
@@ -30,6 +40,82 @@ pub(super) fn run(arguments: &HistoryArguments) -> Result<Exit, Failure> {
         OutputFormat::Console => output::data(&table(&runs))?,
     }
     Ok(Exit::Pass)
+}
+
+/// Where the levels of metrics moved, over the runs that are like one.
+fn changes(
+    run: &str,
+    mut index: Index,
+    arguments: &HistoryArguments,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
+    let results = &arguments.results.output_dir;
+    let like = if run.is_empty() {
+        let filter =
+            Filter { kind: None, label: arguments.label.clone(), model: arguments.model.clone(), limit: Some(1) };
+        index.list(&filter)?.into_iter().next().map(|run| run.run_id)
+    } else {
+        runs::find(run, results)?.file_name().map(|name| name.to_string_lossy().into_owned())
+    };
+    let like = like.ok_or_else(|| Failure::usage("find a run", "make one, or name another `--label` or `--model`"))?;
+    let found = index.alike(&like)?;
+    if found.is_empty() {
+        let what = format!("read the history of `{like}`: no complete run in `{}` is like it", results.display());
+        return Err(Failure::usage(what, "name a complete run of the results folder"));
+    }
+    let gates: Vec<Gate> = arguments.metric.iter().map(|text| Gate::parse(text)).collect();
+    let is_wanted = |figure: &Figure| {
+        gates.is_empty() || gates.iter().any(|gate| gate.is_of(&(figure.cell.clone(), figure.key.clone())))
+    };
+    let points = found.iter().enumerate().flat_map(|(run, of)| {
+        of.figures.iter().filter(|figure| is_wanted(figure)).map(move |figure| Point {
+            key: &figure.key,
+            cell: &figure.cell,
+            unit: &figure.unit,
+            run,
+            value: figure.value,
+        })
+    });
+    let names = found.iter().map(|run| HistoryRun {
+        run_id: run.run_id.clone(),
+        created_at: run.created_at.clone(),
+        commit: run.commit.clone(),
+    });
+    let limits = arguments.until.iter().map(|text| limit(text)).collect::<Result<Vec<Limit>, _>>()?;
+    let failed = |error: weighbridge_stats::StatsError| {
+        Failure::usage(format!("read the history: {error}"), "check the records with `weighbridge report check`")
+    };
+    let history = history(names.collect(), points, &limits).map_err(failed)?;
+    if history.courses.is_empty() {
+        let what = format!("find the metrics `{}` in the runs like `{like}`", arguments.metric.join(","));
+        return Err(Failure::usage(what, "see `weighbridge report show` for their names"));
+    }
+    if let Some(path) = &arguments.html {
+        write(path, &html::history(&history))?;
+    }
+    match arguments.output.output_format {
+        OutputFormat::Json => output::json(&history)?,
+        OutputFormat::Console => {
+            let (width, color) = output::console(environment);
+            output::data(&console::history(&history, arguments.all, width, color))?;
+        }
+    }
+    let last = history.runs.len() - 1;
+    let is_recent = |most: usize| {
+        let latest = history.courses.iter().filter_map(|course| course.changes.last());
+        latest.filter(|change| change.is_worse == Some(true)).any(|change| last - change.run < most)
+    };
+    Ok(if arguments.fail_on_worse.is_some_and(is_recent) { Exit::GateFailed } else { Exit::Pass })
+}
+
+fn limit(text: &str) -> Result<Limit, Failure> {
+    let parsed = text.split_once('=').and_then(|(key, value)| {
+        let value = value.trim().parse::<f64>().ok().filter(|value| value.is_finite())?;
+        Some(Limit { key: key.trim().to_owned(), value })
+    });
+    parsed.ok_or_else(|| {
+        Failure::usage(format!("read the limit `{text}`"), "write a metric and a value in its unit, as ttft.p99=200")
+    })
 }
 
 fn table(runs: &[RunEntry]) -> String {

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Baseline { verb } => baseline::run(&verb),
         Verb::Report { verb } => report::run(verb, environment),
         Verb::Import(import) => import::run(&import),
-        Verb::History(history) => history::run(&history),
+        Verb::History(history) => history::run(&history, environment),
         Verb::Doctor { verb: DoctorVerb::Gpu(output) } => doctor::gpu(output.output_format, environment),
         Verb::System { verb: SystemVerb::Plan { verb: PlanVerb::Gpu(output) } } => {
             system::plan_gpu(output.output_format)

@@ -64,10 +64,10 @@ fn show(path: &Path, tensors: bool, format: OutputFormat) -> Result<Exit, Failur
     Ok(Exit::Pass)
 }
 
-fn experts(model: &Inspection) -> String {
-    let Some(experts) = model.experts else { return "none".to_owned() };
+fn experts(model: &Inspection) -> Option<String> {
+    let experts = model.experts?;
     let active = group_digits(model.active_parameters);
-    format!("{} per block, {} used by a token: {active} parameters", experts.count, experts.used)
+    Some(format!("{} per block, {} used by a token: {active} parameters", experts.count, experts.used))
 }
 
 fn describe(model: &Inspection, tensors: bool) -> String {
@@ -78,7 +78,6 @@ fn describe(model: &Inspection, tensors: bool) -> String {
         ("format", model.format.to_owned()),
         ("architecture", model.architecture.clone()),
         ("parameters", group_digits(model.parameters)),
-        ("experts", experts(model)),
         ("layers × width", format!("{} × {}", model.layers, model.width)),
         ("heads / KV heads", format!("{} / {}", model.heads, model.kv_heads)),
         ("vocabulary", model.vocab.to_string()),
@@ -89,6 +88,10 @@ fn describe(model: &Inspection, tensors: bool) -> String {
         ("file", format!("{} ({} up to the last tensor)", ByteSize(model.file_bytes), ByteSize(model.expected_bytes))),
         ("sha256", model.sha256.clone()),
     ];
+    let mut facts = facts.to_vec();
+    if let Some(experts) = experts(model) {
+        facts.insert(4, ("experts", experts));
+    }
     let mut text: String = facts.iter().map(|(name, value)| format!("{name:<17} {value}\n")).collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["type", "tensors", "parameters", "bytes"]);

@@ -9,8 +9,24 @@ use crate::support::{passes, run};
 /// Three loads of a script, under a label.
 fn load(folder: &Path, script: &str, label: &str, more: &[&str]) {
     for seed in ["1", "2", "3"] {
-        let arguments =
-            ["load", script, "-c", "2", "-n", "12", "--isl", "8", "--osl", "4", "--label", label, "--seed", seed];
+        let arguments = [
+            "load",
+            script,
+            "-c",
+            "2",
+            "-n",
+            "12",
+            "--isl",
+            "8",
+            "--osl",
+            "4",
+            "--label",
+            label,
+            "--seed",
+            seed,
+            "--disturbed-limit",
+            "1",
+        ];
         passes(folder, &[&arguments[..], more].concat());
     }
 }
@@ -133,7 +149,7 @@ fn targets_in_turns_are_told_apart_and_equal_ones_are_not() {
         assert_eq!(ran.code, Some(code), "{arguments:?}\n{}\n{}", ran.stdout, ran.stderr);
         ran
     };
-    let load = ["-c", "2", "-n", "12", "--isl", "8", "--osl", "4"];
+    let load = ["-c", "2", "-n", "12", "--isl", "8", "--osl", "4", "--disturbed-limit", "1"];
     let quick = ["--blocks", "3", "--self-test", "2", "--gate", "ttft.p50"];
     let worse = ab(&[&["scripted:ttft=60ms,itl=2ms"], &quick[..]].concat(), &load, 1);
     assert!(worse.stdout.contains("Runs of a pair") && worse.stderr.contains("self-test 2"), "{}", worse.stderr);
@@ -148,4 +164,69 @@ fn targets_in_turns_are_told_apart_and_equal_ones_are_not() {
     assert!(refused.stderr.contains("blocks"), "{}", refused.stderr);
     // A target that fails is no measurement.
     ab(&["scripted:ttft=2ms,itl=1ms,fail=error,fail_every=1", "--blocks", "2", "--self-test", "0"], &load, 4);
+}
+
+/// Copies of a record as if a run had been made each day, the later half slower.
+fn days(folder: &Path, count: usize) {
+    passes(
+        folder,
+        &[
+            "load",
+            "scripted:ttft=5ms,itl=1ms",
+            "-c",
+            "2",
+            "-n",
+            "12",
+            "--isl",
+            "8",
+            "--osl",
+            "4",
+            "--label",
+            "daily",
+            "--disturbed-limit",
+            "1",
+        ],
+    );
+    let results = folder.join("results");
+    let run =
+        std::fs::read_dir(&results).unwrap().flatten().map(|entry| entry.path()).find(|path| path.is_dir()).unwrap();
+    let text = std::fs::read_to_string(run.join("record.json")).unwrap();
+    std::fs::remove_dir_all(&run).unwrap();
+    for day in 0..count {
+        let mut record: Value = serde_json::from_str(&text).unwrap();
+        let run_id = format!("2026{:02}{:02}T000000Z-load-daily", day / 28 + 1, day % 28 + 1);
+        record["created_at"] = format!("2026-{:02}-{:02}T00:00:00.000Z", day / 28 + 1, day % 28 + 1).into();
+        record["run_id"] = run_id.clone().into();
+        record["seed"] = day.into();
+        for metric in record["metrics"].as_array_mut().unwrap() {
+            let Some(value) = metric["value"].as_f64() else { continue };
+            let step = if metric["name"] == "ttft" && day >= count / 2 { 1.2 } else { 1.0 };
+            metric["value"] = (value * step * (1.0 + 0.003 * ((day * 7) % 5) as f64)).into();
+        }
+        std::fs::create_dir(results.join(&run_id)).unwrap();
+        std::fs::write(results.join(&run_id).join("record.json"), record.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn the_history_tells_where_a_level_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    days(folder, 30);
+    let check = |arguments: &[&str], code: i32, expected: &str| {
+        let ran = run(folder, &[&["history", "--changes"], arguments].concat());
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(code) && said.contains(expected), "{arguments:?} {:?}\n{said}", ran.code);
+    };
+    check(&["--metric", "ttft.p50", "--html", "history.html", "--all"], 0, "20260116T000000Z-load-daily");
+    assert!(std::fs::read_to_string(folder.join("history.html")).unwrap().contains("<svg"));
+    check(&["--metric", "e2e.p50"], 0, "no metric moved");
+    check(&["--metric", "ttft.p50", "--fail-on-worse", "20"], 1, "worse");
+    check(&["--metric", "ttft.p50", "--fail-on-worse", "5"], 0, "worse");
+    check(&["--metric", "nonsense"], 2, "`nonsense`");
+    check(&["--until", "ttft.p50"], 2, "ttft.p99=200");
+    check(&["--label", "nobody"], 2, "find a run");
+    let json = passes(folder, &["history", "--changes", "20260105T000000Z-load-daily", "--output-format", "json"]);
+    let history: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(history["runs"].as_array().unwrap().len(), 30);
 }

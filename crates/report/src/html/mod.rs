@@ -2,6 +2,7 @@
 
 mod comparison;
 mod evaluation;
+mod history;
 mod numbers;
 mod stream;
 mod summary;
@@ -18,6 +19,7 @@ const STYLE: &str = include_str!("style.css");
 
 pub use crate::chart::{LoadReading, LoadTraces};
 pub use comparison::comparison;
+pub use history::history;
 
 /// The page of a run. With the rows of the event log the charts show every value; without them they show the record.
 ///

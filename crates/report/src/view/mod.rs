@@ -4,6 +4,7 @@ pub(crate) mod comparison;
 mod detection;
 mod evaluate;
 mod header;
+pub(crate) mod history;
 mod load;
 mod matrix;
 mod outcome;

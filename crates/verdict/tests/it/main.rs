@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a failure is the message")]
 
+mod courses;
 mod error_rates;
 mod made;
 mod turns;
