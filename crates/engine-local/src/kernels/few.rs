@@ -17,9 +17,18 @@ pub(super) const FEW: usize = 2;
 /// Groups whose sums one register of 256 bits holds.
 pub(super) const EIGHT: usize = 8;
 
+/// How far ahead memory is asked for, bytes. A row of large blocks takes as long as memory needs; one of plain blocks a
+/// fraction of that.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn ahead<B: Blocks>(row: &[u8]) -> usize {
+    const PLAIN: usize = 4096;
+    if B::IS_PLAIN { PLAIN.max(row.len()) } else { row.len() }
+}
+
 /// Bytes of the largest block with one group.
 #[cfg(target_arch = "x86_64")]
-const MOST_BYTES: usize = 34;
+pub(super) const MOST_BYTES: usize = 34;
 
 /// A word for each of eight groups of each of sixteen rows: a sum, or the bits of a scale.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
-use super::few::{EIGHT, FEW, Strip, Words};
+use super::few::{EIGHT, FEW, MOST_BYTES, Strip, Words, ahead};
 use super::portable::LANES;
 use super::tile::{self, Group, LINE, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 use super::x86::put_sums;
@@ -359,9 +359,9 @@ fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bo
     };
     let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
     let mut products = [[_mm512_setzero_si512(); EIGHT]; P];
-    if !B::IS_PLAIN {
-        // The same part of the next row, so that memory works while this one is computed. Plain blocks leave time enough.
-        let ahead = bytes.as_ptr().wrapping_add(bytes.len() + first / B::GROUPS * B::BYTES);
+    if B::BYTES < MOST_BYTES * B::GROUPS {
+        // A part of the rows behind, so that memory works while this one is computed. Bytes as they are leave time enough.
+        let ahead = bytes.as_ptr().wrapping_add(ahead::<B>(bytes) + first / B::GROUPS * B::BYTES);
         for line in (0..COUNT / B::GROUPS * B::BYTES).step_by(LINE) {
             _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line).cast());
         }
