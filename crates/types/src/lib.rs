@@ -20,6 +20,7 @@ mod frame_code;
 pub mod fresh;
 pub mod health;
 pub mod latency_counts;
+pub mod memory_profile;
 pub mod metric;
 pub mod model_ref;
 pub mod record;

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a failure is the message")]
 
 mod error_rates;
+mod leak;
 mod made;
 mod verdicts;
