@@ -9,6 +9,9 @@ use super::Script;
 /// the allocator's share of each small block.
 const SEGMENT: usize = 64 << 10;
 
+/// What a segment takes beside the bytes written: the allocator's header and its place in the list. It is part of the leak.
+const BOOKKEEPING: usize = 16 + size_of::<Vec<u8>>();
+
 /// Sizes of the blocks of a hoard: small and large ones, so that the heap fragments, and all below the size from which
 /// allocators hand memory back at once.
 const BLOCKS: [usize; 8] = [300, 1_200, 5_000, 9_000, 17_000, 33_000, 49_000, 65_000];
@@ -22,6 +25,8 @@ pub struct Kept {
 #[derive(Debug, Default)]
 struct Held {
     leaked: Vec<Vec<u8>>,
+    /// Bytes to leak that no segment holds yet.
+    owed: usize,
     hoard: VecDeque<Vec<u8>>,
     hoarded: u64,
     /// State of the generator of block sizes.
@@ -44,27 +49,31 @@ impl Kept {
         }
     }
 
-    /// Bytes leaked and bytes hoarded until now.
+    /// Bytes leaked, bookkeeping included, and bytes hoarded until now.
     #[must_use]
     pub fn bytes(&self) -> (u64, u64) {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        (held.leaked.iter().map(|segment| segment.len() as u64).sum(), held.hoarded)
+        (held.leaked.iter().map(|segment| (segment.len() + BOOKKEEPING) as u64).sum(), held.hoarded)
     }
 }
 
 impl Held {
     fn leak(&mut self, bytes: usize) {
-        let mut left = bytes;
-        while left > 0 {
-            let has_room = self.leaked.last().is_some_and(|segment| segment.len() < SEGMENT);
+        self.owed += bytes;
+        while self.owed > 0 {
+            let has_room = self.leaked.last().is_some_and(|segment| segment.len() < segment.capacity());
             if !has_room {
-                self.leaked.push(Vec::with_capacity(SEGMENT));
+                if self.owed <= BOOKKEEPING {
+                    return;
+                }
+                self.leaked.push(Vec::with_capacity(SEGMENT - BOOKKEEPING));
+                self.owed -= BOOKKEEPING;
             }
             let Some(segment) = self.leaked.last_mut() else { return };
-            let part = left.min(SEGMENT - segment.len());
+            let part = self.owed.min(segment.capacity() - segment.len());
             // Written, and not with zeros, so that no kernel can give a page that is not there.
             segment.resize(segment.len() + part, 1);
-            left -= part;
+            self.owed -= part;
         }
     }
 
