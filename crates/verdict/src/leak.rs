@@ -25,6 +25,9 @@ const WARMUP_SHARE: usize = 10;
 /// Larger numbers of bytes do not occur, and their squares would leave the range of numbers.
 const MOST: f64 = 9.0e15;
 
+/// What memory is counted in, bytes; a slope is known no better than to a page over the length of its series.
+const PAGE: f64 = 4_096.0;
+
 const MIB: f64 = 1_048_576.0;
 
 /// What memory is set against.
@@ -163,7 +166,16 @@ fn growth(floors: &[f64], done: &[f64], warmup: usize, seed: u64) -> Result<Grow
     let series: Vec<MemoryPoint> = points.map(|(&bytes, &served)| MemoryPoint { served, bytes }).collect();
     let basis = Basis { seed, ..Basis::default() };
     let trends = memory_trends(&series, &basis);
-    Ok(trends.map_err(|error| format!("no verdict after the warm-up: failed to {error}"))?.growth())
+    let found = trends.map_err(|error| format!("no verdict after the warm-up: failed to {error}"))?.growth();
+    let last = series.len() - series.len() / 3;
+    Ok(Growth { whole: to_the_page(found.whole, &series), late: to_the_page(found.late, &series[last..]), ..found })
+}
+
+/// A slope whose interval does not claim more than pages can tell.
+fn to_the_page(slope: Slope, series: &[MemoryPoint]) -> Slope {
+    let length = series.last().map_or(0.0, |last| last.served - series[0].served);
+    let page = if length > 0.0 { PAGE / length } else { 0.0 };
+    Slope { low: slope.low - page, high: slope.high + page, ..slope }
 }
 
 /// The rule, in its order; `floor` is growth that matters.
