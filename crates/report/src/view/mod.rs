@@ -6,6 +6,7 @@ mod evaluate;
 mod header;
 mod load;
 mod matrix;
+pub(crate) mod memory_profile;
 mod outcome;
 mod phases;
 mod server;
