@@ -8,6 +8,8 @@
 //! when nothing is in flight, and lets [`weighbridge_summary`] turn them into figures. [`Targets`] and findings are then
 //! decided from the figures alone. A phase that is complete is kept when a campaign continues from an earlier record.
 //!
+//! [`memory_profile`] reads memory after each of many equal loads, for whoever judges leaks.
+//!
 //! The price of handing rows over only at quiet moments: a run that is killed loses the rows of the cell under way. Its
 //! phase is run again anyway.
 
@@ -20,6 +22,7 @@ mod error;
 mod estimate;
 mod findings;
 mod load;
+pub mod memory_profile;
 mod phases;
 mod projection;
 mod prompts;

@@ -12,6 +12,7 @@ mod eval_run;
 mod eval_stream;
 mod foreign;
 mod load;
+mod memory_profile;
 mod observe;
 
 use std::ffi::OsString;
@@ -43,6 +44,7 @@ pub(crate) use load::{
     DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,
     TargetArguments,
 };
+pub(crate) use memory_profile::MemoryProfileArguments;
 pub(crate) use observe::{DeclaredCache, ObserveArguments};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
@@ -105,6 +107,8 @@ pub(crate) enum Verb {
     },
     /// Start a server again and again: time to its port, to healthy, to the first token, to steady
     ColdStart(ColdStartArguments),
+    /// Find memory leaks: equal loads again and again, and whether what each leaves behind grows
+    MemoryProfile(Box<MemoryProfileArguments>),
     /// Weigh this client on this host against a server with a known timeline, for later runs to rest on
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against
@@ -526,6 +530,8 @@ pub(crate) enum SchemaName {
     Events,
     /// What `compare` prints as JSON.
     Comparison,
+    /// What `memory-profile` writes.
+    MemoryProfile,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -83,6 +83,7 @@ failures! {
     weighbridge_bench::SettingsError => Usage;
     weighbridge_report::import::ImportError => Usage;
     weighbridge_report::export::ExportError => Usage;
+    weighbridge_bench::memory_profile::MemoryProfileError => Invalid;
     weighbridge_telemetry::TelemetryError => Invalid;
     weighbridge_load::ProfileError => Usage;
     weighbridge_eval::predictions::PredictionsError => Usage;

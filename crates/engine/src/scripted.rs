@@ -4,6 +4,7 @@
 //! paused time the stamps equal the script exactly. Whatever is reported of it says that it is scripted.
 
 mod cache;
+mod kept;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use futures_util::stream;
 use weighbridge_types::record::EngineDescription;
 use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
 use weighbridge_types::time::Stamp;
-use weighbridge_types::units::parse_duration;
+use weighbridge_types::units::{ByteSize, parse_duration};
 
 pub use cache::{PrefixCache, cached_ttft};
+pub use kept::Kept;
 
 use crate::contract::{Capabilities, Engine, EventStream};
 use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
@@ -37,6 +39,11 @@ pub struct Script {
     pub tokens: Option<u32>,
     /// A cache of prefixes: per cent of `ttft` that a prompt takes of which every word was seen before. `None` has none.
     pub cache: Option<u32>,
+    /// Bytes that each request leaves in memory for ever; `None` leaves none.
+    pub leak: Option<u64>,
+    /// Bytes up to which blocks of changing size are kept, one of each request and the oldest given back first: memory that
+    /// grows, fragments and levels off. `None` keeps none.
+    pub hoard: Option<u64>,
     /// What goes wrong, and in which requests.
     pub fault: Option<Fault>,
 }
@@ -160,6 +167,8 @@ impl Default for Script {
             reasoning: 0,
             tokens: None,
             cache: None,
+            leak: None,
+            hoard: None,
             fault: None,
         }
     }
@@ -177,8 +186,8 @@ impl ScriptError {
     /// What to write instead.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,cache=20%,fail=error,fail_every=10,fail_first=100,\
-         fail_after=3`, each part optional; what can fail: error, rate_limit, bad_request, unauthorized, no_model, \
+        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,cache=20%,leak=512B,hoard=64MiB,fail=error,\
+         fail_every=10,fail_first=100,fail_after=3`, each part optional; what can fail: error, rate_limit, bad_request, unauthorized, no_model, \
          redirect, web_page, truncated_json, not_text, large_frame, cut, reset, wrong_length, no_answer, stall, \
          endless, empty"
     }
@@ -194,6 +203,7 @@ impl FromStr for Script {
             let wrong = |problem: String| ScriptError { part: part.to_owned(), problem };
             let (key, value) = part.split_once('=').ok_or_else(|| wrong("a part is `key=value`".to_owned()))?;
             let time = || parse_duration(value).map_err(|error| wrong(error.to_string()));
+            let size = || value.parse::<ByteSize>().map(|size| size.0).map_err(|error| wrong(error.to_string()));
             let count = |least: u32| {
                 let parsed = value.parse().ok().filter(|count| (least..=1_000_000).contains(count));
                 parsed.ok_or_else(|| wrong(format!("`{value}` is no count from {least} to 1000000")))
@@ -209,6 +219,8 @@ impl FromStr for Script {
                     let problem = || wrong(format!("`{value}` is no share of the time that is left, such as `20%`"));
                     script.cache = Some(share.ok_or_else(problem)?);
                 }
+                "leak" => script.leak = Some(size()?),
+                "hoard" => script.hoard = Some(size()?),
                 "fail" => {
                     let named = FaultKind::named(value);
                     kind = Some(named.ok_or_else(|| wrong(format!("`{value}` is nothing that can fail")))?);
@@ -233,13 +245,19 @@ pub struct ScriptedEngine {
     script: Arc<Script>,
     requests: AtomicU64,
     cache: PrefixCache,
+    kept: Kept,
 }
 
 impl ScriptedEngine {
     /// Makes an engine.
     #[must_use]
     pub fn new(script: Script) -> Self {
-        Self { script: Arc::new(script), requests: AtomicU64::new(0), cache: PrefixCache::default() }
+        Self {
+            script: Arc::new(script),
+            requests: AtomicU64::new(0),
+            cache: PrefixCache::default(),
+            kept: Kept::default(),
+        }
     }
 }
 
@@ -261,6 +279,7 @@ impl Engine for ScriptedEngine {
     fn generate(&self, request: GenerateRequest) -> EventStream {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let fault = self.script.fault.filter(|fault| fault.strikes(number));
+        self.kept.request(&self.script);
         let cached = self.script.cache.map(|_| self.cache.look_up(&prompt_text(&request)));
         let play = Play {
             cached,
@@ -486,6 +505,7 @@ mod tests {
         check("ttft=fast", "`ttft=fast`");
         check("itl", "`itl`");
         check("bundle=0", "`bundle=0`");
+        check("leak=much", "`leak=much`");
         check("fail=sometimes", "`sometimes`");
         check("speed=9", "`speed`");
     }

@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 use weighbridge_types::comparison::Comparison;
 use weighbridge_types::history::History;
+use weighbridge_types::memory_profile::MemoryProfile;
 use weighbridge_types::record::{Phase, Record};
 
 use crate::view::comparison::Extent;
@@ -113,6 +114,25 @@ pub fn history(found: &History, is_full: bool, width: Width, color: Color) -> St
     for note in &found.notes {
         page.wrapped("! ", 2, note);
     }
+    page.out
+}
+
+/// A memory profile as console text.
+#[must_use]
+pub fn memory_profile(profile: &MemoryProfile, width: Width, color: Color) -> String {
+    let mut page = Page { out: String::new(), width: width.0, color };
+    let verdict = view::memory_profile::verdict(profile);
+    page.heading("weighbridge memory-profile", &verdict.text);
+    page.facts(&view::memory_profile::facts(profile));
+    page.table(&view::memory_profile::cycles(profile));
+    page.out.push('\n');
+    let painted = format!("{}: ", page.paint(&verdict.text, verdict.tone));
+    page.wrapped(&painted, verdict.text.width() + 2, &profile.verdict.reason);
+    page.facts(&view::memory_profile::figures(profile));
+    for note in &profile.notes {
+        page.wrapped("! ", 2, note);
+    }
+    page.wrapped("", 0, &view::memory_profile::rule(profile));
     page.out
 }
 

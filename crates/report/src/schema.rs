@@ -3,14 +3,20 @@
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use weighbridge_types::comparison::Comparison;
+use weighbridge_types::memory_profile::MemoryProfile;
 use weighbridge_types::record::{LogLine, Record};
 
 use crate::json;
 
 /// File name and text of each published schema.
 #[must_use]
-pub fn files() -> [(&'static str, String); 3] {
-    [("record-1.schema.json", record()), ("events-1.schema.json", events()), ("comparison-1.schema.json", comparison())]
+pub fn files() -> [(&'static str, String); 4] {
+    [
+        ("record-1.schema.json", record()),
+        ("events-1.schema.json", events()),
+        ("comparison-1.schema.json", comparison()),
+        ("memory-profile-1.schema.json", memory_profile()),
+    ]
 }
 
 /// Schema of `record.json` (JSON Schema 2020-12), with a final newline.
@@ -29,6 +35,12 @@ pub fn events() -> String {
 #[must_use]
 pub fn comparison() -> String {
     json::pretty(&generator().into_root_schema_for::<Comparison>())
+}
+
+/// Schema of what `memory-profile` writes, with a final newline.
+#[must_use]
+pub fn memory_profile() -> String {
+    json::pretty(&generator().into_root_schema_for::<MemoryProfile>())
 }
 
 fn generator() -> SchemaGenerator {

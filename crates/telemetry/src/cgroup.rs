@@ -6,6 +6,63 @@ use crate::root::SystemRoot;
 /// Version 1 writes "no limit" as the largest page-aligned number, which no machine's memory reaches.
 const NO_LIMIT: u64 = 1 << 62;
 
+/// Reads the memory of a control group that is named by its folder, version 1 or 2.
+#[derive(Clone, Debug)]
+pub struct GroupProbe {
+    root: SystemRoot,
+    folder: String,
+}
+
+/// Memory of a control group, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupMemory {
+    /// Memory without a file, of all processes in the group and below.
+    pub anonymous_bytes: Option<u64>,
+    /// All that is charged to the group: cached files and the kernel's own memory too.
+    pub charged_bytes: Option<u64>,
+}
+
+impl GroupProbe {
+    /// The group whose folder this is, such as `/sys/fs/cgroup/server`; `None` where no memory is counted there.
+    #[must_use]
+    pub fn new(root: &SystemRoot, folder: &str) -> Option<Self> {
+        let probe = Self { root: root.clone(), folder: folder.trim_end_matches('/').to_owned() };
+        probe.sample().anonymous_bytes.is_some().then_some(probe)
+    }
+
+    /// Memory now.
+    #[must_use]
+    pub fn sample(&self) -> GroupMemory {
+        let stat = self.root.read(&format!("{}/memory.stat", self.folder)).unwrap_or_default();
+        let of = |name: &str| {
+            let found = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            found.and_then(|number| number.trim().parse().ok())
+        };
+        GroupMemory {
+            anonymous_bytes: of("anon").or_else(|| of("total_rss")),
+            charged_bytes: self.first(&["memory.current", "memory.usage_in_bytes"]),
+        }
+    }
+
+    /// Memory limit, bytes: the lowest of the group and those above it. `None` without one.
+    #[must_use]
+    pub fn limit(&self) -> Option<u64> {
+        let mut lowest = None;
+        let mut group = self.clone();
+        while !group.folder.is_empty() {
+            let limit = group.first(&["memory.max", "memory.limit_in_bytes"]).filter(|&limit| limit < NO_LIMIT);
+            lowest = lowest.into_iter().chain(limit).min();
+            group.folder.truncate(group.folder.rfind('/').unwrap_or_default());
+        }
+        lowest
+    }
+
+    /// The number in the first of these files that has one.
+    fn first(&self, files: &[&str]) -> Option<u64> {
+        files.iter().find_map(|file| read_number(&self.root, &format!("{}/{file}", self.folder)))
+    }
+}
+
 /// The folders of one controller, from the process's own group up to the mount point.
 struct Controller {
     is_v2: bool,
@@ -152,6 +209,27 @@ mod tests {
                 None,
             );
         }
+    }
+
+    #[test]
+    fn a_group_named_by_its_folder_tells_its_memory() {
+        let (_folder, root) = fake::root(&[
+            ("/sys/fs/cgroup/a/memory.max", "900\n"),
+            ("/sys/fs/cgroup/a/b/memory.max", "max\n"),
+            ("/sys/fs/cgroup/a/b/memory.stat", "anon 17\nanon_thp 3\nfile 5\n"),
+            ("/sys/fs/cgroup/a/b/memory.current", "23\n"),
+            ("/sys/fs/cgroup/memory/x/memory.stat", "rss 3\ntotal_rss 7\n"),
+            ("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "9223372036854771712\n"),
+        ]);
+        let group = GroupProbe::new(&root, "/sys/fs/cgroup/a/b/").unwrap();
+        assert_eq!(group.sample(), GroupMemory { anonymous_bytes: Some(17), charged_bytes: Some(23) });
+        assert_eq!(group.limit(), Some(900));
+        let first = GroupProbe::new(&root, "/sys/fs/cgroup/memory/x").unwrap();
+        assert_eq!(
+            (first.sample().anonymous_bytes, first.sample().charged_bytes, first.limit()),
+            (Some(7), None, None)
+        );
+        assert!(GroupProbe::new(&root, "/sys/fs/cgroup/none").is_none());
     }
 
     #[test]

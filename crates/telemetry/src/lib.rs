@@ -6,7 +6,7 @@
 //! high-water mark), [`MemoryParts`] (what memory consists of), [`free_memory`] (what may still be taken) and
 //! [`calibration_kernel`] (how fast this host reads memory). Beside a load it runs
 //! [`server::Scraper`] (a server's own metrics), [`GpuSampler`] and [`HostEnergySampler`] (devices and energy),
-//! [`TreeSampler`] (a server's processes) and [`health::HealthMonitor`] (the client). Functions named `…_metrics` turn
+//! [`TreeSampler`] (a server's processes), [`GroupProbe`] (a control group) and [`health::HealthMonitor`] (the client). Functions named `…_metrics` turn
 //! what was gathered into figures over a [`Window`].
 //!
 //! Every file under `/proc` and `/sys` is read through a [`SystemRoot`], so that tests use a folder of their own. The
@@ -48,6 +48,7 @@ mod watch;
 
 pub use bounded::{Bounded, BoundsError, Window};
 pub use calibration::{Calibration, calibration_kernel};
+pub use cgroup::{GroupMemory, GroupProbe};
 pub use cost::{Price, Tokens, cost_metrics};
 pub use energy::{Energy, EnergyScope, energy_metrics, gpu_energy, host_energy, integral};
 pub use fingerprint::fingerprint;

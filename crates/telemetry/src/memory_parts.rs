@@ -30,6 +30,14 @@ pub struct Heap {
     pub kept: u64,
 }
 
+impl Heap {
+    /// Asks the allocator of this process; `None` for one that does not tell.
+    #[must_use]
+    pub fn read() -> Option<Self> {
+        heap()
+    }
+}
+
 impl MemoryParts {
     /// Reads all mappings of this process; `None` where the system does not list them.
     #[must_use]

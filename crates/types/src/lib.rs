@@ -21,6 +21,7 @@ pub mod fresh;
 pub mod health;
 pub mod history;
 pub mod latency_counts;
+pub mod memory_profile;
 pub mod metric;
 pub mod model_ref;
 pub mod record;

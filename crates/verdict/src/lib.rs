@@ -5,6 +5,8 @@
 //! where the whole interval of the ratio lies beyond a margin, and the margin is never below what two equal sides differ by on
 //! this host ([`noise`]).
 //!
+//! [`leak`] tells from memory after each of many equal loads whether a process leaks.
+//!
 //! Records that were not made alike are refused ([`alike`]). The room reads no files: the edge hands records in, and the
 //! [`Comparison`](weighbridge_types::comparison::Comparison) that comes out is shown by the report room.
 
@@ -16,6 +18,7 @@ mod decide;
 mod error;
 pub mod gate;
 pub mod history;
+pub mod leak;
 pub mod noise;
 mod shapes;
 

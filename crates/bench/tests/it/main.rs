@@ -5,5 +5,6 @@
 mod endings;
 mod engines;
 mod figures;
+mod memory_profile;
 mod resume;
 mod support;

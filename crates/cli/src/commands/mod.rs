@@ -12,6 +12,7 @@ mod eval;
 mod history;
 mod import;
 mod load;
+mod memory_profile;
 mod model;
 mod recover;
 mod reference;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Cache { verb: CacheVerb::Bench(cache) } => load::cache(&cache, environment),
         Verb::Cache { verb: CacheVerb::Verify { folder, output } } => cache::verify(&folder, output.output_format),
         Verb::ColdStart(cold) => cold_start::run(&cold, environment),
+        Verb::MemoryProfile(profile) => memory_profile::run(&profile, environment),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),

@@ -23,6 +23,7 @@ mod import;
 mod kinds;
 mod load;
 mod load_faults;
+mod memory_profile;
 mod model;
 mod report;
 mod support;

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use weighbridge_engine::scripted::{Fault, PrefixCache};
+use weighbridge_engine::scripted::{Fault, Kept, PrefixCache};
 
 use super::log::{Played, Written};
 use super::metrics::{Metrics, Running};
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     requests: AtomicU64,
     /// Beginnings of prompts, where the script has a cache.
     cache: PrefixCache,
+    /// What requests leave, where the script leaks or hoards.
+    kept: Kept,
     /// Sound answers without delay: bytes and tokens.
     ready: Mutex<HashMap<Asked, (Bytes, u32)>>,
     played: Mutex<VecDeque<Played>>,
@@ -60,6 +62,7 @@ impl Shared {
             options,
             requests: AtomicU64::new(0),
             cache: PrefixCache::default(),
+            kept: Kept::default(),
             ready: Mutex::new(HashMap::new()),
             played: Mutex::new(VecDeque::new()),
             logged: Condvar::new(),
@@ -98,6 +101,7 @@ impl Shared {
             return (Answer::of(page), None, false);
         };
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        self.kept.request(&self.options.script);
         let fault = self.options.script.fault.filter(|fault| fault.strikes(number));
         let asked = match self.options.script.cache {
             Some(_) => Asked::of(wire, request).looked_up(&self.cache, request),

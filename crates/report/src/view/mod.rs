@@ -7,6 +7,7 @@ mod header;
 pub(crate) mod history;
 mod load;
 mod matrix;
+pub(crate) mod memory_profile;
 mod outcome;
 mod phases;
 mod server;

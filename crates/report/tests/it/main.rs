@@ -11,6 +11,7 @@ mod html;
 mod import;
 mod load;
 mod markdown;
+mod memory_profile;
 mod properties;
 mod sample;
 mod sample_load;

@@ -4,6 +4,7 @@
 
 mod courses;
 mod error_rates;
+mod leak;
 mod made;
 mod turns;
 mod verdicts;

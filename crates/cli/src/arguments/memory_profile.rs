@@ -1,0 +1,82 @@
+//! `memory-profile`: whether memory leaks.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use weighbridge_types::units::ByteSize;
+
+use super::{LocalArguments, OutputArguments};
+
+const HELP: &str = "\
+Examples:
+  weighbridge memory-profile model.gguf --cycles 100 --requests 20
+  weighbridge memory-profile vllm:http://127.0.0.1:8000 --pid 4711 --cycles 1000 --output memory.json --track
+  weighbridge memory-profile openai:http://127.0.0.1:8000/v1#m --cgroup /sys/fs/cgroup/server --fail-on-leak
+  weighbridge memory-profile --pid 4711 --cycles 120 --interval 1m
+
+Exit codes with --fail-on-leak: 0 no leak, 1 a leak, 3 the readings do not decide. Without it: 0.";
+
+/// Equal loads again and again, and the memory that each leaves.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct MemoryProfileArguments {
+    /// Model reference; a model elsewhere needs --pid or --cgroup of its server. Without one, memory is only watched
+    #[arg(value_name = "MODEL", required_unless_present_any = ["pid", "cgroup"])]
+    pub(crate) model: Option<String>,
+    /// Cycles: a load, the wait until it has drained, and a reading of memory at rest
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=4_000))]
+    pub(crate) cycles: u64,
+    /// Requests of a cycle
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) requests: u64,
+    /// Requests in flight
+    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) concurrency: u64,
+    /// Prompt tokens of a request
+    #[arg(long, value_name = "TOKENS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) isl: u32,
+    /// Output tokens of a request
+    #[arg(long, value_name = "TOKENS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) osl: u32,
+    /// Watch the memory of this process with its descendants
+    #[arg(long, value_name = "PID", conflicts_with = "cgroup")]
+    pub(crate) pid: Option<u32>,
+    /// Watch the memory of a control group, such as /sys/fs/cgroup/server
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cgroup: Option<String>,
+    /// Quiet wait after the last request of a cycle; a number alone is seconds
+    #[arg(long, value_name = "TIME", default_value = "100ms")]
+    pub(crate) wait: String,
+    /// Time of a cycle where memory is only watched; a number alone is seconds
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub(crate) interval: String,
+    /// Cycles left out at the start [default: the first tenth]
+    #[arg(long, value_name = "N")]
+    pub(crate) warmup_cycles: Option<usize>,
+    /// Growth per request that matters
+    #[arg(long, value_name = "SIZE", default_value = "256B")]
+    pub(crate) least_growth: ByteSize,
+    /// Growth per hour that matters, per cent of the memory at rest; beside a load it counts as well as --least-growth
+    /// [default: 1 where memory is only watched]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
+    pub(crate) least_hourly: Option<f64>,
+    /// Longest time of a request; a number alone is seconds
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub(crate) request_timeout: String,
+    /// Seed of the prompts and of the resamples
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Keep the series of resident memory and of the heap as well
+    #[arg(long)]
+    pub(crate) track: bool,
+    /// Also write the profile as JSON: every cycle, the verdict, the host
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Exit with 1 where memory leaks, and with 3 where that is undecided
+    #[arg(long)]
+    pub(crate) fail_on_leak: bool,
+    #[command(flatten)]
+    pub(crate) local: LocalArguments,
+    #[command(flatten)]
+    pub(crate) format: OutputArguments,
+}
