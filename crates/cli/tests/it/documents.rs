@@ -65,7 +65,7 @@ fn documents() -> Vec<PathBuf> {
     let guides = fs::read_dir(root.join("docs/guides")).unwrap().map(|entry| entry.unwrap().path());
     let mut documents: Vec<_> = guides.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
     documents.push(root.join("README.md"));
-    documents.sort(); documents.retain(|p| p.ends_with("find-a-leak.md"));
+    documents.sort();
     documents
 }
 
@@ -107,7 +107,7 @@ fn every_documented_command_does_what_it_says() {
             count += 1;
         }
     }
-    assert!(count > 3, "only {count} commands were found in the documents");
+    assert!(count > 10, "only {count} commands were found in the documents");
 }
 
 #[test]
