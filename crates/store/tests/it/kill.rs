@@ -69,8 +69,10 @@ fn what_was_written_before_a_kill_reads_back_and_the_run_resumes() {
         let results = tempfile::tempdir().unwrap();
         let child = child::start("kill::child_writes_until_killed", results.path());
         let run = kill_at(bytes, child, results.path());
-        let before: Vec<u64> = read_log(&run).unwrap().requests().map(|row| row.id).collect();
-        assert!(!before.is_empty());
+        let log = read_log(&run).unwrap();
+        let before: Vec<u64> = log.requests().map(|row| row.id).collect();
+        // A kill within the first frame leaves a torn one and nothing before it.
+        assert!(!before.is_empty() || log.truncated);
         assert!(before.iter().copied().eq(0..before.len() as u64));
 
         let mut recorder = Recorder::start(RunFolder::open(&run).unwrap()).unwrap();
