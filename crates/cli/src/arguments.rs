@@ -30,7 +30,7 @@ use crate::exit::Exit;
 pub(crate) use ab::AbArguments;
 pub(crate) use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
 pub(crate) use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
-pub(crate) use compare::CompareRunsArguments;
+pub(crate) use compare::{CompareRunsArguments, JudgingArguments};
 pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub(crate) use eval_compare::CompareArguments;
 pub(crate) use eval_judge::{EvalJudgeArguments, JudgeFormArgument};

@@ -436,7 +436,8 @@ fn alike(connection: &Connection, run_id: &str) -> rusqlite::Result<Vec<RunFigur
 
 fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<RunEntry>> {
     let mut query = connection.prepare(
-        "SELECT * FROM runs WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR label = ?2)
+        "SELECT run_id, kind, label, created_at, status, model, engine, quantization, environment_digest, duration_s, headlines
+         FROM runs WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR label = ?2)
          AND (?3 IS NULL OR model = ?3) ORDER BY created_at DESC, run_id DESC LIMIT ?4",
     )?;
     let limit = filter.limit.map_or(-1, i64::from);

@@ -50,6 +50,21 @@ pub struct Settings {
     pub resampling: Resampling,
 }
 
+impl Default for Settings {
+    /// 5 % of change, 95 % of confidence, and a chance of 80 % to detect the smallest detectable change.
+    fn default() -> Self {
+        Self {
+            threshold: 0.05,
+            confidence: Confidence::P95,
+            power: 0.8,
+            gates: Vec::new(),
+            paired: false,
+            force: false,
+            resampling: Resampling::new(42),
+        }
+    }
+}
+
 impl Settings {
     fn check(&self) -> Result<(), VerdictError> {
         let refuse = |what, value, expected| Err(VerdictError::Setting { what, value, expected });

@@ -1,11 +1,10 @@
 //! The flags of two targets in turns.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{OutputArguments, ResultsArguments};
+use super::{JudgingArguments, OutputArguments, ResultsArguments};
 
 /// Shown below the flags of `ab`.
 const HELP: &str = "\
@@ -35,34 +34,17 @@ pub(crate) struct AbArguments {
     /// Blocks in which A is set against itself before; 0 leaves the test out
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) self_test: usize,
-    /// Changes up to this many percent count as none
-    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, allow_negative_numbers = true)]
-    pub(crate) threshold: f64,
-    /// Metrics that the verdict rests on, separated by commas, as ttft.p99 or ttft.p99@concurrency=4
-    /// [default: the one that stands for the load, and reliability]
-    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
-    pub(crate) gate: Vec<String>,
+    #[command(flatten)]
+    pub(crate) judging: JudgingArguments,
     /// Go on although the host tells A apart from itself
     #[arg(long)]
     pub(crate) force: bool,
-    /// Show every metric, not only those that gate or changed
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Confidence of the intervals over all looks, between 0 and 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
-    pub(crate) confidence: f64,
     /// Seed of the first block; it decides prompts and the order within blocks
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,
     /// Name of the runs, for their folders and the history
     #[arg(long, value_name = "TEXT", default_value = "ab")]
     pub(crate) label: String,
-    /// Also write the comparison as Markdown, fit for a pull request
-    #[arg(long, value_name = "FILE")]
-    pub(crate) markdown: Option<PathBuf>,
-    /// Also write the comparison as a page with distributions
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) results: ResultsArguments,
     #[command(flatten)]

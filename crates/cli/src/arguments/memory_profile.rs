@@ -9,7 +9,7 @@ use super::{LocalArguments, OutputArguments};
 
 const HELP: &str = "\
 Examples:
-  weighbridge memory-profile model.gguf --cycles 100 --requests 20
+  weighbridge memory-profile gguf:model.gguf --cycles 100 --requests 20
   weighbridge memory-profile vllm:http://127.0.0.1:8000 --pid 4711 --cycles 1000 --output memory.json --track
   weighbridge memory-profile openai:http://127.0.0.1:8000/v1#m --cgroup /sys/fs/cgroup/server --fail-on-leak
   weighbridge memory-profile --pid 4711 --cycles 120 --interval 1m
@@ -56,7 +56,7 @@ pub(crate) struct MemoryProfileArguments {
     /// Growth per request that matters
     #[arg(long, value_name = "SIZE", default_value = "256B")]
     pub(crate) least_growth: ByteSize,
-    /// Growth per hour that matters, per cent of the memory at rest; beside a load it counts as well as --least-growth
+    /// Growth per hour that matters, percent of the memory at rest; beside a load it counts as well as --least-growth
     /// [default: 1 where memory is only watched]
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true)]
     pub(crate) least_hourly: Option<f64>,

@@ -2,16 +2,15 @@
 
 use std::ffi::OsString;
 
-use weighbridge_report::{console, html, markdown};
-use weighbridge_stats::{Confidence, Resampling};
-use weighbridge_types::comparison::{Comparison, Verdict};
+use weighbridge_stats::Resampling;
+use weighbridge_types::comparison::Verdict;
 use weighbridge_types::record::{Record, Status};
 use weighbridge_verdict::Settings;
 use weighbridge_verdict::ab::{Arm, End, Names, Outcome, Plan, Turn};
 
-use super::compare::{exit, write};
+use super::compare::{exit, judged, show};
 use super::load;
-use crate::arguments::{AbArguments, Arguments, LoadArguments, OutputFormat, Verb};
+use crate::arguments::{AbArguments, Arguments, LoadArguments, Verb};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,16 +26,11 @@ pub(super) fn run(arguments: &AbArguments, environment: &Environment) -> Result<
 }
 
 fn plan(arguments: &AbArguments) -> Result<Plan, Failure> {
-    let confidence = Confidence::new(arguments.confidence)
-        .map_err(|error| Failure::usage(error.to_string(), "write 95 % as `--confidence 0.95`"))?;
     let settings = Settings {
-        threshold: arguments.threshold / 100.0,
-        confidence,
-        power: 0.8,
-        gates: arguments.gate.clone(),
         paired: true,
         force: arguments.force,
         resampling: Resampling::new(arguments.seed),
+        ..judged(&arguments.judging)?
     };
     Ok(Plan {
         settings,
@@ -91,8 +85,11 @@ fn conclude(outcome: &Outcome, arguments: &AbArguments, environment: &Environmen
         let what = "compare the targets: equal loads differ by more than the threshold on this host";
         return Err(Failure::new(Exit::Invalid, what, hint));
     }
-    let Some(comparison) = &outcome.comparison else { return Ok(Exit::Interrupted) };
-    show(comparison, arguments, environment)?;
+    let Some(comparison) = &outcome.comparison else {
+        output::talk("stopped before both targets were measured: there is nothing to compare");
+        return Ok(Exit::Interrupted);
+    };
+    show(comparison, &arguments.judging, arguments.output.output_format, environment)?;
     let blocks = outcome.blocks;
     output::talk(&match outcome.end {
         End::Precise => format!("ended after {blocks} blocks: as precise as asked"),
@@ -100,20 +97,4 @@ fn conclude(outcome: &Outcome, arguments: &AbArguments, environment: &Environmen
         End::Stopped | End::SelfTest => format!("stopped after {blocks} blocks"),
     });
     Ok(if outcome.end == End::Stopped { Exit::Interrupted } else { exit(comparison) })
-}
-
-fn show(comparison: &Comparison, arguments: &AbArguments, environment: &Environment) -> Result<(), Failure> {
-    if let Some(path) = &arguments.markdown {
-        write(path, &markdown::comparison(comparison))?;
-    }
-    if let Some(path) = &arguments.html {
-        write(path, &html::comparison(comparison))?;
-    }
-    match arguments.output.output_format {
-        OutputFormat::Json => output::json(comparison),
-        OutputFormat::Console => {
-            let (width, color) = output::console(environment);
-            Ok(output::data(&console::comparison(comparison, arguments.all, width, color))?)
-        }
-    }
 }

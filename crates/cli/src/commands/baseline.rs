@@ -1,7 +1,6 @@
 //! `baseline`: named runs that later ones are held against.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_store::{Baseline, Baselines, Provenance};
 use weighbridge_types::comparison::Verdict;
 use weighbridge_types::environment::Environment as Host;
@@ -42,19 +41,10 @@ fn promote(arguments: &PromoteArguments) -> Result<Exit, Failure> {
     let Some(old) = baselines.find(&wanted.name, &wanted.branch, &side.runs[0].environment.digest) else {
         return keep(&mut baselines, wanted, &side, None);
     };
-    let settings = Settings {
-        threshold: 0.05,
-        confidence: Confidence::P95,
-        power: 0.8,
-        gates: Vec::new(),
-        paired: false,
-        force: false,
-        resampling: Resampling::new(42),
-    };
     let compared = baselines.records(old).map_err(Failure::from).and_then(|runs| {
         let sides = [Side { name: "before".to_owned(), runs }, side.clone()];
         let known = known(&sides, &wanted.results.output_dir)?;
-        Ok(compare(&sides, &known, &settings)?)
+        Ok(compare(&sides, &known, &Settings::default())?)
     });
     let (verdict, is_worse) = match compared {
         Ok(found) => {

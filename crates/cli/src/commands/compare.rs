@@ -11,7 +11,7 @@ use weighbridge_types::record::Record;
 use weighbridge_verdict::{Settings, Side, compare};
 
 use super::sides;
-use crate::arguments::{CompareRunsArguments, OutputFormat};
+use crate::arguments::{CompareRunsArguments, JudgingArguments, OutputFormat};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -26,19 +26,7 @@ pub(super) fn run(arguments: &CompareRunsArguments, environment: &Environment) -
     let sides = sides::all(&arguments.sides, results)?;
     let known = known(&sides, results)?;
     let comparison = compare(&sides, &known, &settings)?;
-    if let Some(path) = &arguments.markdown {
-        write(path, &markdown::comparison(&comparison))?;
-    }
-    if let Some(path) = &arguments.html {
-        write(path, &html::comparison(&comparison))?;
-    }
-    match arguments.output.output_format {
-        OutputFormat::Json => output::json(&comparison)?,
-        OutputFormat::Console => {
-            let (width, color) = output::console(environment);
-            output::data(&console::comparison(&comparison, arguments.all, width, color))?;
-        }
-    }
+    show(&comparison, &arguments.judging, arguments.output.output_format, environment)?;
     Ok(exit(&comparison))
 }
 
@@ -51,17 +39,42 @@ pub(super) fn exit(comparison: &Comparison) -> Exit {
 }
 
 fn settings(arguments: &CompareRunsArguments) -> Result<Settings, Failure> {
-    let confidence = Confidence::new(arguments.confidence)
-        .map_err(|error| Failure::usage(error.to_string(), "write 95 % as `--confidence 0.95`"))?;
     Ok(Settings {
-        threshold: arguments.threshold / 100.0,
-        confidence,
         power: arguments.power,
-        gates: arguments.gate.clone(),
-        paired: false,
         force: arguments.force,
         resampling: Resampling::new(arguments.seed).with_count(arguments.resamples),
+        ..judged(&arguments.judging)?
     })
+}
+
+/// What the shared flags say; the rest as usual.
+pub(super) fn judged(arguments: &JudgingArguments) -> Result<Settings, Failure> {
+    let confidence = Confidence::new(arguments.confidence)
+        .map_err(|error| Failure::usage(error.to_string(), "write 95 % as `--confidence 0.95`"))?;
+    let (threshold, gates) = (arguments.threshold / 100.0, arguments.gate.clone());
+    Ok(Settings { threshold, confidence, gates, ..Settings::default() })
+}
+
+/// Prints a comparison and writes its files.
+pub(super) fn show(
+    comparison: &Comparison,
+    judging: &JudgingArguments,
+    format: OutputFormat,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    if let Some(path) = &judging.markdown {
+        write(path, &markdown::comparison(comparison))?;
+    }
+    if let Some(path) = &judging.html {
+        write(path, &html::comparison(comparison))?;
+    }
+    match format {
+        OutputFormat::Json => output::json(comparison),
+        OutputFormat::Console => {
+            let (width, color) = output::console(environment);
+            Ok(output::data(&console::comparison(comparison, judging.all, width, color))?)
+        }
+    }
 }
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! Records with given figures, and seeded noise.
 
-use weighbridge_stats::{Confidence, Resampling};
+use weighbridge_stats::Resampling;
 use weighbridge_types::definition::{self, Definition};
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::{EngineDescription, MetricPointer, Phase, PhaseResult, Record, Status, Tally};
@@ -8,15 +8,7 @@ use weighbridge_verdict::{Settings, Side};
 
 /// Settings with the default threshold.
 pub(crate) fn settings() -> Settings {
-    Settings {
-        threshold: 0.05,
-        confidence: Confidence::P95,
-        power: 0.8,
-        gates: Vec::new(),
-        paired: false,
-        force: false,
-        resampling: Resampling::new(7),
-    }
+    Settings { resampling: Resampling::new(7), ..Settings::default() }
 }
 
 pub(crate) fn cell() -> Cell {
