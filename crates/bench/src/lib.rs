@@ -23,6 +23,7 @@ mod estimate;
 mod findings;
 mod load;
 pub mod memory_profile;
+pub mod performance;
 mod phases;
 mod projection;
 mod prompts;

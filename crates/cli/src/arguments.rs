@@ -14,6 +14,7 @@ mod foreign;
 mod load;
 mod memory_profile;
 mod observe;
+mod performance;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,6 +47,11 @@ pub(crate) use load::{
 };
 pub(crate) use memory_profile::MemoryProfileArguments;
 pub(crate) use observe::{DeclaredCache, ObserveArguments};
+pub(crate) use performance::{
+    Backend, BaselineBenchmarkArguments, BenchType, BenchmarkArguments, MemoryBenchmarkArguments,
+    MetricsExportArguments, MetricsFormat, MetricsVerb, MonitorArguments, MonitorFormat, PerformanceVerb,
+    RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
+};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -131,6 +137,18 @@ pub(crate) enum Verb {
     Baseline {
         #[command(subcommand)]
         verb: BaselineVerb,
+    },
+    /// Benchmarks under the names, flags and files of the older system
+    PerformanceBenchmark {
+        #[command(subcommand)]
+        verb: PerformanceVerb,
+    },
+    /// Hold results of the document pipeline against those of a baseline
+    Regress(RegressArguments),
+    /// The state of this host for other programs
+    Metrics {
+        #[command(subcommand)]
+        verb: MetricsVerb,
     },
     /// Show, export or check the record of a run
     Report {
@@ -532,6 +550,8 @@ pub(crate) enum SchemaName {
     Comparison,
     /// What `memory-profile` writes.
     MemoryProfile,
+    /// A result of `performance-benchmark`.
+    Performance,
 }
 
 #[derive(Clone, Debug, Args)]

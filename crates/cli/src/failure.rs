@@ -95,6 +95,8 @@ failures! {
     weighbridge_cache::CacheError => Usage;
     weighbridge_eval::matrix::MatrixError => Usage;
     weighbridge_verdict::VerdictError => Usage;
+    weighbridge_verdict::results::ResultsError => Usage;
+    weighbridge_verdict::regress::RegressError => Usage;
 }
 
 #[cfg(feature = "llama-cpp")]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use weighbridge_bench::{Subject, Variant};
 use weighbridge_engine::device::{DeviceKind, Wanted, choose};
 use weighbridge_engine::scripted::{Script, ScriptedEngine};
-use weighbridge_engine::{Engine, EngineFactory, MemorySource, SubjectError};
+use weighbridge_engine::{ClassNames, Engine, EngineFactory, MemorySource, SubjectError};
 use weighbridge_engine_http::{HttpEngine, HttpOptions, Pages, Secret};
 use weighbridge_engine_local::engine::{LocalEngine, LocalOptions};
 use weighbridge_engine_local::graph::Model;
@@ -59,6 +59,8 @@ pub(crate) struct Registry {
     prefix_bytes: u64,
     kv_limit: Option<u64>,
     http: HttpOptions,
+    /// Whether classifiers answer with the name of a class where text is asked for.
+    names_classes: bool,
 }
 
 /// Which forms of a model are set side by side.
@@ -97,7 +99,14 @@ impl Registry {
             prefix_bytes: local.prefix_cache.map_or(0, |size| size.0),
             kv_limit: local.kv_limit.map(|size| size.0),
             http: HttpOptions::default(),
+            names_classes: false,
         })
+    }
+
+    /// Lets classifiers be loaded as if they wrote text: they answer with the name of a class.
+    pub(crate) fn with_class_names(mut self) -> Self {
+        self.names_classes = true;
+        self
     }
 
     /// Makes endpoints with these options; the key still comes from the environment.
@@ -128,13 +137,15 @@ impl Registry {
             }
             ModelRef::LlamaCpp(path) => self.load_in_llama_cpp(model, path).await,
             ModelRef::Onnx(path) | ModelRef::Ort(path) => {
-                let (path, options) = (path.clone(), self.onnx_options(model));
+                let (path, options, names) = (path.clone(), self.onnx_options(model), self.names_classes);
                 blocking(move || {
                     let engine = match path.to_str().and_then(embedded::classifier) {
                         Some((name, bytes)) => OnnxEngine::from_bytes(name, bytes, options)?,
                         None => OnnxEngine::load(&path, options)?,
                     };
-                    Ok(Arc::new(engine) as Arc<dyn Engine>)
+                    let engine: Arc<dyn Engine> = Arc::new(engine);
+                    let is_named = names && engine.capabilities().classify;
+                    Ok(if is_named { Arc::new(ClassNames::new(engine)) } else { engine })
                 })
                 .await
             }
@@ -186,6 +197,9 @@ impl Registry {
             ModelRef::Onnx(path) | ModelRef::Ort(path) => {
                 let is_shipped = path.to_str().and_then(embedded::classifier).is_some();
                 if !is_shipped && OnnxModel::may_write_text(path) {
+                    return Ok(());
+                }
+                if self.names_classes && !self.load(model).await?.capabilities().embed {
                     return Ok(());
                 }
                 let what = format!("weigh `{model}` in this way: a classifier or an encoder writes no text");

@@ -14,6 +14,7 @@
 
 pub mod answer;
 mod batch;
+mod class_names;
 mod collect;
 mod contract;
 pub mod device;
@@ -31,6 +32,7 @@ pub mod text;
 mod tokenizer;
 
 pub use batch::{AdaptiveBatch, BatchLimits, Exhausted, MemorySource};
+pub use class_names::ClassNames;
 pub use collect::{Collected, Collector, collect};
 pub use contract::{BoxFuture, Capabilities, Engine, EventStream, MemoryReport};
 pub use error::EngineError;

@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr;
 use weighbridge_types::comparison::Comparison;
 use weighbridge_types::history::History;
 use weighbridge_types::memory_profile::MemoryProfile;
+use weighbridge_types::performance::ResultsComparison;
 use weighbridge_types::record::{Phase, Record};
 
 use crate::view::comparison::Extent;
@@ -133,6 +134,45 @@ pub fn memory_profile(profile: &MemoryProfile, width: Width, color: Color) -> St
         page.wrapped("! ", 2, note);
     }
     page.wrapped("", 0, &view::memory_profile::rule(profile));
+    page.out
+}
+
+/// Results of `performance-benchmark` as console text.
+#[must_use]
+pub fn performance_results(found: view::performance::Results<'_>, width: Width, color: Color) -> String {
+    let mut page = Page { out: String::new(), width: width.0, color };
+    page.heading(found.title, "");
+    page.facts(&view::performance::facts(found.results));
+    page.table(&view::performance::results(found.results));
+    for table in found.results.iter().filter_map(view::performance::levels) {
+        page.out.push('\n');
+        page.table(&table);
+    }
+    if let Some(table) = view::performance::targets(found.targets) {
+        page.heading("targets", "");
+        page.table(&table);
+    }
+    page.out.push('\n');
+    for note in found.results.iter().flat_map(|result| &result.notes) {
+        page.wrapped("! ", 2, note);
+    }
+    page.out
+}
+
+/// A comparison of results of `performance-benchmark` as console text.
+#[must_use]
+pub fn performance_comparison(found: &ResultsComparison, width: Width, color: Color) -> String {
+    let mut page = Page { out: String::new(), width: width.0, color };
+    page.heading("weighbridge performance-benchmark compare", "");
+    let summary = view::performance::summary(found);
+    let summary = page.paint(&summary.text, summary.tone);
+    page.line(&format!("{:INDENT$}{summary}", ""));
+    page.out.push('\n');
+    page.table(&view::performance::changes(found));
+    page.out.push('\n');
+    for note in &found.notes {
+        page.wrapped("! ", 2, note);
+    }
     page.out
 }
 

@@ -24,3 +24,5 @@ pub mod schema;
 mod chart;
 mod number;
 mod view;
+
+pub use view::performance::Results;

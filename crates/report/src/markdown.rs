@@ -2,6 +2,7 @@
 
 use weighbridge_types::comparison::Comparison;
 use weighbridge_types::definition;
+use weighbridge_types::performance::ResultsComparison;
 use weighbridge_types::record::{Phase, Record};
 
 use crate::console::finding_text;
@@ -49,6 +50,41 @@ pub fn comparison(found: &Comparison) -> String {
         out.end_list();
     }
     out.paragraph(&view::comparison::rule(found));
+    out.text
+}
+
+/// Results of `performance-benchmark`.
+#[must_use]
+pub fn performance_results(found: view::performance::Results<'_>) -> String {
+    let mut out = Document::new(found.title);
+    for (label, text) in view::performance::facts(found.results) {
+        out.item(None, &format!("{label}: {text}"));
+    }
+    out.end_list();
+    out.heading("Results");
+    out.table(&view::performance::results(found.results));
+    for table in found.results.iter().filter_map(view::performance::levels) {
+        out.table(&table);
+    }
+    if let Some(table) = view::performance::targets(found.targets) {
+        out.heading("Targets");
+        out.table(&table);
+    }
+    for note in found.results.iter().flat_map(|result| &result.notes) {
+        out.item(None, note);
+    }
+    out.text
+}
+
+/// A comparison of results of `performance-benchmark`.
+#[must_use]
+pub fn performance_comparison(found: &ResultsComparison) -> String {
+    let mut out = Document::new(&format!("Performance comparison: {}", view::performance::summary(found).text));
+    out.paragraph(&format!("Changes up to {} % count as none.", found.threshold_percent));
+    out.table(&view::performance::changes(found));
+    for note in &found.notes {
+        out.item(None, note);
+    }
     out.text
 }
 

@@ -4,18 +4,20 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use weighbridge_types::comparison::Comparison;
 use weighbridge_types::memory_profile::MemoryProfile;
+use weighbridge_types::performance::BenchmarkResult;
 use weighbridge_types::record::{LogLine, Record};
 
 use crate::json;
 
 /// File name and text of each published schema.
 #[must_use]
-pub fn files() -> [(&'static str, String); 4] {
+pub fn files() -> [(&'static str, String); 5] {
     [
         ("record-1.schema.json", record()),
         ("events-1.schema.json", events()),
         ("comparison-1.schema.json", comparison()),
         ("memory-profile-1.schema.json", memory_profile()),
+        ("performance-1.schema.json", performance()),
     ]
 }
 
@@ -41,6 +43,12 @@ pub fn comparison() -> String {
 #[must_use]
 pub fn memory_profile() -> String {
     json::pretty(&generator().into_root_schema_for::<MemoryProfile>())
+}
+
+/// Schema of a result of `performance-benchmark`, with a final newline.
+#[must_use]
+pub fn performance() -> String {
+    json::pretty(&generator().into_root_schema_for::<BenchmarkResult>())
 }
 
 fn generator() -> SchemaGenerator {

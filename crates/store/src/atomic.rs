@@ -7,7 +7,10 @@ use std::path::Path;
 use crate::StoreError;
 
 /// Writes `bytes` to a temporary file beside `path`, makes them durable, and renames it over `path`.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+///
+/// # Errors
+/// When the file cannot be written; the old one is then untouched.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("json.tmp");
     let write = || -> io::Result<()> {
         let mut file = File::create(&temporary)?;
@@ -15,7 +18,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         // The rename itself is durable once the folder is.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
     };
     write().map_err(|error| {
         // Best effort: the old file is untouched either way.

@@ -22,6 +22,7 @@ mod recorder;
 mod replay;
 mod writer;
 
+pub use atomic::replace;
 pub use baselines::{Baseline, BaselineRun, Baselines, Provenance};
 pub use error::StoreError;
 pub use folder::RunFolder;

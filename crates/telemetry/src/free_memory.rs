@@ -18,6 +18,24 @@ pub fn free_memory(root: &SystemRoot) -> Option<u64> {
     host.into_iter().chain(group).min()
 }
 
+/// Memory of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostMemory {
+    /// Bytes in use: all but what the kernel says is available.
+    pub used: u64,
+    /// All bytes.
+    pub total: u64,
+}
+
+/// The memory of the host; `None` where the system does not tell.
+#[must_use]
+pub fn host_memory(root: &SystemRoot) -> Option<HostMemory> {
+    let meminfo = root.read("/proc/meminfo")?;
+    let total = kib_field(&meminfo, "MemTotal").filter(|total| *total > 0)?;
+    let available = kib_field(&meminfo, "MemAvailable")?;
+    Some(HostMemory { used: total.saturating_sub(available), total })
+}
+
 fn room(available: Option<u64>, total: Option<u64>) -> Option<u64> {
     available.zip(total).map(|(available, total)| available.saturating_sub(total / RESERVE))
 }
@@ -47,6 +65,14 @@ mod tests {
         assert_eq!(free_memory(&root), Some(0));
         let (_folder, root) = fake::root(&[]);
         assert_eq!(free_memory(&root), None);
+    }
+
+    #[test]
+    fn what_is_not_available_is_in_use() {
+        let (_folder, root) = fake::root(&[MEMINFO]);
+        assert_eq!(host_memory(&root), Some(HostMemory { used: 600 << 10, total: 1000 << 10 }));
+        let (_folder, root) = fake::root(&[]);
+        assert_eq!(host_memory(&root), None);
     }
 
     #[test]

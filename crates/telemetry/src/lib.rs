@@ -52,7 +52,7 @@ pub use cgroup::{GroupMemory, GroupProbe};
 pub use cost::{Price, Tokens, cost_metrics};
 pub use energy::{Energy, EnergyScope, energy_metrics, gpu_energy, host_energy, integral};
 pub use fingerprint::fingerprint;
-pub use free_memory::free_memory;
+pub use free_memory::{HostMemory, free_memory, host_memory};
 pub use gpu::{GpuRoom, gpu_memory};
 pub use gpu_device::{GpuSource, NvmlSource};
 pub use gpu_plan::{GpuAction, gpu_plan};

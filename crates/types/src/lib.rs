@@ -24,6 +24,7 @@ pub mod latency_counts;
 pub mod memory_profile;
 pub mod metric;
 pub mod model_ref;
+pub mod performance;
 pub mod record;
 pub mod request;
 pub mod resource;

@@ -20,6 +20,8 @@ pub mod gate;
 pub mod history;
 pub mod leak;
 pub mod noise;
+pub mod regress;
+pub mod results;
 mod shapes;
 
 pub use compare::{Settings, Side, compare};

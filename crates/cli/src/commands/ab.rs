@@ -9,8 +9,8 @@ use weighbridge_verdict::Settings;
 use weighbridge_verdict::ab::{Arm, End, Names, Outcome, Plan, Turn};
 
 use super::compare::{exit, judged, show};
-use super::load;
-use crate::arguments::{AbArguments, Arguments, LoadArguments, Verb};
+use super::{load, typed};
+use crate::arguments::{AbArguments, LoadArguments, Verb};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -48,20 +48,15 @@ fn load_of(arguments: &AbArguments, turn: Turn) -> Result<LoadArguments, Failure
         (false, Arm::A) => "a",
         (false, Arm::B) => "b",
     };
-    let mut line: Vec<OsString> = vec!["weighbridge".into(), "load".into(), target.into()];
+    let mut line: Vec<OsString> = vec!["load".into(), target.into()];
     line.extend(arguments.load.iter().cloned());
     line.extend(["--seed".into(), turn.seed.to_string().into()]);
     line.extend(["--label".into(), format!("{}-{side}", arguments.label).into()]);
     line.extend(["--output-dir".into(), arguments.results.output_dir.clone().into_os_string()]);
     let hint = "write the flags of `load` behind `--`, without `--seed`, `--label` and `--output-dir`";
-    match Arguments::of(line) {
-        Ok(Arguments { verb: Verb::Load(load) }) => Ok(*load),
-        Ok(_) => Err(Failure::usage("read the flags of the load", hint)),
-        Err(error) => {
-            let text = error.to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Err(Failure::usage(format!("read the flags of the load: {first}"), hint))
-        }
+    match typed::verb(line, "the load", hint)? {
+        Verb::Load(load) => Ok(*load),
+        _ => Err(Failure::usage("read the flags of the load", hint)),
     }
 }
 

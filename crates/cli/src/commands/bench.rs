@@ -33,6 +33,9 @@ use settings::Resolved;
 /// File of the report in a run's folder.
 pub(super) const REPORT_FILE: &str = "report.html";
 
+/// A day: no phase is ended by time before its count is reached.
+const MOST_SECONDS: u32 = 86_400;
+
 pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Result<Exit, Failure> {
     if let Some(BenchVerb::Accel(arguments)) = &arguments.verb {
         return accel::run(arguments, environment);
@@ -46,14 +49,37 @@ pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Resu
         output::data(&plan::describe(&resolved))?;
         return Ok(Exit::Pass);
     }
+    let (record, folder) = measured(&resolved, arguments, &registry)?;
+    conclude(&record, &folder, arguments, environment)
+}
+
+/// Weighs memory with so many requests, and returns the record without printing it.
+pub(super) fn memory(
+    arguments: &BenchArguments,
+    requests: u32,
+    environment: &Environment,
+) -> Result<(Record, PathBuf), Failure> {
+    let mut resolved = Resolved::from_arguments(arguments)?;
+    resolved.settings.memory_requests = requests;
+    // The count ends the phase, and not the time.
+    resolved.settings.budgets_s.memory = MOST_SECONDS;
+    resolved.settings = resolved.settings.checked()?;
+    measured(&resolved, arguments, &Registry::new(environment, arguments.local)?.with_class_names())
+}
+
+/// Makes the run and writes its record.
+fn measured(
+    resolved: &Resolved,
+    arguments: &BenchArguments,
+    registry: &Registry,
+) -> Result<(Record, PathBuf), Failure> {
     let runtime = runtime()?;
     let cancel = CancellationToken::new();
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
-    let ended = runtime.block_on(weigh(&resolved, arguments, &registry, cancel));
+    let ended = runtime.block_on(weigh(resolved, arguments, registry, cancel));
     // Work that a timed-out or cancelled request left behind does not hold the process up.
     runtime.shutdown_background();
-    let (record, folder) = ended?;
-    conclude(&record, &folder, arguments, environment)
+    ended
 }
 
 /// The first Ctrl-C ends the run in order, the second one at once.

@@ -106,17 +106,14 @@ pub(super) fn measure(arguments: &LoadArguments, environment: &Environment) -> R
     let LoadArguments { target, client, observe, run, .. } = arguments;
     let settings = settings::of_load(arguments)?;
     let tokenizer = arguments.data.tokenizer.as_deref();
-    let mut order = Order { observe, kind: "load", target, client, run, settings, tokenizer };
-    let (record, folder) = order
-        .measure(environment)?
-        .ok_or_else(|| Failure::usage("measure with `--dry-run`", "leave it out of the flags of the load"))?;
-    match order.invalid(&record) {
-        Some(why) if record.status != Status::Interrupted => {
-            let what = format!("measure `{}`: {why}", record.engine.model_ref);
-            Err(Failure::new(Exit::Invalid, what, format!("see `weighbridge report show {}`", folder.display())))
-        }
-        _ => Ok(record),
-    }
+    Order { observe, kind: "load", target, client, run, settings, tokenizer }.valid(environment)
+}
+
+/// The same of a cache benchmark.
+pub(super) fn measure_cache(arguments: &CacheArguments, environment: &Environment) -> Result<Record, Failure> {
+    let CacheArguments { target, client, observe, run, .. } = arguments;
+    let settings = settings::of_cache(arguments)?;
+    Order { kind: "cache", target, client, observe, run, settings, tokenizer: None }.valid(environment)
 }
 
 impl Order<'_> {
@@ -127,11 +124,26 @@ impl Order<'_> {
         }
     }
 
+    /// Makes the run; a record that is no measurement of its target is an error, unless it was interrupted.
+    fn valid(mut self, environment: &Environment) -> Result<Record, Failure> {
+        let (record, folder) = self
+            .measure(environment)?
+            .ok_or_else(|| Failure::usage("measure with `--dry-run`", "leave it out of the flags of the load"))?;
+        match self.invalid(&record) {
+            Some(why) if record.status != Status::Interrupted => {
+                let what = format!("measure `{}`: {why}", record.engine.model_ref);
+                Err(Failure::new(Exit::Invalid, what, format!("see `weighbridge report show {}`", folder.display())))
+            }
+            _ => Ok(record),
+        }
+    }
+
     /// Makes the run and writes its record; of a dry run prints the settings.
     fn measure(&mut self, environment: &Environment) -> Result<Option<(Record, PathBuf)>, Failure> {
         let exports = exports::Exports::read(&self.run.exports)?;
         let model: ModelRef = settings::target(self.target)?.parse()?;
-        let registry = Registry::new(environment, self.target.local)?.with_http(settings::http(self.client)?);
+        let registry =
+            Registry::new(environment, self.target.local)?.with_http(settings::http(self.client)?).with_class_names();
         let traffic = traffic::prepare(&self.settings, &self.run.results.output_dir)?;
         self.settings.watch = watch::settings(self.observe);
         watch::check(&self.settings.watch)?;

@@ -13,17 +13,21 @@ mod history;
 mod import;
 mod load;
 mod memory_profile;
+mod metrics;
 mod model;
+mod performance;
 mod recover;
 mod reference;
+mod regress;
 mod report;
 mod runs;
 mod schema;
 mod scripted_server;
 mod sides;
 mod system;
+mod typed;
 
-use crate::arguments::{Arguments, CacheVerb, DoctorVerb, PlanVerb, SystemVerb, Verb};
+use crate::arguments::{Arguments, CacheVerb, DoctorVerb, MetricsVerb, PlanVerb, SystemVerb, Verb};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -51,6 +55,9 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Compare(compare) => compare::run(&compare, environment),
         Verb::Ab(ab) => ab::run(&ab, environment),
         Verb::Baseline { verb } => baseline::run(&verb),
+        Verb::PerformanceBenchmark { verb } => performance::run(&verb, environment),
+        Verb::Regress(regress) => regress::run(&regress),
+        Verb::Metrics { verb: MetricsVerb::Export(export) } => metrics::export(&export),
         Verb::Report { verb } => report::run(verb, environment),
         Verb::Import(import) => import::run(&import),
         Verb::History(history) => history::run(&history, environment),

@@ -4,6 +4,7 @@ mod comparison;
 mod evaluation;
 mod history;
 mod numbers;
+mod performance;
 mod stream;
 mod summary;
 
@@ -20,6 +21,7 @@ const STYLE: &str = include_str!("style.css");
 pub use crate::chart::{LoadReading, LoadTraces};
 pub use comparison::comparison;
 pub use history::history;
+pub use performance::{performance_comparison, performance_results};
 
 /// The page of a run. With the rows of the event log the charts show every value; without them they show the record.
 ///

@@ -9,6 +9,7 @@ mod load;
 mod matrix;
 pub(crate) mod memory_profile;
 mod outcome;
+pub(crate) mod performance;
 mod phases;
 mod server;
 mod stream;

@@ -12,6 +12,7 @@ mod import;
 mod load;
 mod markdown;
 mod memory_profile;
+mod performance;
 mod properties;
 mod sample;
 mod sample_load;
