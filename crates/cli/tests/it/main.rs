@@ -29,3 +29,4 @@ mod performance;
 mod report;
 mod support;
 mod watch;
+mod workflow;
