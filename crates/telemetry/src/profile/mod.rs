@@ -1,0 +1,44 @@
+//! CPU profiles: which functions the processor was in, sampled many times a second.
+//!
+//! A [`Profile`] is a bag of weighted stacks. It is read and written as collapsed text ([`collapsed`]) and as pprof's
+//! protobuf ([`pprof`]), drawn as a flame graph ([`flame_graph`], and [`difference_graph`] of two), and listed as
+//! [`hotspots`].
+//!
+//! All forms are our own and small. The usual crate for flame graphs has a licence that this project does not take, and
+//! code that pulls a protobuf compiler for one message costs more than the message.
+
+pub mod collapsed;
+mod error;
+mod flame;
+mod hotspots;
+mod names;
+pub mod pprof;
+mod stacks;
+mod svg;
+mod wire;
+
+pub use error::FormError;
+pub use flame::{difference_graph, flame_graph};
+pub use hotspots::{Hotspot, hotspots, hotspots_text};
+pub use stacks::{Profile, Sample};
+
+/// Reads a profile of either form: pprof, also when compressed with gzip, or collapsed text.
+///
+/// # Errors
+/// When the bytes are neither, or hold no sample.
+pub fn read(bytes: &[u8]) -> Result<Profile, FormError> {
+    let inflated = pprof::inflate(bytes)?;
+    let bytes = inflated.as_deref().unwrap_or(bytes);
+    let profile = match text(bytes) {
+        Some(text) => collapsed::read(text)?,
+        None => pprof::read(bytes)?,
+    };
+    if profile.total() == 0 { Err(FormError::Empty) } else { Ok(profile) }
+}
+
+/// The bytes as text, where they can be: a protobuf message of any use has bytes that no line of text has.
+fn text(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let is_odd = |char: char| char.is_control() && !matches!(char, '\n' | '\r' | '\t');
+    (!text.chars().any(is_odd)).then_some(text)
+}
