@@ -4,23 +4,38 @@
 //! protobuf ([`pprof`]), drawn as a flame graph ([`flame_graph`], and [`difference_graph`] of two), and listed as
 //! [`hotspots`].
 //!
+//! [`CpuProfiler`] samples this process; frames of a thread that an engine has marked begin with its stage.
+//! [`profile_process`] samples another one.
+//!
 //! All forms are our own and small. The usual crate for flame graphs has a licence that this project does not take, and
 //! code that pulls a protobuf compiler for one message costs more than the message.
 
 pub mod collapsed;
+mod cpu;
 mod error;
 mod flame;
 mod hotspots;
 mod names;
+#[cfg(target_os = "linux")]
+mod perf_records;
+#[cfg(target_os = "linux")]
+mod perf_ring;
 pub mod pprof;
+#[cfg(target_os = "linux")]
+mod process;
 mod stacks;
 mod svg;
+mod symbols;
 mod wire;
 
+pub use cpu::{CpuError, CpuProfiler, HERTZ};
 pub use error::FormError;
 pub use flame::{difference_graph, flame_graph};
 pub use hotspots::{Hotspot, hotspots, hotspots_text};
+#[cfg(target_os = "linux")]
+pub use process::{ProcessError, profile_process};
 pub use stacks::{Profile, Sample};
+pub use symbols::{ElfSymbols, ReadAt};
 
 /// Reads a profile of either form: pprof, also when compressed with gzip, or collapsed text.
 ///
