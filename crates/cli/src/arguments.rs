@@ -14,6 +14,7 @@ mod foreign;
 mod load;
 mod memory_profile;
 mod observe;
+mod profile;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,6 +47,7 @@ pub(crate) use load::{
 };
 pub(crate) use memory_profile::MemoryProfileArguments;
 pub(crate) use observe::{DeclaredCache, ObserveArguments};
+pub(crate) use profile::{ProfileArguments, ProfileFlag, ProfileVerb};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -109,6 +111,8 @@ pub(crate) enum Verb {
     ColdStart(ColdStartArguments),
     /// Find memory leaks: equal loads again and again, and whether what each leaves behind grows
     MemoryProfile(Box<MemoryProfileArguments>),
+    /// Find hot paths: sample a running process, and show or compare profiles as hotspots and flame graphs
+    Profile(ProfileArguments),
     /// Weigh this client on this host against a server with a known timeline, for later runs to rest on
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against

@@ -25,6 +25,7 @@ mod load;
 mod load_faults;
 mod memory_profile;
 mod model;
+mod profile;
 mod report;
 mod support;
 mod watch;

@@ -1,5 +1,7 @@
 //! Flame graphs: which part of all samples lies below each function, and of two profiles what changed.
 
+use weighbridge_engine::stage::Stage;
+
 use super::hotspots::{percent, summary};
 use super::stacks::Profile;
 use super::svg::{Frame, picture};
@@ -89,7 +91,7 @@ fn boxes<'a: 'b, 'b>(stacks: impl Iterator<Item = (&'b [&'a str], [u64; 2])>) ->
     boxes
 }
 
-/// Colors by where a function comes from: this program warm, libraries of Rust green, the system gray.
+/// Colors by where a function comes from: this program warm, libraries of Rust green, the system gray; a stage is purple.
 fn color(name: &str, row: usize) -> String {
     let hash = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
     let shade = hash % 12;
@@ -98,13 +100,17 @@ fn color(name: &str, row: usize) -> String {
     let (hue, saturation, light) = match row {
         0 => (40, 8, 84),
         1 => (220, 30, 82),
-        _ if name.starts_with('[') => (280, 40, 84),
+        2 if is_stage(name) => (280, 40, 84),
         _ if starts(&["weighbridge"]) => (14 + hash % 24, 88, 66),
         _ if starts(&["std::", "core::", "alloc::"]) => (52, 62, 74),
         _ if name.contains("::") => (110 + hash % 40, 38, 72),
         _ => (200, 12, 78),
     };
     format!("hsl({hue} {saturation}% {}%)", light + shade % 8)
+}
+
+fn is_stage(name: &str) -> bool {
+    Stage::ALL.iter().any(|stage| stage.name() == Some(name))
 }
 
 /// From blue over white to red; 10 points of the whole are the full color.

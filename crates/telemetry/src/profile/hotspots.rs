@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use super::stacks::Profile;
+use super::stages::stage_shares;
 
 /// A function, and how often the processor was in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +37,18 @@ pub fn hotspots(profile: &Profile) -> Vec<Hotspot<'_>> {
     hotspots
 }
 
-/// The first `top` of the hotspots as a table, below what was sampled.
+/// The first `top` of the hotspots as a table, below what was sampled and the shares of the stages.
 #[must_use]
 pub fn hotspots_text(profile: &Profile, top: usize) -> String {
     let total = profile.total();
     let mut text = format!("{}\n", summary(profile));
+    if let Some(shares) = stage_shares(profile) {
+        text.push_str("\n  share    samples  stage\n");
+        for (stage, count) in shares {
+            let name = stage.name().unwrap_or("no stage of an inference");
+            let _ = writeln!(text, "{:>6.1}%  {count:>9}  {name}", percent(count, total));
+        }
+    }
     let hotspots = hotspots(profile);
     let _ = writeln!(text, "\n{:>7}  {:>7}  {:>9}  function", "self", "total", "samples");
     for Hotspot { name, own, total: anywhere } in hotspots.iter().take(top) {

@@ -24,6 +24,7 @@ pub mod pprof;
 #[cfg(target_os = "linux")]
 mod process;
 mod stacks;
+mod stages;
 mod svg;
 mod symbols;
 mod wire;
@@ -35,6 +36,7 @@ pub use hotspots::{Hotspot, hotspots, hotspots_text};
 #[cfg(target_os = "linux")]
 pub use process::{ProcessError, profile_process};
 pub use stacks::{Profile, Sample};
+pub use stages::stage_shares;
 pub use symbols::{ElfSymbols, ReadAt};
 
 /// Reads a profile of either form: pprof, also when compressed with gzip, or collapsed text.

@@ -24,8 +24,8 @@ pub(super) fn cleaned(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The last two parts of a path, and more where those are closures: `pool::Pool::run` becomes `Pool::run`.
-pub(super) fn short(name: &str) -> &str {
+/// The last parts of a path, and more where those are closures: with two `pool::Pool::run` becomes `Pool::run`.
+fn short(name: &str, wanted: u32) -> &str {
     let mut depth = 0_i32;
     let mut parts = 0;
     let bytes = name.as_bytes();
@@ -38,9 +38,9 @@ pub(super) fn short(name: &str) -> &str {
             b'<' | b'(' | b'[' => depth -= 1,
             b':' if bytes[at + 1] == b':' && depth == 0 => {
                 let part = name.get(at + 2..end_of_part).unwrap_or_default();
-                parts += i32::from(!part.starts_with('{'));
+                parts += u32::from(!part.starts_with('{'));
                 end_of_part = at;
-                if parts == 2 {
+                if parts == wanted {
                     return &name[at + 2..];
                 }
             }
@@ -53,13 +53,12 @@ pub(super) fn short(name: &str) -> &str {
 /// As much of a name as fits into this many letters; `None` where that would tell nothing.
 pub(super) fn fitting(name: &str, letters: usize) -> Option<Cow<'_, str>> {
     const LEAST: usize = 3;
-    if name.chars().count() <= letters {
-        return Some(Cow::Borrowed(name));
+    for name in [name, short(name, 2), short(name, 1)] {
+        if name.chars().count() <= letters {
+            return Some(Cow::Borrowed(name));
+        }
     }
-    let name = short(name);
-    if name.chars().count() <= letters {
-        return Some(Cow::Borrowed(name));
-    }
+    let name = short(name, 1);
     let kept = letters.checked_sub(1).filter(|&kept| kept >= LEAST)?;
     Some(Cow::Owned(name.chars().take(kept).chain(['…']).collect()))
 }
@@ -83,7 +82,7 @@ mod tests {
 
     #[test]
     fn long_paths_are_shortened_at_whole_parts() {
-        let check = |name, expected| assert_eq!(short(name), expected, "{name}");
+        let check = |name, expected| assert_eq!(short(name, 2), expected, "{name}");
         check("main", "main");
         check("a::b", "a::b");
         check("a::b::c::d", "c::d");
@@ -99,7 +98,9 @@ mod tests {
     fn a_narrow_box_holds_what_still_tells_something() {
         assert_eq!(fitting("pool::Pool::run", 15).unwrap(), "pool::Pool::run");
         assert_eq!(fitting("pool::Pool::run", 14).unwrap(), "Pool::run");
-        assert_eq!(fitting("pool::Pool::run", 6).unwrap(), "Pool:…");
-        assert_eq!(fitting("pool::Pool::run", 3), None);
+        assert_eq!(fitting("pool::Pool::run", 8).unwrap(), "run");
+        assert_eq!(fitting("<impl a::Model>::forward", 7).unwrap(), "forward");
+        assert_eq!(fitting("<impl a::Model>::forward", 6).unwrap(), "forwa…");
+        assert_eq!(fitting("<impl a::Model>::forward", 3), None);
     }
 }
