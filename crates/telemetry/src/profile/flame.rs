@@ -127,9 +127,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::profile::Period;
 
     fn profile(stacks: &[(&[&str], u64)]) -> Profile {
-        let mut profile = Profile::new(Some(Duration::from_millis(10)));
+        let mut profile = Profile::new(Some(Period::Processor(Duration::from_millis(10))));
         for (frames, count) in stacks {
             profile.add(frames.iter().copied(), Duration::ZERO, *count);
         }

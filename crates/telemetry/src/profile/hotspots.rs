@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use super::stacks::Profile;
+use super::stacks::{Period, Profile};
 use super::stages::stage_shares;
 
 /// A function, and how often the processor was in it.
@@ -64,13 +64,20 @@ pub fn hotspots_text(profile: &Profile, top: usize) -> String {
 }
 
 /// How much was sampled, in a line.
+#[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
 pub(super) fn summary(profile: &Profile) -> String {
     let total = profile.total();
     let mut text = format!("{total} samples");
-    if let Some(period) = profile.period() {
-        #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-        let seconds = total as f64 * period.as_secs_f64();
-        let _ = write!(text, ", {seconds:.2} s on processors at {:.0} samples a second", 1.0 / period.as_secs_f64());
+    match profile.period() {
+        Some(Period::Processor(period)) => {
+            let (seconds, rate) = (total as f64 * period.as_secs_f64(), 1.0 / period.as_secs_f64());
+            let _ = write!(text, ", {seconds:.2} s on processors at {rate:.0} samples a second");
+        }
+        Some(Period::Allocated(bytes)) => {
+            let (mib, kib) = (total as f64 * bytes as f64 / f64::from(1 << 20), bytes as f64 / f64::from(1 << 10));
+            let _ = write!(text, ", {mib:.1} MiB allocated, a sample for each {kib:.0} KiB");
+        }
+        None => {}
     }
     if profile.lost() > 0 {
         let _ = write!(text, ", {} more were lost", profile.lost());
@@ -91,7 +98,7 @@ mod tests {
     use super::*;
 
     fn profile() -> Profile {
-        let mut profile = Profile::new(Some(Duration::from_millis(10)));
+        let mut profile = Profile::new(Some(Period::Processor(Duration::from_millis(10))));
         for (frames, count) in [
             (&["main", "run", "work", "work"][..], 6),
             (&["main", "run"], 1),
@@ -123,5 +130,8 @@ mod tests {
             "10 samples, 0.10 s on processors at 100 samples a second\n\n   self    total    samples  function\n  80.0%    80.0%          8  work\n  10.0%    70.0%          1  run\n  10.0%                   1  3 more\n"
         );
         assert!(hotspots_text(&Profile::new(None), 5).starts_with("0 samples\n"));
+        let mut allocated = Profile::new(Some(Period::Allocated(512 << 10)));
+        allocated.add(["main"], Duration::ZERO, 3);
+        assert_eq!(summary(&allocated), "3 samples, 1.5 MiB allocated, a sample for each 512 KiB");
     }
 }

@@ -5,11 +5,14 @@
 //! [`hotspots`].
 //!
 //! [`CpuProfiler`] samples this process; frames of a thread that an engine has marked begin with its stage.
+//! [`AllocationProfiler`] samples what it allocates.
 //! [`profile_process`] samples another one.
 //!
 //! All forms are our own and small. The usual crate for flame graphs has a licence that this project does not take, and
 //! code that pulls a protobuf compiler for one message costs more than the message.
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod allocations;
 pub mod collapsed;
 mod cpu;
 mod error;
@@ -29,13 +32,15 @@ mod svg;
 mod symbols;
 mod wire;
 
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub use allocations::{AllocationProfiler, WatchedAllocator};
 pub use cpu::{CpuError, CpuProfiler, HERTZ};
 pub use error::FormError;
 pub use flame::{difference_graph, flame_graph};
 pub use hotspots::{Hotspot, hotspots, hotspots_text};
 #[cfg(target_os = "linux")]
 pub use process::{ProcessError, profile_process};
-pub use stacks::{Profile, Sample};
+pub use stacks::{Period, Profile, Sample};
 pub use stages::stage_shares;
 pub use symbols::{ElfSymbols, ReadAt};
 

@@ -8,30 +8,37 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use super::error::FormError;
-use super::stacks::Profile;
+use super::stacks::{Period, Profile};
 use super::wire::{Broken, Fields, Value, Writer, numbers};
 
 /// Label that holds the thread of a sample.
 const THREAD: &str = "thread";
 
+/// Units of what samples stand for.
+const NANOSECONDS: &str = "nanoseconds";
+const BYTES: &str = "bytes";
+
 /// Most bytes that a compressed profile unpacks to; a minute of the largest server has some ten megabytes.
 const MOST_BYTES: u64 = 512 << 20;
 
-/// Writes the message, without compression. Samples are counts, and nanoseconds where the period is known.
+/// Writes the message, without compression. Samples are counts, and nanoseconds or bytes where the period is known.
 #[must_use]
 pub fn write(profile: &Profile) -> Vec<u8> {
     let mut strings = Strings::default();
     strings.number("");
     let mut message = Writer::default();
-    let period = profile.period().map(nanoseconds);
+    let period = profile.period().map(Period::number);
     let value_type = |writer: &mut Writer, kind, unit| {
         writer.number(1, kind);
         writer.number(2, unit);
     };
     let (samples, count) = (strings.number("samples"), strings.number("count"));
     message.message(1, |writer| value_type(writer, samples, count));
-    let cpu = period.map(|_| (strings.number("cpu"), strings.number("nanoseconds")));
-    if let Some((kind, unit)) = cpu {
+    let measured = profile.period().map(|period| match period {
+        Period::Processor(_) => (strings.number("cpu"), strings.number(NANOSECONDS)),
+        Period::Allocated(_) => (strings.number("alloc_space"), strings.number(BYTES)),
+    });
+    if let Some((kind, unit)) = measured {
         message.message(1, |writer| value_type(writer, kind, unit));
     }
     let thread_key = strings.number(THREAD);
@@ -65,15 +72,11 @@ pub fn write(profile: &Profile) -> Vec<u8> {
         });
     }
     strings.all.iter().for_each(|string| message.bytes(6, string.as_bytes()));
-    if let (Some((kind, unit)), Some(period)) = (cpu, period) {
+    if let (Some((kind, unit)), Some(period)) = (measured, period) {
         message.message(11, |writer| value_type(writer, kind, unit));
         message.number(12, period);
     }
     message.finish()
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The largest number that a signed field holds, where the value is larger.
@@ -125,7 +128,7 @@ pub fn read(bytes: &[u8]) -> Result<Profile, FormError> {
     let column = raw.count_column()?;
     let functions: HashMap<u64, &str> =
         raw.functions.iter().map(|(id, name)| Ok((*id, raw.string(*name)?))).collect::<Result<_, FormError>>()?;
-    let mut profile = Profile::new(raw.period.filter(|_| raw.has_time_period()).map(Duration::from_nanos));
+    let mut profile = Profile::new(raw.period());
     for sample in &raw.samples {
         let count =
             *sample.values.get(column).ok_or_else(|| wrong("a sample has fewer values than there are types"))?;
@@ -226,8 +229,15 @@ impl RawProfile {
         Ok(0)
     }
 
-    fn has_time_period(&self) -> bool {
-        self.string(self.period_type.1).is_ok_and(|unit| unit == "nanoseconds")
+    /// What a sample stands for. Of allocations that is known of our own samples only: others count objects.
+    fn period(&self) -> Option<Period> {
+        let (period, unit) = (self.period?, self.string(self.period_type.1).ok()?);
+        let counts_samples = self.types.first().is_some_and(|(kind, _)| self.string(*kind) == Ok("samples"));
+        match unit {
+            NANOSECONDS => Some(Period::Processor(Duration::from_nanos(period))),
+            BYTES if counts_samples => Some(Period::Allocated(period)),
+            _ => None,
+        }
     }
 }
 

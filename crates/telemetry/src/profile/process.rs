@@ -9,7 +9,7 @@ use weighbridge_types::time::Clock;
 
 use super::perf_records::PerfRecords;
 use super::perf_ring::{Ring, open, processors};
-use super::stacks::Profile;
+use super::stacks::{Period, Profile};
 use super::symbols::Symbols;
 
 /// Time between two looks into the rings.
@@ -115,7 +115,7 @@ fn profile(records: &PerfRecords, threads: &BTreeMap<u32, String>, symbols: &mut
         records.samples.iter().flat_map(|sample| sample.addresses.iter().enumerate().map(call)).collect();
     let names = symbols.names(&addresses);
     let start = records.samples.iter().map(|sample| sample.at).min().unwrap_or_default();
-    let mut profile = Profile::new(Some(period));
+    let mut profile = Profile::new(Some(Period::Processor(period)));
     for sample in &records.samples {
         let thread = threads.get(&sample.thread).map_or("?", String::as_str);
         let mut frames: Vec<&str> = sample.addresses.iter().enumerate().map(|frame| &*names[&call(frame)]).collect();

@@ -12,13 +12,33 @@ use super::names::cleaned;
 /// can hold it.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
-    period: Option<Duration>,
+    period: Option<Period>,
     lost: u64,
     names: Vec<String>,
     numbers: HashMap<String, u32>,
     stacks: Vec<Vec<u32>>,
     places: HashMap<Vec<u32>, u32>,
     samples: Vec<Sample>,
+}
+
+/// What a sample stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// So much time on a processor.
+    Processor(Duration),
+    /// So many bytes that were allocated.
+    Allocated(u64),
+}
+
+impl Period {
+    /// Nanoseconds or bytes, at most what a signed number holds.
+    pub(super) fn number(self) -> u64 {
+        let number = match self {
+            Self::Processor(time) => u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+            Self::Allocated(bytes) => bytes,
+        };
+        number.min(i64::MAX.cast_unsigned())
+    }
 }
 
 /// A stack at a time.
@@ -32,10 +52,10 @@ pub struct Sample {
 }
 
 impl Profile {
-    /// An empty profile. `period` is the processor time that a sample stands for, `None` where it is not known.
+    /// An empty profile. `period` is what a sample stands for, `None` where it is not known.
     #[must_use]
-    pub fn new(period: Option<Duration>) -> Self {
-        Self { period: period.filter(|period| !period.is_zero()), ..Self::default() }
+    pub fn new(period: Option<Period>) -> Self {
+        Self { period: period.filter(|period| period.number() > 0), ..Self::default() }
     }
 
     /// Adds a stack, its thread first. Nothing is added for a count of 0; a stack without frames is of an unknown thread.
@@ -77,9 +97,9 @@ impl Profile {
         self.lost
     }
 
-    /// Processor time that a sample stands for; `None` where it is not known.
+    /// What a sample stands for; `None` where it is not known.
     #[must_use]
-    pub const fn period(&self) -> Option<Duration> {
+    pub const fn period(&self) -> Option<Period> {
         self.period
     }
 
@@ -136,7 +156,7 @@ mod tests {
 
     #[test]
     fn equal_stacks_add_up_and_windows_part_them() {
-        let mut profile = Profile::new(Some(Duration::from_millis(10)));
+        let mut profile = Profile::new(Some(Period::Processor(Duration::from_millis(10))));
         profile.add(["main", "run", "work"], SECOND, 2);
         profile.add(["main", "run", "work"], 3 * SECOND, 5);
         profile.add(["main", "run"], 3 * SECOND, 1);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Frames of a stack that are kept, from the innermost on.
-pub(super) const MOST_FRAMES: usize = 128;
+pub(in crate::profile) const MOST_FRAMES: usize = 128;
 
 /// Samples between two looks: at 99 a second and a look every 50 ms enough for two hundred busy processors.
 const SLOTS: usize = 1024;
@@ -15,18 +15,18 @@ const READY: u8 = 2;
 
 /// A stack as it was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct RawStack {
-    pub(super) thread: String,
+pub(in crate::profile) struct RawStack {
+    pub(in crate::profile) thread: String,
     /// Number of a `Stage`.
-    pub(super) stage: u8,
+    pub(in crate::profile) stage: u8,
     /// The innermost first.
-    pub(super) addresses: Vec<u64>,
+    pub(in crate::profile) addresses: Vec<u64>,
 }
 
 /// The slots. A slot is free, taken by a handler that writes it, or ready to be read, and only the handler that took it and
 /// the one reader move it on; its fields are written before it becomes ready.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub(in crate::profile) struct Buffer {
     slots: Vec<Slot>,
     next: AtomicUsize,
     lost: AtomicU64,
@@ -39,6 +39,7 @@ struct Slot {
     frames: AtomicUsize,
     /// Nanoseconds since sampling began.
     at: AtomicU64,
+    count: AtomicU64,
     /// Name of the thread, filled up with zeros.
     thread: [AtomicU64; 2],
     addresses: [AtomicU64; MOST_FRAMES],
@@ -51,6 +52,7 @@ impl Default for Slot {
             stage: AtomicU8::new(0),
             frames: AtomicUsize::new(0),
             at: AtomicU64::new(0),
+            count: AtomicU64::new(0),
             thread: Default::default(),
             addresses: [const { AtomicU64::new(0) }; MOST_FRAMES],
         }
@@ -59,39 +61,41 @@ impl Default for Slot {
 
 /// What a handler tells beside the addresses.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
+pub(in crate::profile) struct Mark {
     /// Nanoseconds since sampling began.
-    pub(super) at: u64,
+    pub(in crate::profile) at: u64,
     /// Name of the thread, filled up with zeros.
-    pub(super) thread: [u8; 16],
+    pub(in crate::profile) thread: [u8; 16],
     /// Number of its stage.
-    pub(super) stage: u8,
+    pub(in crate::profile) stage: u8,
+    /// For how many samples this one stands.
+    pub(in crate::profile) count: u64,
 }
 
 impl Buffer {
-    pub(super) fn new() -> Self {
+    pub(in crate::profile) fn new() -> Self {
         let slots = (0..SLOTS).map(|_| Slot::default()).collect();
         Self { slots, next: AtomicUsize::new(0), lost: AtomicU64::new(0) }
     }
 
     /// Forgets what is in it.
-    pub(super) fn clear(&self) {
-        self.drain(|_, _| {});
+    pub(in crate::profile) fn clear(&self) {
+        self.drain(|_, _, _| {});
         self.lost.store(0, Ordering::Relaxed);
     }
 
     /// Samples for which there was no free slot.
-    pub(super) fn lost(&self) -> u64 {
+    pub(in crate::profile) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
     /// Takes a slot and fills it. `walk` is handed where to put each address and returns when it is told that there is no more
     /// room. It may be called from a signal handler: it takes no lock and no memory.
-    pub(super) fn put(&self, mark: Mark, walk: impl FnOnce(&mut dyn FnMut(u64) -> bool)) {
+    pub(in crate::profile) fn put(&self, mark: Mark, walk: impl FnOnce(&mut dyn FnMut(u64) -> bool)) {
         let place = self.next.fetch_add(1, Ordering::Relaxed) % SLOTS;
         let Some(slot) = self.slots.get(place) else { return };
         if slot.state.compare_exchange(FREE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lost.fetch_add(mark.count, Ordering::Relaxed);
             return;
         }
         let mut frames = 0;
@@ -104,6 +108,7 @@ impl Buffer {
         });
         slot.frames.store(frames, Ordering::Relaxed);
         slot.at.store(mark.at, Ordering::Relaxed);
+        slot.count.store(mark.count, Ordering::Relaxed);
         slot.stage.store(mark.stage, Ordering::Relaxed);
         let (halves, _) = mark.thread.as_chunks();
         for (kept, half) in slot.thread.iter().zip(halves) {
@@ -113,7 +118,7 @@ impl Buffer {
     }
 
     /// Hands over what is ready. Only one thread calls this.
-    pub(super) fn drain(&self, mut taken: impl FnMut(RawStack, Duration)) {
+    pub(in crate::profile) fn drain(&self, mut taken: impl FnMut(RawStack, Duration, u64)) {
         for slot in &self.slots {
             if slot.state.load(Ordering::Acquire) != READY {
                 continue;
@@ -126,9 +131,9 @@ impl Buffer {
                 stage: slot.stage.load(Ordering::Relaxed),
                 addresses: slot.addresses.iter().take(frames).map(read).collect(),
             };
-            let at = Duration::from_nanos(read(&slot.at));
+            let (at, count) = (Duration::from_nanos(read(&slot.at)), read(&slot.count));
             slot.state.store(FREE, Ordering::Release);
-            taken(stack, at);
+            taken(stack, at, count);
         }
     }
 }
@@ -140,7 +145,7 @@ mod tests {
     fn mark(at: u64) -> Mark {
         let mut thread = [0; 16];
         thread[..6].copy_from_slice(b"worker");
-        Mark { at, thread, stage: 4 }
+        Mark { at, thread, stage: 4, count: 1 }
     }
 
     #[test]
@@ -155,11 +160,11 @@ mod tests {
             });
         }
         let mut drained = Vec::new();
-        buffer.drain(|stack, at| drained.push((stack, at)));
+        buffer.drain(|stack, at, count| drained.push((stack, at, count)));
         assert_eq!((drained.len(), buffer.lost()), (SLOTS, 5));
         let stack = RawStack { thread: "worker".to_owned(), stage: 4, addresses: vec![7, 8, 9] };
-        assert_eq!(drained[7], (stack, Duration::from_nanos(7)));
-        buffer.drain(|_, _| panic!("it was drained"));
+        assert_eq!(drained[7], (stack, Duration::from_nanos(7), 1));
+        buffer.drain(|_, _, _| panic!("it was drained"));
         buffer.clear();
         assert_eq!(buffer.lost(), 0);
     }
@@ -168,7 +173,7 @@ mod tests {
     fn deep_stacks_end_at_the_limit() {
         let buffer = Buffer::new();
         buffer.put(mark(0), |put| while put(1) {});
-        buffer.drain(|stack, _| assert_eq!(stack.addresses.len(), MOST_FRAMES));
+        buffer.drain(|stack, _, _| assert_eq!(stack.addresses.len(), MOST_FRAMES));
     }
 
     #[test]
@@ -189,8 +194,8 @@ mod tests {
                 })
                 .collect();
             let mut drain = || {
-                buffer.drain(|stack, at| {
-                    drained += 1;
+                buffer.drain(|stack, at, count| {
+                    drained += count;
                     assert!(stack.addresses.iter().all(|&address| u128::from(address) == at.as_nanos()));
                 });
             };

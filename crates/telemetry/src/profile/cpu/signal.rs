@@ -2,9 +2,9 @@
 #![expect(unsafe_code, reason = "signal handlers and timers are calls of the C library")]
 
 use std::io::Error;
-use std::mem::{MaybeUninit, size_of_val, zeroed};
+use std::mem::zeroed;
 use std::ptr::{null, null_mut};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, c_void};
@@ -12,28 +12,19 @@ use weighbridge_engine::stage::Stage;
 
 use super::CpuError;
 use super::buffer::{Buffer, Mark};
+use super::memory::{Memory, now, thread_name};
 use super::walk::{Stopped, walk};
-
-/// Bytes of the stack that are read at once. A power of two below the page size, so that a block lies in one page.
-const BLOCK: u64 = 1024;
 
 /// Where the handler puts samples; null while nothing is sampled. It is only ever set to a buffer that lives as long as the
 /// process.
 static BUFFER: AtomicPtr<Buffer> = AtomicPtr::new(null_mut());
 /// When sampling began, nanoseconds of the monotonic clock.
 static BEGAN: AtomicU64 = AtomicU64::new(0);
-/// Number of this process; a child that was forked must not read its parent's memory.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Puts a sample into the buffer for each `period` of processor time.
 pub(super) fn start(buffer: &'static Buffer, period: Duration) -> Result<(), CpuError> {
-    PROCESS.store(std::process::id(), Ordering::Relaxed);
+    Memory::prepare().map_err(|source| CpuError::Refused { call: "process_vm_readv", source })?;
     BEGAN.store(now(), Ordering::Relaxed);
-    let mut probe = Memory::new();
-    let here = (&raw const probe) as u64;
-    if probe.word(here & !7).is_none() {
-        return Err(refused("process_vm_readv"));
-    }
     install()?;
     BUFFER.store((&raw const *buffer).cast_mut(), Ordering::Release);
     set_timer(period).inspect_err(|_| BUFFER.store(null_mut(), Ordering::Release))
@@ -103,6 +94,7 @@ extern "C" fn handle(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
         at: now().saturating_sub(BEGAN.load(Ordering::Relaxed)),
         thread: thread_name(),
         stage: Stage::current().number(),
+        count: 1,
     };
     let mut memory = Memory::new();
     buffer.put(mark, |put| walk(stopped(context), |at| memory.word(at), put));
@@ -120,69 +112,4 @@ fn stopped(context: &libc::ucontext_t) -> Stopped {
 fn stopped(context: &libc::ucontext_t) -> Stopped {
     let registers = &context.uc_mcontext;
     Stopped { at: registers.pc, frame: registers.regs[29], stack: registers.sp }
-}
-
-/// Nanoseconds of the monotonic clock.
-fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure lives through the call, which POSIX allows in a handler.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    (time.tv_sec.cast_unsigned()).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec.cast_unsigned())
-}
-
-fn thread_name() -> [u8; 16] {
-    let mut name = [0_u8; 16];
-    // SAFETY: the kernel writes 16 bytes at most, the last of which is 0. It is a system call and nothing else.
-    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr(), 0, 0, 0) };
-    name
-}
-
-/// Memory of this process, read by blocks through the kernel, which refuses what is not mapped instead of ending the process.
-struct Memory {
-    /// The block starts here; `u64::MAX` while there is none.
-    start: u64,
-    words: [MaybeUninit<u64>; (BLOCK / 8) as usize],
-}
-
-impl Memory {
-    const fn new() -> Self {
-        Self { start: u64::MAX, words: [MaybeUninit::uninit(); (BLOCK / 8) as usize] }
-    }
-
-    /// The word at an address that 8 divides.
-    fn word(&mut self, at: u64) -> Option<u64> {
-        let start = at & !(BLOCK - 1);
-        if start != self.start && !self.fetch(start) {
-            return None;
-        }
-        let word = self.words.get(((at - start) / 8) as usize)?;
-        // SAFETY: `fetch` has filled every word of the block.
-        Some(unsafe { word.assume_init() })
-    }
-
-    fn fetch(&mut self, start: u64) -> bool {
-        self.start = u64::MAX;
-        let length = size_of_val(&self.words);
-        let local = libc::iovec { iov_base: self.words.as_mut_ptr().cast(), iov_len: length };
-        let remote = libc::iovec { iov_base: start as *mut c_void, iov_len: length };
-        let process = PROCESS.load(Ordering::Relaxed);
-        // SAFETY: the kernel writes to `words`, which has this length, and checks every address that it reads. It is a
-        // system call and nothing else.
-        let read = unsafe {
-            libc::syscall(
-                libc::SYS_process_vm_readv,
-                process,
-                &raw const local,
-                1_usize,
-                &raw const remote,
-                1_usize,
-                0_usize,
-            )
-        };
-        let is_whole = usize::try_from(read) == Ok(length);
-        if is_whole {
-            self.start = start;
-        }
-        is_whole
-    }
 }

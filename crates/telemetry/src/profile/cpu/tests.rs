@@ -1,6 +1,8 @@
 use std::hint::black_box;
 use std::sync::Mutex;
 
+use weighbridge_engine::stage::Stage;
+
 use super::*;
 use crate::root::SystemRoot;
 use crate::ticker::thread_cpu;

@@ -5,19 +5,23 @@ const FARTHEST: u64 = 8 << 20;
 
 /// Where a thread was stopped.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stopped {
+pub(in crate::profile) struct Stopped {
     /// The instruction.
-    pub(super) at: u64,
+    pub(in crate::profile) at: u64,
     /// The frame pointer.
-    pub(super) frame: u64,
+    pub(in crate::profile) frame: u64,
     /// The stack pointer.
-    pub(super) stack: u64,
+    pub(in crate::profile) stack: u64,
 }
 
 /// Puts the instruction and then the return address of each caller. A frame holds the pointer to the frame of its caller, and
 /// beside it, eight bytes higher, the return address; stacks grow down, so that the chain goes up. It ends where it does not,
 /// where memory cannot be read, or where `put` says that there is no more room.
-pub(super) fn walk(stopped: Stopped, mut read: impl FnMut(u64) -> Option<u64>, put: &mut dyn FnMut(u64) -> bool) {
+pub(in crate::profile) fn walk(
+    stopped: Stopped,
+    mut read: impl FnMut(u64) -> Option<u64>,
+    put: &mut dyn FnMut(u64) -> bool,
+) {
     if !put(stopped.at) {
         return;
     }

@@ -14,7 +14,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn ours() -> Profile {
-    let mut profile = Profile::new(Some(Duration::from_nanos(10_101_010)));
+    let mut profile = Profile::new(Some(Period::Processor(Duration::from_nanos(10_101_010))));
     profile.add(["main", "run", "matmul"], Duration::ZERO, 200);
     profile.add(["helper", "matmul"], Duration::ZERO, 3);
     profile.add(["idle"], Duration::ZERO, 1);
@@ -27,7 +27,7 @@ fn a_foreign_profile_is_read() {
     let stacks: Vec<_> = profile.stacks().into_iter().collect();
     let expected = [(vec!["all", "main", "0x4567"], 1), (vec!["worker-1", "main", "outer", "inlined", "leaf"], 5)];
     assert_eq!(stacks, expected);
-    assert_eq!(profile.period(), Some(Duration::from_millis(10)));
+    assert_eq!(profile.period(), Some(Period::Processor(Duration::from_millis(10))));
 }
 
 #[test]
@@ -90,9 +90,12 @@ proptest! {
     #[test]
     fn what_is_written_reads_back(
         stacks in prop::collection::vec((prop::collection::vec("[a-z;<>: ]{0,6}", 1..6), 1_u64..9), 0..9),
-        period in prop::option::of(1_u64..1_000_000_000),
+        period in prop::option::of((any::<bool>(), 1_u64..1_000_000_000)),
     ) {
-        let mut profile = Profile::new(period.map(Duration::from_nanos));
+        let mut profile = Profile::new(period.map(|(is_time, number)| match is_time {
+            true => Period::Processor(Duration::from_nanos(number)),
+            false => Period::Allocated(number),
+        }));
         for (frames, count) in &stacks {
             profile.add(frames.iter().map(String::as_str), Duration::ZERO, *count);
         }
