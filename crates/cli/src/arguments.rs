@@ -15,6 +15,7 @@ mod load;
 mod memory_profile;
 mod observe;
 mod performance;
+mod profile;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,6 +53,7 @@ pub(crate) use performance::{
     MetricsExportArguments, MetricsFormat, MetricsVerb, MonitorArguments, MonitorFormat, PerformanceVerb,
     RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
 };
+pub(crate) use profile::{ProfileArguments, ProfileFlag, ProfileVerb};
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -115,6 +117,8 @@ pub(crate) enum Verb {
     ColdStart(ColdStartArguments),
     /// Find memory leaks: equal loads again and again, and whether what each leaves behind grows
     MemoryProfile(Box<MemoryProfileArguments>),
+    /// Find hot paths: sample a running process, and show or compare profiles as hotspots and flame graphs
+    Profile(ProfileArguments),
     /// Weigh this client on this host against a server with a known timeline, for later runs to rest on
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against

@@ -11,6 +11,7 @@ mod failure;
 mod live;
 mod open_files;
 mod output;
+mod profiling;
 mod progress;
 mod readers;
 mod registry;

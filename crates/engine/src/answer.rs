@@ -8,6 +8,7 @@ use weighbridge_types::units::millis;
 use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
 use crate::request::GenerateRequest;
 use crate::sampling::{Sampler, log_probability};
+use crate::stage::Stage;
 use crate::text::TextAssembler;
 use crate::tokenizer::Tokenizer;
 
@@ -139,7 +140,11 @@ impl Answer {
     pub fn accept(&mut self, logits: &mut [f32], tokenizer: &dyn Tokenizer) -> Progress {
         // The model's own probability, so before sampling changes the logits.
         let before = self.reports_log_probabilities.then(|| logits.to_vec());
-        let token = match self.sampler.choose(logits) {
+        let sample = Stage::Sample.enter();
+        let chosen = self.sampler.choose(logits);
+        drop(sample);
+        let _stage = Stage::PostProcess.enter();
+        let token = match chosen {
             Ok(token) => token,
             Err(error) => {
                 self.events.fail(error.to_string());

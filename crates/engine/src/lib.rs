@@ -7,7 +7,7 @@
 //!
 //! What engines in process have in common lies here as well: [`sampling`] chooses tokens from logits, [`text`] assembles text
 //! from tokens, [`answer`] makes events of both; [`prompt`] reads what
-//! is asked; [`pieces`] are the bytes of tokens; [`device`] says which device is taken, and how much of its memory.
+//! is asked; [`pieces`] are the bytes of tokens; [`stage`] marks threads for profiles; [`device`] says which device is taken, and how much of its memory.
 //!
 //! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
 //! nothing beside a model's work, and keeps engines out of everybody's type parameters.
@@ -28,6 +28,7 @@ pub mod prompt;
 mod request;
 pub mod sampling;
 pub mod scripted;
+pub mod stage;
 pub mod text;
 mod tokenizer;
 

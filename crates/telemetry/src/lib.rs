@@ -35,6 +35,7 @@ mod mounts;
 mod peak;
 mod probe;
 mod process;
+pub mod profile;
 pub mod prometheus;
 mod rapl;
 mod root;

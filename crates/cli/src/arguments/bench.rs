@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{Device, LocalArguments, OutputArguments, ResultsArguments};
+use super::{Device, LocalArguments, OutputArguments, ProfileFlag, ResultsArguments};
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum BenchVerb {
@@ -110,6 +110,8 @@ pub(crate) struct BenchArguments {
     /// Print what would be done, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlag,
     #[command(flatten)]
     pub(crate) results: ResultsArguments,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use weighbridge_types::units::ByteSize;
 
-use super::{LocalArguments, OutputArguments, ResultsArguments};
+use super::{LocalArguments, OutputArguments, ProfileFlag, ResultsArguments};
 
 /// Shown below the flags of `eval run`.
 const RUN_HELP: &str = "\
@@ -128,6 +128,8 @@ pub(crate) struct EvalRunArguments {
     /// Leave out the export in lm-eval's form
     #[arg(long)]
     pub(crate) no_export: bool,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlag,
     #[command(flatten)]
     pub(crate) results: ResultsArguments,
     #[command(flatten)]

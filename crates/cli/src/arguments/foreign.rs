@@ -17,7 +17,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("--host", "write the target as the first argument, such as `vllm:http://127.0.0.1:8000`"),
     ("--port", "write the target as the first argument, such as `vllm:http://127.0.0.1:8000`"),
     ("--endpoint", "the target's kind names its endpoints; use `openai:` for other servers"),
-    ("--profile", "profiling a server is its own tool's work; shapes are `--concurrency`, `--rate` and `--arrivals`"),
     ("--save-result", "every run writes a record; `--output-dir` names the folder"),
     ("--save-detailed", "every run keeps every request in `events.jsonl.zst`"),
     ("--result-filename", "every run has a folder of its own; `--label` names it"),

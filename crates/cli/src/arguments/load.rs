@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{LocalArguments, ObserveArguments, OutputArguments, ResultsArguments};
+use super::{LocalArguments, ObserveArguments, OutputArguments, ProfileFlag, ResultsArguments};
 
 /// Shown below the flags of `load`.
 const LOAD_HELP: &str = "\
@@ -92,6 +92,8 @@ pub(crate) struct RunArguments {
     /// Writes the run in a form of `report export` too, such as `csv=run.csv`; may be repeated
     #[arg(short = 'o', long = "output", value_name = "FORMAT=PATH")]
     pub(crate) exports: Vec<String>,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlag,
     #[command(flatten)]
     pub(crate) results: ResultsArguments,
     #[command(flatten)]

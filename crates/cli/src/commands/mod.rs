@@ -16,6 +16,7 @@ mod memory_profile;
 mod metrics;
 mod model;
 mod performance;
+mod profile;
 mod recover;
 mod reference;
 mod regress;
@@ -31,6 +32,7 @@ use crate::arguments::{Arguments, CacheVerb, DoctorVerb, MetricsVerb, PlanVerb, 
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::profiling::during;
 
 /// The runtime of a verb that waits for requests.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -40,14 +42,17 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Runs the verb of the command line.
 pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exit, Failure> {
     match arguments.verb {
-        Verb::Bench(bench) => bench::run(&bench, environment),
-        Verb::Load(load) => load::run(&load, environment),
-        Verb::Stress(stress) => load::stress(&stress, environment),
-        Verb::Soak(soak) => load::soak(&soak, environment),
-        Verb::Cache { verb: CacheVerb::Bench(cache) } => load::cache(&cache, environment),
+        Verb::Bench(bench) => during(bench.profile.folder(), "bench", || bench::run(&bench, environment)),
+        Verb::Load(load) => during(load.run.profile.folder(), "load", || load::run(&load, environment)),
+        Verb::Stress(stress) => during(stress.run.profile.folder(), "stress", || load::stress(&stress, environment)),
+        Verb::Soak(soak) => during(soak.run.profile.folder(), "soak", || load::soak(&soak, environment)),
+        Verb::Cache { verb: CacheVerb::Bench(cache) } => {
+            during(cache.run.profile.folder(), "cache", || load::cache(&cache, environment))
+        }
         Verb::Cache { verb: CacheVerb::Verify { folder, output } } => cache::verify(&folder, output.output_format),
         Verb::ColdStart(cold) => cold_start::run(&cold, environment),
         Verb::MemoryProfile(profile) => memory_profile::run(&profile, environment),
+        Verb::Profile(profile) => profile::run(&profile),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Model { verb } => model::run(verb, environment),

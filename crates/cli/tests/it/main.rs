@@ -26,6 +26,7 @@ mod load_faults;
 mod memory_profile;
 mod model;
 mod performance;
+mod profile;
 mod report;
 mod support;
 mod watch;

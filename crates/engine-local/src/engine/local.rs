@@ -11,6 +11,7 @@ use futures_util::stream;
 use tokio::sync::oneshot;
 use weighbridge_engine::answer::Events;
 use weighbridge_engine::prompt::PromptReader;
+use weighbridge_engine::stage::Stage;
 use weighbridge_engine::{
     BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, MemorySource,
     ScoreRequest, ScoredContinuation, Tokenizer,
@@ -88,6 +89,7 @@ impl LocalEngine {
     /// # Errors
     /// Any [`ModelError`] of reading the file.
     pub fn load(path: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
+        let _stage = Stage::Load.enter();
         let path = path.as_ref();
         let model_ref = options.model_ref.clone().unwrap_or_else(|| path.display().to_string());
         let name = path.file_stem().map_or_else(|| model_ref.clone(), |stem| stem.to_string_lossy().into_owned());
@@ -99,6 +101,7 @@ impl LocalEngine {
     /// # Errors
     /// Any [`ModelError`] of reading the bytes.
     pub fn from_bytes(gguf: &'static [u8], options: LocalOptions) -> Result<Self> {
+        let _stage = Stage::Load.enter();
         let name = options.model_ref.clone().unwrap_or_else(|| "embedded".to_owned());
         Self::start(ModelFile::from_static(gguf)?, options, name.clone(), name)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use weighbridge_engine::answer::{Answer, Events};
 use weighbridge_engine::prompt::PromptReader;
+use weighbridge_engine::stage::Stage;
 use weighbridge_engine::{EngineError, GenerateRequest, MemorySource};
 
 use crate::graph::{BLOCK_TOKENS, KvCounter, KvSlot, PrefixCache};
@@ -44,7 +45,9 @@ impl Preparation {
     pub(super) fn begin(&self, job: Job) -> Result<Sequence, EngineError> {
         let Job { request, events } = job;
         request.check()?;
+        let tokenize = Stage::Tokenize.enter();
         let tokens = self.reader.tokens(&request.prompt)?;
+        drop(tokenize);
         let max_tokens = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
         self.reader.check_fits(tokens.len().saturating_add(max_tokens))?;
         self.check_memory(tokens.len() + max_tokens)?;

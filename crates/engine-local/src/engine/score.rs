@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 use weighbridge_engine::sampling::{LogitsError, likeliest, log_probability};
+use weighbridge_engine::stage::Stage;
 use weighbridge_engine::{EngineError, ScoreRequest, ScoredContinuation};
 
 use super::worker::Worker;
@@ -24,6 +25,7 @@ impl Worker {
     /// Scores every continuation; the prompt is read once. The tokens of a continuation are those of the joined text
     /// after the ones it shares with the prompt alone, so that a token across the border counts.
     pub(super) fn score(&mut self, request: &ScoreRequest) -> Result<Vec<ScoredContinuation>, EngineError> {
+        let tokenize = Stage::Tokenize.enter();
         let prompt = self.preparation.reader.text_tokens(&request.prompt)?;
         let texts = request.continuations.iter().map(|continuation| {
             let tokens = self.preparation.reader.text_tokens(&format!("{}{continuation}", request.prompt))?;
@@ -31,6 +33,8 @@ impl Worker {
             Ok(tokens)
         });
         let texts: Vec<Vec<u32>> = texts.collect::<Result<_, EngineError>>()?;
+        drop(tokenize);
+        let _stage = Stage::Prefill.enter();
         self.preparation.reader.check_fits(prompt.len())?;
         let mut slot = KvSlot::new(&self.preparation.config, &self.preparation.kv);
         let found = self.prefixes.find(&prompt, &mut slot);

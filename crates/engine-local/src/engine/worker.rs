@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use weighbridge_engine::EngineError;
 use weighbridge_engine::answer::Progress;
+use weighbridge_engine::stage::Stage;
 use weighbridge_types::time::{Clock, Stamp};
 
 use super::pace::Pace;
@@ -154,8 +155,15 @@ impl Worker {
             spans.push(Span { slot, tokens });
         }
         let decoded = spans.iter().filter(|span| span.tokens.len() == 1).count();
+        let stage = match (decoded, spans.len() - decoded) {
+            (0, _) => Stage::Prefill,
+            (_, 0) => Stage::Decode,
+            _ => Stage::PrefillAndDecode,
+        };
+        let stage = stage.enter();
         self.model.forward(&mut self.compute, &mut self.scratch, &mut spans);
         let logits = self.model.logits(&mut self.compute, &mut self.scratch, &ends);
+        drop(stage);
         self.pace.note(decoded, rows - decoded, self.clock.now() - start);
         let mut logits = logits.chunks_exact_mut(self.preparation.config.vocab);
         let mut ended = Vec::new();

@@ -11,9 +11,11 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
+
+use weighbridge_engine::stage::Stage;
 
 use super::cores::Cores;
 
@@ -145,6 +147,7 @@ impl Pool {
         }
         let shared = &*self.shared;
         shared.parts.store(parts, Ordering::Relaxed);
+        shared.stage.store(Stage::current().number(), Ordering::Relaxed);
         for (thread, next) in shared.next.iter().enumerate() {
             next.0.store(shared.first_of(thread), Ordering::Relaxed);
         }
@@ -202,6 +205,8 @@ struct Shared {
     state: AtomicU64,
     task: UnsafeCell<Option<&'static Task<'static>>>,
     parts: AtomicUsize,
+    /// What the caller is at, so that helpers are at the same.
+    stage: AtomicU8,
     /// For each thread, the next part of its share.
     next: Box<[Next]>,
     sleepers: AtomicUsize,
@@ -231,6 +236,7 @@ impl Shared {
                 continue;
             }
             last = state & !(NUMBER - 1);
+            let _stage = Stage::of_number(self.stage.load(Ordering::Relaxed)).enter();
             // SAFETY: this thread is inside an open job, so that the cell is not written.
             if let Some(task) = unsafe { *self.task.get() }
                 && let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.take_parts(thread, task)))

@@ -1,0 +1,87 @@
+//! `profile`, and the flag of that name of other verbs.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+const HELP: &str = "\
+Examples:
+  weighbridge bench --quick --profile
+  weighbridge profile --pid 4711 --duration 10s --output flamegraphs
+  weighbridge profile show flamegraphs/bench_profile.pb
+  weighbridge profile diff before.pb after.pb --output change.svg
+
+Files are collapsed stacks as text, or messages of pprof, packed with gzip or not, of this program or of others.";
+
+/// Samples a running process, or shows profiles.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct ProfileArguments {
+    #[command(subcommand)]
+    pub(crate) verb: Option<ProfileVerb>,
+    /// The process that is sampled, with all its threads
+    #[arg(long, value_name = "PID", required = true)]
+    pub(crate) pid: Option<u32>,
+    /// How long; a number alone is seconds
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub(crate) duration: String,
+    /// Samples in a second of processor time
+    #[arg(long, value_name = "N", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) hertz: u32,
+    /// Folder for the flame graph, the profile in two forms, and the hotspots
+    #[arg(short, long, value_name = "FOLDER", default_value = ProfileFlag::FOLDER)]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ProfileVerb {
+    /// Print where the time of a profile went
+    Show {
+        /// The profile
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Functions that are listed
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        top: usize,
+        /// Also draw its flame graph
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
+    /// Draw what changed between two profiles, each as shares of its own total
+    Diff {
+        /// The earlier profile
+        #[arg(value_name = "BEFORE")]
+        before: PathBuf,
+        /// The later profile
+        #[arg(value_name = "AFTER")]
+        after: PathBuf,
+        /// The flame graph that is written: red grew, blue shrank
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// The flag of verbs that compute in this process.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ProfileFlag {
+    /// Sample this process 99 times in a second of processor time, and write a flame graph, a pprof file, collapsed stacks and
+    /// hotspots [default folder: flamegraphs]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ProfileFlag::FOLDER
+    )]
+    profile: Option<PathBuf>,
+}
+
+impl ProfileFlag {
+    /// Where profiles go when no folder is named.
+    pub(crate) const FOLDER: &str = "flamegraphs";
+
+    /// Where the profile goes; `None` where nothing is sampled.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.profile.as_deref()
+    }
+}

@@ -1,0 +1,72 @@
+//! Samples this process during a piece of work, and writes what was seen.
+
+use std::path::Path;
+
+use weighbridge_telemetry::profile::{
+    CpuProfiler, HERTZ, Profile, collapsed, flame_graph, hotspots, hotspots_text, pprof,
+};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+
+/// Functions in the file of hotspots.
+const HOTSPOTS: usize = 100;
+
+/// Does the work, and samples all threads of this process meanwhile when there is a folder: then `NAME_profile.svg`,
+/// `NAME_profile.pb`, `NAME_profile.collapsed.txt` and `NAME_hotspots.txt` lie there afterwards, also when the work failed.
+///
+/// # Errors
+/// That of the work; or when the folder cannot be written or this process cannot be sampled, before the work begins.
+pub(crate) fn during<T>(
+    folder: Option<&Path>,
+    name: &str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let Some(folder) = folder else { return work() };
+    make(folder)?;
+    let profiler = CpuProfiler::start(HERTZ).map_err(|error| {
+        let hint = error.hint();
+        Failure::from_error(Exit::Invalid, &error, hint)
+    })?;
+    let worked = work();
+    let profile = profiler.stop();
+    // The work is done: what it says matters more than its profile.
+    if profile.total() == 0 {
+        output::talk("note: no profile was written: this process did not compute for a hundredth of a second");
+    } else if let Err(failure) = write(&profile, folder, name) {
+        output::talk(&failure.text());
+    }
+    worked
+}
+
+/// Makes the folder, and tells now whether a file can be written there.
+pub(crate) fn make(folder: &Path) -> Result<(), Failure> {
+    let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
+    made.map_err(|error| unwritable(folder, &error))
+}
+
+/// Writes a profile in every form, and says where and what the hottest function is.
+pub(crate) fn write(profile: &Profile, folder: &Path, name: &str) -> Result<(), Failure> {
+    let path = |end: &str| folder.join(format!("{name}_{end}"));
+    let picture = path("profile.svg");
+    write_file(&picture, flame_graph(&format!("{name}: where the processor was"), profile).as_bytes())?;
+    write_file(&path("profile.pb"), &pprof::write(profile))?;
+    write_file(&path("profile.collapsed.txt"), collapsed::write(profile).as_bytes())?;
+    write_file(&path("hotspots.txt"), hotspots_text(profile, HOTSPOTS).as_bytes())?;
+    let samples = profile.total();
+    let hottest =
+        hotspots(profile).first().map_or_else(String::new, |first| format!(", most of them in {}", first.name));
+    output::talk(&format!("profile {}: {samples} samples{hottest}", picture.display()));
+    Ok(())
+}
+
+/// Writes one file.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let what = format!("write `{}`: {error}", path.display());
+    Failure::usage(what, "name a folder that exists or can be made, and that can be written")
+}

@@ -1,0 +1,181 @@
+//! Weighted stacks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::names::cleaned;
+
+/// Stacks that were seen, each with how often and when.
+///
+/// The first frame of a stack is the name of its thread, the next is the outermost function, the last is where the
+/// processor was. A frame holds no semicolon, no line break and no blank at its ends, and is not empty, so that every form
+/// can hold it.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    period: Option<Period>,
+    lost: u64,
+    names: Vec<String>,
+    numbers: HashMap<String, u32>,
+    stacks: Vec<Vec<u32>>,
+    places: HashMap<Vec<u32>, u32>,
+    samples: Vec<Sample>,
+}
+
+/// What a sample stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// So much time on a processor.
+    Processor(Duration),
+    /// So many bytes that were allocated.
+    Allocated(u64),
+}
+
+impl Period {
+    /// Nanoseconds or bytes, at most what a signed number holds.
+    pub(super) fn number(self) -> u64 {
+        let number = match self {
+            Self::Processor(time) => u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+            Self::Allocated(bytes) => bytes,
+        };
+        number.min(i64::MAX.cast_unsigned())
+    }
+}
+
+/// A stack at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    stack: u32,
+    /// Since sampling began; zero where it is not known, as in files.
+    pub at: Duration,
+    /// How often, at least 1.
+    pub count: u64,
+}
+
+impl Profile {
+    /// An empty profile. `period` is what a sample stands for, `None` where it is not known.
+    #[must_use]
+    pub fn new(period: Option<Period>) -> Self {
+        Self { period: period.filter(|period| period.number() > 0), ..Self::default() }
+    }
+
+    /// Adds a stack, its thread first. Nothing is added for a count of 0; a stack without frames is of an unknown thread.
+    pub fn add<'a>(&mut self, frames: impl IntoIterator<Item = &'a str>, at: Duration, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let mut stack: Vec<u32> = frames.into_iter().map(|name| self.number(name)).collect();
+        if stack.is_empty() {
+            stack.push(self.number(""));
+        }
+        let next = u32::try_from(self.stacks.len()).expect("four billion stacks do not fit into memory");
+        let place = *self.places.entry(stack).or_insert_with_key(|stack| {
+            self.stacks.push(stack.clone());
+            next
+        });
+        self.samples.push(Sample { stack: place, at, count });
+    }
+
+    fn number(&mut self, name: &str) -> u32 {
+        let name = cleaned(name);
+        if let Some(&number) = self.numbers.get(&*name) {
+            return number;
+        }
+        let number = u32::try_from(self.names.len()).expect("four billion names do not fit into memory");
+        self.names.push(name.clone().into_owned());
+        self.numbers.insert(name.into_owned(), number);
+        number
+    }
+
+    /// Counts samples for which there was no room.
+    pub const fn add_lost(&mut self, lost: u64) {
+        self.lost = self.lost.saturating_add(lost);
+    }
+
+    /// Samples for which there was no room.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// What a sample stands for; `None` where it is not known.
+    #[must_use]
+    pub const fn period(&self) -> Option<Period> {
+        self.period
+    }
+
+    /// All samples.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.samples.iter().fold(0, |total, sample| total.saturating_add(sample.count))
+    }
+
+    /// Samples in the order in which they were added, each with its frames.
+    pub fn samples(&self) -> impl Iterator<Item = (Vec<&str>, Sample)> {
+        self.samples.iter().map(|sample| (self.frames(sample.stack), *sample))
+    }
+
+    fn frames(&self, stack: u32) -> Vec<&str> {
+        self.stacks[stack as usize].iter().map(|&name| &*self.names[name as usize]).collect()
+    }
+
+    /// Every stack once, with all its samples, in the order of its names.
+    #[must_use]
+    pub fn stacks(&self) -> BTreeMap<Vec<&str>, u64> {
+        let mut counts = vec![0_u64; self.stacks.len()];
+        for sample in &self.samples {
+            let count = &mut counts[sample.stack as usize];
+            *count = count.saturating_add(sample.count);
+        }
+        let stacks = (0..).zip(counts).filter(|(_, count)| *count > 0);
+        stacks.map(|(stack, count)| (self.frames(stack), count)).collect()
+    }
+
+    /// What was seen from `from` on and before `to`, both since sampling began.
+    #[must_use]
+    pub fn between(&self, from: Duration, to: Duration) -> Self {
+        let mut part = Self::new(self.period);
+        for (frames, sample) in self.samples().filter(|(_, sample)| (from..to).contains(&sample.at)) {
+            part.add(frames, sample.at, sample.count);
+        }
+        part
+    }
+}
+
+/// Two profiles are equal when they hold the same stacks equally often.
+impl PartialEq for Profile {
+    fn eq(&self, other: &Self) -> bool {
+        self.stacks() == other.stacks()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn equal_stacks_add_up_and_windows_part_them() {
+        let mut profile = Profile::new(Some(Period::Processor(Duration::from_millis(10))));
+        profile.add(["main", "run", "work"], SECOND, 2);
+        profile.add(["main", "run", "work"], 3 * SECOND, 5);
+        profile.add(["main", "run"], 3 * SECOND, 1);
+        profile.add(["main", "never"], SECOND, 0);
+        let all = BTreeMap::from([(vec!["main", "run"], 1), (vec!["main", "run", "work"], 7)]);
+        assert_eq!(profile.stacks(), all);
+        assert_eq!(profile.total(), 8);
+        let late = profile.between(3 * SECOND, 4 * SECOND);
+        assert_eq!(late.stacks(), BTreeMap::from([(vec!["main", "run"], 1), (vec!["main", "run", "work"], 5)]));
+        assert_eq!(late.period(), profile.period());
+        assert_eq!(profile.between(4 * SECOND, 3 * SECOND).total(), 0);
+    }
+
+    #[test]
+    fn counts_do_not_overflow() {
+        let mut profile = Profile::new(None);
+        profile.add([], Duration::ZERO, u64::MAX);
+        profile.add([], Duration::ZERO, u64::MAX);
+        assert_eq!(profile.stacks(), BTreeMap::from([(vec!["?"], u64::MAX)]));
+        assert_eq!(profile.total(), u64::MAX);
+    }
+}
