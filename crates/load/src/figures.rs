@@ -10,6 +10,7 @@ use weighbridge_types::event::RunEvent;
 use weighbridge_types::record::{LogLine, Phase};
 use weighbridge_types::telemetry::Telemetry;
 
+use crate::answers::AnswerSettings;
 use crate::error::LoadError;
 use crate::journal::Journal;
 use crate::ledger::Recount;
@@ -36,6 +37,7 @@ pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
         late_after: Duration::from_secs_f64(settings.lag_limit_ms / 1e3),
         is_soak: settings.checkpoint_s.is_some(),
         percentiles: settings.percentiles.clone(),
+        answers: settings.answers.map(AnswerSettings::plan),
         ..LoadPlan::default()
     })
 }

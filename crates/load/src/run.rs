@@ -1,5 +1,6 @@
 //! A load run: its loads one after the other, each with its figures, and what follows from them.
 
+mod answers;
 pub(crate) mod conclude;
 mod keep;
 mod rounds;
@@ -198,9 +199,10 @@ impl LoadRun {
             record,
         };
         let from = runner.journal.mark()?;
-        match runner.settings.search {
-            Some(search) => runner.search(search).await?,
-            None => runner.make_loads(from).await?,
+        match (runner.settings.search, runner.plan.answers) {
+            (Some(search), _) => runner.search(search).await?,
+            (None, Some(answers)) => runner.make_checked(&answers, from).await?,
+            (None, None) => runner.make_loads(from).await?,
         }
         runner.stop_observers().await?;
         runner.conclude(start, from)

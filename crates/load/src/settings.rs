@@ -10,6 +10,7 @@ use weighbridge_types::metric::{Cell, Statistic};
 use weighbridge_types::record::Phase;
 use weighbridge_workload::Arrivals;
 
+use crate::answers::AnswerSettings;
 use crate::cache::CacheSettings;
 use crate::drive::DriveLimits;
 use crate::error::LoadError;
@@ -121,6 +122,9 @@ pub struct LoadSettings {
     pub victim: Option<String>,
     /// What a cache benchmark sends, instead of the data; null for any other load.
     pub cache: Option<CacheSettings>,
+    /// How the answers of every load are held against golden ones, made one request at a time before; null holds none.
+    #[serde(default)]
+    pub answers: Option<AnswerSettings>,
     /// Seconds between two checkpoints of a soak, whose trends over time and outages are told; null for any other load.
     pub checkpoint_s: Option<f64>,
     /// Pause of a place in closed loop after a failed session, ms: a server that is away is not hammered.
@@ -180,6 +184,7 @@ impl Default for LoadSettings {
             percentiles: Vec::new(),
             victim: None,
             cache: None,
+            answers: None,
             checkpoint_s: None,
             failure_pause_ms: 0.0,
             search: None,
@@ -213,6 +218,9 @@ impl LoadSettings {
                 let problem = "a victim runs for the time of each load: it needs `--duration`, and no `--capacity`";
                 return Err(setting("victim", victim, problem));
             }
+        }
+        if let Some(answers) = &self.answers {
+            answers.check(&self)?;
         }
         for shape in &self.shapes {
             match shape {

@@ -48,8 +48,9 @@ pub use basis::{Basis, MIN_COUNT};
 pub use derived::{KNEE_GAIN, derived_metrics, knee};
 pub use growth::{GROWTH_FLOOR, Growth, GrowthVerdict, Slope};
 pub use load::{
-    AGAIN, BESIDE, CellStages, FRESH, LoadFigures, LoadKind, LoadPlan, LoadPoint, LoadSeries, LoadSummary, PROCESS,
-    STREAM, Soak, Stages, Steady, TimeBins, USE, VICTIM, Warmup, victim_alone,
+    AGAIN, ANSWERS, AnswerRule, AnswersPlan, BESIDE, CellStages, FRESH, GOLDEN, LoadFigures, LoadKind, LoadPlan,
+    LoadPoint, LoadSeries, LoadSummary, NOISE, PROCESS, STREAM, Soak, Stages, Steady, TimeBins, USE, VICTIM, Warmup,
+    answers_pass, victim_alone,
 };
 pub use memory::{MemoryPoint, MemoryTrends, memory_metrics, memory_series, memory_trends};
 pub use quality::quality_metrics;

@@ -23,6 +23,7 @@ mod parse;
 mod tests;
 
 pub use error::SloError;
+pub(crate) use judge::Wanted;
 use names::Named;
 
 /// What a limit speaks of.

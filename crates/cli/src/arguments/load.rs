@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{LocalArguments, ObserveArguments, OutputArguments, ResultsArguments};
+use super::{AnswerArguments, LocalArguments, ObserveArguments, OutputArguments, ResultsArguments};
 
 /// Shown below the flags of `load`.
 const LOAD_HELP: &str = "\
@@ -13,6 +13,7 @@ Examples:
   weighbridge load vllm:http://127.0.0.1:8000 --rate 5,10 -d 60s --slo 'p99.ttft<200ms,error<1%'
   weighbridge load vllm:http://127.0.0.1:8000 --capacity -d 30s --slo 'p95.ttft<500ms'
   weighbridge load vllm:http://127.0.0.1:8000 --data mooncake:trace.jsonl --speed 2
+  weighbridge load vllm:http://127.0.0.1:8000 -c 8,32 --check-answers
 
 Flags of vLLM bench, AIPerf and GuideLLM work too, with - or _ between words.";
 
@@ -72,6 +73,8 @@ pub(crate) struct LoadArguments {
     pub(crate) observe: ObserveArguments,
     #[command(flatten)]
     pub(crate) judge: JudgeArguments,
+    #[command(flatten)]
+    pub(crate) answers: AnswerArguments,
     #[command(flatten)]
     pub(crate) run: RunArguments,
 }

@@ -22,6 +22,7 @@ mod gpu;
 mod import;
 mod kinds;
 mod load;
+mod load_answers;
 mod load_faults;
 mod memory_profile;
 mod model;

@@ -15,6 +15,7 @@
 //!
 //! [`Flag::Histogram`]: weighbridge_types::metric::Flag::Histogram
 
+mod answers;
 mod bins;
 mod cells;
 mod compared;
@@ -33,6 +34,7 @@ mod summary;
 mod tests;
 mod window;
 
+pub use answers::{ANSWERS, AnswerRule, AnswersPlan, GOLDEN, NOISE, answers_pass};
 pub use bins::TimeBins;
 pub use compared::{AGAIN, BESIDE, FRESH, STREAM, USE, VICTIM, victim_alone};
 pub use plan::{LoadKind, LoadPlan, Warmup};

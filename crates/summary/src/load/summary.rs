@@ -9,6 +9,7 @@ use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::server::ProcessTreeSample;
 use weighbridge_types::telemetry::LoadWindow;
 
+use super::answers::Answers;
 use super::cells::Cells;
 use super::compared::comparisons;
 use super::figures::{Figures, Kept};
@@ -55,6 +56,7 @@ pub struct LoadSummary {
     disturbed: u64,
     strangers: u64,
     soak: Option<Soak>,
+    answers: Answers,
 }
 
 impl LoadSummary {
@@ -78,7 +80,17 @@ impl LoadSummary {
             cells.entry(cell, || Figures::new(stage, &plan, is_single_stream, kept));
         }
         let soak = plan.is_soak.then(Soak::default);
-        Self { stages, plan, basis, cells, tally: Tally::default(), disturbed: 0, strangers: 0, soak }
+        Self {
+            stages,
+            plan,
+            basis,
+            cells,
+            tally: Tally::default(),
+            disturbed: 0,
+            strangers: 0,
+            soak,
+            answers: Answers::default(),
+        }
     }
 
     /// Takes a row.
@@ -93,6 +105,9 @@ impl LoadSummary {
         }
         if let Some(soak) = &mut self.soak {
             soak.push(row);
+        }
+        if let Some(plan) = &self.plan.answers {
+            self.answers.push(row, plan);
         }
         self.tally.count(row);
         self.disturbed += u64::from(!row.client_faults.is_empty());
@@ -120,7 +135,7 @@ impl LoadSummary {
     /// Ends the reading. The same rows in the same order, and the same plan and basis, give the same figures.
     #[must_use]
     pub fn finish(self) -> LoadFigures {
-        let Self { stages, plan, basis, cells, tally, disturbed, strangers, soak } = self;
+        let Self { stages, plan, basis, cells, tally, disturbed, strangers, soak, answers } = self;
         let mut notes: Vec<String> = stages.iter().flat_map(|(cell, stage)| notes_of(cell, stage)).collect();
         if strangers > 0 {
             notes.push(format!("{strangers} requests are of load points that the first reading did not see"));
@@ -138,6 +153,7 @@ impl LoadSummary {
         let mut metrics: Vec<Metric> =
             points.into_iter().flat_map(|(cell, runs)| metrics(&cell, runs, &plan, &basis)).collect();
         metrics.extend(compared);
+        metrics.extend(answers.figures(&plan, &basis));
         if let Some(soak) = &soak {
             metrics.extend(soak.figures(&basis));
             metrics.extend(soak.trends(&basis));

@@ -8,7 +8,7 @@ use weighbridge_types::metric::Statistic;
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
-use super::recount;
+use super::{answers, recount};
 use crate::arguments::{
     Arrival, CacheArguments, CapacityAxis, ClientArguments, DataArguments, LoadArguments, RunArguments, SoakArguments,
     StressArguments, TargetArguments,
@@ -42,10 +42,11 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
     let (shapes, most_in_flight) = shapes(arguments)?;
     let duration_s = match (&shape.duration, shape.requests) {
         (Some(text), _) => Some(time("duration", text)?.as_secs_f64()),
-        (None, None) if !shapes.contains(&Shape::Trace) => Some(USUAL_SECONDS),
+        // Answers are compared prompt by prompt: a count ends the load.
+        (None, None) if !shapes.contains(&Shape::Trace) && !arguments.answers.check_answers => Some(USUAL_SECONDS),
         (None, _) => None,
     };
-    Ok(LoadSettings {
+    let settings = LoadSettings {
         shapes,
         runs: shape.runs,
         victim: shape.victim.clone(),
@@ -73,7 +74,8 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
             loads: judge.max_loads,
         }),
         ..common(&arguments.data, &arguments.client, &arguments.run)?
-    })
+    };
+    Ok(answers::checked(settings, arguments))
 }
 
 /// What a load that names neither a concurrency nor a rate does, now that it is known whether its data has times.
