@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use weighbridge_summary::{ANSWERS, Basis, LoadFigures, LoadPlan, figure_cell};
+use weighbridge_summary::{ANSWERS, Basis, LoadFigures, LoadPlan, Reached, figure_cell};
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{LogLine, Phase, Record, Status};
 use weighbridge_types::time::{Stamp, WallTime};
@@ -82,5 +82,6 @@ fn judged(figures: &LoadFigures, plan: &LoadPlan) -> Vec<weighbridge_types::reco
         judged.extend(plan.answers.iter().flat_map(|answers| answers.judge(&figures.metrics, cell)));
         judged
     };
-    cells.iter().filter(is_load).flat_map(judged).collect()
+    let of_precision = figures.reached.iter().map(Reached::target);
+    cells.iter().filter(is_load).flat_map(judged).chain(of_precision).collect()
 }

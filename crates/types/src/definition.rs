@@ -162,6 +162,7 @@ definitions! {
     ANSWER_SCORE "answer_score" "expected answers" "share" Higher "answers that are, or hold, the answer that the data set expects, as the settings say / answers to prompts that name one";
     SCORE_DRIFT "score_drift" "expected answers lost" "share" Lower "share of golden answers as expected − share of answers as expected here, over the prompts with both";
     SCORE_DRIFT_P "score_drift_p" "expected answers lost, p" "probability" Neutral "two-sided p of McNemar's exact test of answers as expected here and among the golden ones, over the prompts with both";
+    RUN_PRECISION "run_precision" "precision reached" "share" Lower "half of the interval of the mean over runs / that mean, of the figure in the cell's setting `of`; Student's t at the confidence with which all looks together keep 95 %";
     GOODPUT "goodput" "goodput" "requests/s" Higher "requests planned in the window that succeeded within every limit on single requests / window";
     GOOD_FRACTION "good_fraction" "good requests" "share" Higher "requests that succeeded within every limit on single requests / requests planned in the window, failed and dropped ones among them, those that the load cancelled on purpose left out";
     ERROR_RATE "error_rate" "error rate" "share" Lower "requests that failed or were dropped / (requests planned in the window − cancelled)";

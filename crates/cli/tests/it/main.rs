@@ -24,6 +24,7 @@ mod kinds;
 mod load;
 mod load_answers;
 mod load_faults;
+mod load_until;
 mod memory_profile;
 mod model;
 mod report;

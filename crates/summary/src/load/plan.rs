@@ -7,6 +7,7 @@ use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::request::FluidityTarget;
 
 use super::answers::AnswersPlan;
+use super::precision::UntilPlan;
 use crate::slo::{Slo, SloScope};
 
 /// Who decides when the next request starts.
@@ -62,6 +63,9 @@ pub struct LoadPlan {
     /// How answers are held against golden ones; `None` where that was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<AnswersPlan>,
+    /// What the runs of each load go on for; `None` where their number is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UntilPlan>,
 }
 
 impl Default for LoadPlan {
@@ -78,6 +82,7 @@ impl Default for LoadPlan {
             is_soak: false,
             percentiles: Vec::new(),
             answers: None,
+            until: None,
         }
     }
 }

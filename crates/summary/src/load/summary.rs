@@ -14,6 +14,7 @@ use super::cells::Cells;
 use super::compared::comparisons;
 use super::figures::{Figures, Kept};
 use super::plan::LoadPlan;
+use super::precision::{Reached, reached, state};
 use super::soak::Soak;
 use super::stages::{CellStages, LoadSeries, Stages, Steady};
 use super::window::{Point, metrics};
@@ -40,6 +41,8 @@ pub struct LoadFigures {
     pub tally: Tally,
     /// Requests of the tally that the client disturbed: their rows are marked.
     pub disturbed: u64,
+    /// How well the figures are known that the load goes on for.
+    pub reached: Vec<Reached>,
     /// What a reader must know: how each window was found, and what could not be.
     pub notes: Vec<String>,
 }
@@ -150,9 +153,11 @@ impl LoadSummary {
             }
         }
         let compared = comparisons(&points, &basis);
+        let reached = reached(&points, &plan, &basis);
         let mut metrics: Vec<Metric> =
             points.into_iter().flat_map(|(cell, runs)| metrics(&cell, runs, &plan, &basis)).collect();
         metrics.extend(compared);
+        state(&mut metrics, &reached, &basis);
         metrics.extend(answers.figures(&plan, &basis));
         if let Some(soak) = &soak {
             metrics.extend(soak.figures(&basis));
@@ -160,7 +165,7 @@ impl LoadSummary {
             notes.extend(soak.notes());
         }
         let series = stages.iter().map(|(cell, stage)| (cell.clone(), stage.series.clone())).collect();
-        LoadFigures { metrics, series, windows, tally, disturbed, notes }
+        LoadFigures { metrics, series, windows, tally, disturbed, reached, notes }
     }
 }
 
