@@ -1,6 +1,7 @@
 //! The command line as typed. Closed choices are enums, so that the parser lists them.
 
 mod ab;
+mod answers;
 mod baseline;
 mod bench;
 mod compare;
@@ -30,6 +31,7 @@ use weighbridge_types::units::ByteSize;
 use crate::exit::Exit;
 
 pub(crate) use ab::AbArguments;
+pub(crate) use answers::AnswerArguments;
 pub(crate) use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
 pub(crate) use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
 pub(crate) use compare::{CompareRunsArguments, JudgingArguments};

@@ -145,6 +145,7 @@ impl From<LoadError> for Failure {
             LoadError::Setting { .. }
             | LoadError::Spec(_)
             | LoadError::Slo(_)
+            | LoadError::Until(_)
             | LoadError::Traffic { .. }
             | LoadError::Watch { .. }
             | LoadError::Recover { .. }

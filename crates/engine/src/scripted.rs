@@ -5,6 +5,7 @@
 
 mod cache;
 mod kept;
+mod spoil;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use weighbridge_types::units::{ByteSize, parse_duration};
 
 pub use cache::{PrefixCache, cached_ttft};
 pub use kept::Kept;
+use spoil::{Flying, InFlight};
+pub use spoil::{Spoil, SpoilKind};
 
 use crate::contract::{Capabilities, Engine, EventStream};
 use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
@@ -44,6 +47,8 @@ pub struct Script {
     /// Bytes up to which blocks of changing size are kept, one of each request and the oldest given back first: memory that
     /// grows, fragments and levels off. `None` keeps none.
     pub hoard: Option<u64>,
+    /// Which answers are spoiled while many requests are in flight; `None` spoils none.
+    pub spoil: Option<Spoil>,
     /// What goes wrong, and in which requests.
     pub fault: Option<Fault>,
 }
@@ -169,6 +174,7 @@ impl Default for Script {
             cache: None,
             leak: None,
             hoard: None,
+            spoil: None,
             fault: None,
         }
     }
@@ -186,8 +192,9 @@ impl ScriptError {
     /// What to write instead.
     #[must_use]
     pub fn hint(&self) -> &'static str {
-        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,cache=20%,leak=512B,hoard=64MiB,fail=error,\
-         fail_every=10,fail_first=100,fail_after=3`, each part optional; what can fail: error, rate_limit, bad_request, unauthorized, no_model, \
+        "a script reads `ttft=20ms,itl=5ms,tokens=64,bundle=1,reasoning=0,cache=20%,leak=512B,hoard=64MiB,spoil=cut,\
+         spoil_above=4,spoil_share=50%,fail=error,fail_every=10,fail_first=100,fail_after=3`, each part optional; answers \
+         are spoiled by `cut` or `mix`; what can fail: error, rate_limit, bad_request, unauthorized, no_model, \
          redirect, web_page, truncated_json, not_text, large_frame, cut, reset, wrong_length, no_answer, stall, \
          endless, empty"
     }
@@ -199,6 +206,7 @@ impl FromStr for Script {
     fn from_str(text: &str) -> Result<Self, ScriptError> {
         let mut script = Self::default();
         let (mut kind, mut every, mut first, mut after_frames) = (None, None, None, 0);
+        let (mut spoil, mut above, mut spoil_share) = (None, None, None);
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let wrong = |problem: String| ScriptError { part: part.to_owned(), problem };
             let (key, value) = part.split_once('=').ok_or_else(|| wrong("a part is `key=value`".to_owned()))?;
@@ -208,19 +216,27 @@ impl FromStr for Script {
                 let parsed = value.parse().ok().filter(|count| (least..=1_000_000).contains(count));
                 parsed.ok_or_else(|| wrong(format!("`{value}` is no count from {least} to 1000000")))
             };
+            let share = |of: &str| {
+                let parsed = value.trim_end_matches('%').parse().ok().filter(|share| *share <= 100_u32);
+                parsed.ok_or_else(|| wrong(format!("`{value}` is no share of {of}, such as `20%`")))
+            };
             match key {
                 "ttft" => script.ttft = time()?,
                 "itl" => script.itl = time()?,
                 "bundle" => script.bundle = count(1)?,
                 "reasoning" => script.reasoning = count(0)?,
                 "tokens" => script.tokens = Some(count(1)?),
-                "cache" => {
-                    let share = value.trim_end_matches('%').parse().ok().filter(|share| *share <= 100_u32);
-                    let problem = || wrong(format!("`{value}` is no share of the time that is left, such as `20%`"));
-                    script.cache = Some(share.ok_or_else(problem)?);
-                }
+                "cache" => script.cache = Some(share("the time that is left")?),
                 "leak" => script.leak = Some(size()?),
                 "hoard" => script.hoard = Some(size()?),
+                "spoil" => {
+                    let named = SpoilKind::named(value);
+                    spoil = Some(
+                        named.ok_or_else(|| wrong(format!("answers are spoiled by `cut` or `mix`, not `{value}`")))?,
+                    );
+                }
+                "spoil_above" => above = Some(count(0)?),
+                "spoil_share" => spoil_share = Some(share("the requests")?),
                 "fail" => {
                     let named = FaultKind::named(value);
                     kind = Some(named.ok_or_else(|| wrong(format!("`{value}` is nothing that can fail")))?);
@@ -230,6 +246,10 @@ impl FromStr for Script {
                 "fail_after" => after_frames = count(0)?,
                 _ => return Err(wrong(format!("there is no key `{key}`"))),
             }
+        }
+        if spoil.is_some() || above.is_some() || spoil_share.is_some() {
+            let kind = spoil.unwrap_or(SpoilKind::Cut);
+            script.spoil = Some(Spoil { kind, above: above.unwrap_or(0), share: spoil_share.unwrap_or(100) });
         }
         if kind.is_some() || every.is_some() || first.is_some() {
             let kind = kind.unwrap_or(FaultKind::Error);
@@ -246,6 +266,7 @@ pub struct ScriptedEngine {
     requests: AtomicU64,
     cache: PrefixCache,
     kept: Kept,
+    in_flight: InFlight,
 }
 
 impl ScriptedEngine {
@@ -257,6 +278,7 @@ impl ScriptedEngine {
             requests: AtomicU64::new(0),
             cache: PrefixCache::default(),
             kept: Kept::default(),
+            in_flight: InFlight::default(),
         }
     }
 }
@@ -281,9 +303,14 @@ impl Engine for ScriptedEngine {
         let fault = self.script.fault.filter(|fault| fault.strikes(number));
         self.kept.request(&self.script);
         let cached = self.script.cache.map(|_| self.cache.look_up(&prompt_text(&request)));
+        let (flying, in_flight) = self.in_flight.enter();
+        let spoiled = self.script.spoil.and_then(|spoil| spoil.strikes(number, in_flight));
+        let total = self.script.tokens.unwrap_or(request.max_tokens).min(request.max_tokens);
         let play = Play {
             cached,
-            total: self.script.tokens.unwrap_or(request.max_tokens).min(request.max_tokens),
+            total: spoiled.map_or(total, |kind| kind.tokens(total)),
+            spoiled,
+            _flying: flying,
             start: request.clock.now(),
             script: Arc::clone(&self.script),
             request,
@@ -307,6 +334,9 @@ struct Play {
     start: Stamp,
     /// Output tokens of this generation.
     total: u32,
+    spoiled: Option<SpoilKind>,
+    /// It counts as in flight while it is played.
+    _flying: Flying,
     sent: u32,
     frames: u32,
     stage: Stage,
@@ -327,6 +357,7 @@ impl Play {
             Stage::Finish => {
                 self.stage = Stage::Over;
                 let limited = self.script.tokens.is_none_or(|tokens| tokens > self.request.max_tokens);
+                let limited = limited && self.spoiled != Some(SpoilKind::Cut);
                 EventKind::Finished { reason: if limited { FinishReason::Length } else { FinishReason::Stop } }
             }
         };
@@ -372,10 +403,12 @@ impl Play {
             // A long answer without waits must not keep others from running.
             tokio::task::consume_budget().await;
         }
+        let words = self.sent..self.sent + tokens;
+        let text: String = words.map(|token| SpoilKind::word(self.spoiled, token, self.total)).collect();
         self.sent += tokens;
         self.frames += 1;
         let channel = if thinking { Channel::Reasoning } else { Channel::Answer };
-        EventKind::Frame(Frame { channel, ..Frame::answer("word ".repeat(tokens as usize), tokens) })
+        EventKind::Frame(Frame { channel, ..Frame::answer(text, tokens) })
     }
 }
 
@@ -487,6 +520,36 @@ mod tests {
         assert_eq!("fail_after=2".parse::<Script>().unwrap().fault, None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn answers_are_spoiled_while_more_than_so_many_are_in_flight() {
+        for (kind, spoiled) in [("cut", "word word "), ("mix", "word word other other ")] {
+            let script = format!("spoil={kind},spoil_above=1").parse().unwrap();
+            let (engine, clock) = (ScriptedEngine::new(script), Clock::start());
+            let ask = || async {
+                let request = GenerateRequest::new(Prompt::Text("a".to_owned()), 4, clock);
+                collect(engine.generate(request), Collector::new(clock.now(), clock.now(), 4).keeping_text()).await
+            };
+            let alone = ask().await;
+            let (first, second) = tokio::join!(ask(), ask());
+            let finish = if kind == "cut" { FinishReason::Stop } else { FinishReason::Length };
+            assert_eq!(alone.text.as_deref(), Some("word word word word "));
+            assert_eq!(first.text, alone.text, "one alone was in flight when it began");
+            assert_eq!((second.text.as_deref(), second.outcome), (Some(spoiled), Outcome::Succeeded { finish }));
+        }
+    }
+
+    #[test]
+    fn what_spoils_answers_is_read() {
+        let check = |text: &str, kind, above, share| {
+            let expected = Spoil { kind, above, share };
+            assert_eq!(text.parse::<Script>().unwrap().spoil, Some(expected), "{text}");
+        };
+        check("spoil=cut,spoil_above=4,spoil_share=50%", SpoilKind::Cut, 4, 50);
+        check("spoil=mix", SpoilKind::Mix, 0, 100);
+        check("spoil_above=2", SpoilKind::Cut, 2, 100);
+        assert_eq!("ttft=1ms".parse::<Script>().unwrap().spoil, None);
+    }
+
     #[test]
     fn a_storm_of_faults_ends() {
         let struck = |fault: Fault| (1..=6).filter(|&number| fault.strikes(number)).collect::<Vec<_>>();
@@ -507,6 +570,9 @@ mod tests {
         check("bundle=0", "`bundle=0`");
         check("leak=much", "`leak=much`");
         check("fail=sometimes", "`sometimes`");
+        check("spoil=all", "`spoil=all`");
+        check("spoil_share=101%", "`101%`");
+        check("cache=much", "`much`");
         check("speed=9", "`speed`");
     }
 }

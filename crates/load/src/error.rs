@@ -1,7 +1,7 @@
 //! What keeps a load from being run.
 
 use weighbridge_engine::SubjectError;
-use weighbridge_summary::SloError;
+use weighbridge_summary::{SloError, UntilError};
 use weighbridge_types::event::SinkError;
 use weighbridge_workload::SpecError;
 
@@ -30,6 +30,9 @@ pub enum LoadError {
     /// An objective that limits nothing known.
     #[error(transparent)]
     Slo(#[from] SloError),
+    /// A precision of nothing known.
+    #[error(transparent)]
+    Until(#[from] UntilError),
     /// The traffic could not be made.
     #[error("{problem}")]
     Traffic {
@@ -73,6 +76,7 @@ impl LoadError {
             Self::Sink(error) => error.hint.clone(),
             Self::Spec(error) => error.hint().to_owned(),
             Self::Slo(error) => error.hint(),
+            Self::Until(error) => error.hint(),
             Self::Traffic { hint, .. } | Self::Watch { hint, .. } | Self::Recover { hint, .. } => hint.clone(),
             Self::Setting { .. } => {
                 "correct the value; `weighbridge load --help` lists the flags with their defaults".to_owned()

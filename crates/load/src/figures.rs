@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use weighbridge_summary::{Basis, LoadFigures, LoadKind, LoadPlan, LoadSummary, Slo, TimeBins};
+use weighbridge_stats::Confidence;
+use weighbridge_stats::adaptive::Looks;
+use weighbridge_summary::{Basis, LoadFigures, LoadKind, LoadPlan, LoadSummary, Slo, TimeBins, Until, UntilPlan};
 use weighbridge_telemetry::Watched;
 use weighbridge_types::breach::Marks;
 use weighbridge_types::event::RunEvent;
 use weighbridge_types::record::{LogLine, Phase};
 use weighbridge_types::telemetry::Telemetry;
 
+use crate::answers::AnswerSettings;
 use crate::error::LoadError;
 use crate::journal::Journal;
 use crate::ledger::Recount;
@@ -21,7 +24,11 @@ const READINGS: u64 = 2;
 /// What the figures of a run depend on; it is kept with the settings, so that a validator computes the same.
 pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
     let is_open = settings.searches_rates() || settings.shapes.iter().any(|shape| shape.is_open());
-    let schedule = settings.duration_s.map(Duration::from_secs_f64).filter(|_| is_open);
+    let until = settings.until.as_deref().map(str::parse::<Until>).transpose()?;
+    // With a precision to reach, the duration is that of all rounds.
+    let schedule = settings.duration_s.map(Duration::from_secs_f64).filter(|_| is_open && until.is_none());
+    let looks = Looks::up_to(settings.runs as usize);
+    let until = until.map(|wanted| UntilPlan { wanted, confidence: looks.confidence(Confidence::P95).level() });
     let slo = settings.slo.as_deref().map(str::parse::<Slo>).transpose()?;
     Ok(LoadPlan {
         kind: if is_open { LoadKind::Open } else { LoadKind::Closed },
@@ -36,6 +43,8 @@ pub(crate) fn plan(settings: &LoadSettings) -> Result<LoadPlan, LoadError> {
         late_after: Duration::from_secs_f64(settings.lag_limit_ms / 1e3),
         is_soak: settings.checkpoint_s.is_some(),
         percentiles: settings.percentiles.clone(),
+        answers: settings.answers.map(AnswerSettings::plan),
+        until,
         ..LoadPlan::default()
     })
 }

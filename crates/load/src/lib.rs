@@ -7,6 +7,7 @@
 //!
 //! It does not know what an endpoint's protocol looks like, nor how figures are computed or shown.
 
+mod answers;
 mod cache;
 mod calibrate;
 mod capacity;
@@ -43,6 +44,7 @@ mod validity;
 mod victim;
 mod watching;
 
+pub use answers::AnswerSettings;
 pub use cache::CacheSettings;
 pub use calibrate::{CalibrationSettings, calibrate};
 pub use cold_record::ColdStartRun;

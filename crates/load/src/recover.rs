@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use weighbridge_summary::{Basis, LoadFigures, LoadPlan, figure_cell};
+use weighbridge_summary::{ANSWERS, Basis, LoadFigures, LoadPlan, Reached, figure_cell};
+use weighbridge_types::metric::Cell;
 use weighbridge_types::record::{LogLine, Phase, Record, Status};
 use weighbridge_types::time::{Stamp, WallTime};
 
@@ -75,5 +76,12 @@ fn seconds_covered(journal: &mut dyn Journal) -> Result<f64, LoadError> {
 /// Verdicts load by load, as the run gives them.
 fn judged(figures: &LoadFigures, plan: &LoadPlan) -> Vec<weighbridge_types::record::TargetResult> {
     let cells: BTreeSet<_> = figures.series.iter().map(|(cell, _)| figure_cell(cell)).collect();
-    cells.iter().flat_map(|cell| plan.slo.judge(&figures.metrics, cell, plan.good_share)).collect()
+    let is_load = |cell: &&Cell| cell.get(ANSWERS).is_none();
+    let judged = |cell: &Cell| {
+        let mut judged = plan.slo.judge(&figures.metrics, cell, plan.good_share);
+        judged.extend(plan.answers.iter().flat_map(|answers| answers.judge(&figures.metrics, cell)));
+        judged
+    };
+    let of_precision = figures.reached.iter().map(Reached::target);
+    cells.iter().filter(is_load).flat_map(judged).chain(of_precision).collect()
 }

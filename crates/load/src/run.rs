@@ -1,8 +1,10 @@
 //! A load run: its loads one after the other, each with its figures, and what follows from them.
 
+mod answers;
 pub(crate) mod conclude;
 mod keep;
 mod rounds;
+mod until;
 mod victim;
 
 use std::fmt;
@@ -198,9 +200,11 @@ impl LoadRun {
             record,
         };
         let from = runner.journal.mark()?;
-        match runner.settings.search {
-            Some(search) => runner.search(search).await?,
-            None => runner.make_loads(from).await?,
+        match (runner.settings.search, runner.plan.answers, runner.plan.until.clone()) {
+            (Some(search), _, _) => runner.search(search).await?,
+            (None, Some(answers), _) => runner.make_checked(&answers, from).await?,
+            (None, None, Some(until)) => runner.make_until(&until.wanted, from).await?,
+            (None, None, None) => runner.make_loads(from).await?,
         }
         runner.stop_observers().await?;
         runner.conclude(start, from)

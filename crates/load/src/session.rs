@@ -96,6 +96,7 @@ struct Ask {
     output_tokens: u32,
     behavior: weighbridge_engine::Behavior,
     keep_text: bool,
+    expected: Option<Arc<str>>,
 }
 
 impl Lane {
@@ -120,6 +121,7 @@ impl Lane {
             output_tokens: turn.output_tokens,
             behavior: turn.behavior,
             keep_text: self.plan.keep_text,
+            expected: turn.expected,
         };
         let (row, _) = self.request(ask, cell).await;
         let played = Played::of(&row.outcome);
@@ -188,6 +190,7 @@ impl Lane {
             output_tokens: turn.output_tokens,
             behavior: turn.behavior,
             keep_text: true,
+            expected: turn.expected,
         };
         let (mut row, text) = self.request(ask, cell).await;
         conversation.push(Message { role: Role::Assistant, content: text.unwrap_or_default() });
@@ -244,6 +247,7 @@ impl Lane {
         }
         if plan.keep_text {
             row.text.clone_from(&text);
+            row.expected = ask.expected.as_deref().map(str::to_owned);
         }
         (row, text)
     }

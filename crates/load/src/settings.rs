@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weighbridge_summary::Slo;
+use weighbridge_summary::{Slo, Until};
 use weighbridge_telemetry::WatchSettings;
 use weighbridge_types::metric::{Cell, Statistic};
 use weighbridge_types::record::Phase;
 use weighbridge_workload::Arrivals;
 
+use crate::answers::AnswerSettings;
 use crate::cache::CacheSettings;
 use crate::drive::DriveLimits;
 use crate::error::LoadError;
@@ -121,6 +122,13 @@ pub struct LoadSettings {
     pub victim: Option<String>,
     /// What a cache benchmark sends, instead of the data; null for any other load.
     pub cache: Option<CacheSettings>,
+    /// How the answers of every load are held against golden ones, made one request at a time before; null holds none.
+    #[serde(default)]
+    pub answers: Option<AnswerSettings>,
+    /// The precision to reach, as `p99.ttft±5%,request_throughput±2%`; then runs, sessions of each load and the duration
+    /// of everything are the most that is spent on it. Null makes as many runs as the settings say.
+    #[serde(default)]
+    pub until: Option<String>,
     /// Seconds between two checkpoints of a soak, whose trends over time and outages are told; null for any other load.
     pub checkpoint_s: Option<f64>,
     /// Pause of a place in closed loop after a failed session, ms: a server that is away is not hammered.
@@ -180,6 +188,8 @@ impl Default for LoadSettings {
             percentiles: Vec::new(),
             victim: None,
             cache: None,
+            answers: None,
+            until: None,
             checkpoint_s: None,
             failure_pause_ms: 0.0,
             search: None,
@@ -212,6 +222,21 @@ impl LoadSettings {
             if self.duration_s.is_none() || self.search.is_some() {
                 let problem = "a victim runs for the time of each load: it needs `--duration`, and no `--capacity`";
                 return Err(setting("victim", victim, problem));
+            }
+        }
+        if let Some(answers) = &self.answers {
+            answers.check(&self)?;
+        }
+        if let Some(until) = &self.until {
+            until.parse::<Until>()?;
+            let has_trace = self.shapes.contains(&Shape::Trace);
+            if self.search.is_some() || self.victim.is_some() || self.answers.is_some() || has_trace {
+                let problem = "it repeats loads of a size: name them with `--concurrency` or `--rate`, and leave \
+                               `--capacity`, `--victim` and `--check-answers` out";
+                return Err(setting("until", until, problem));
+            }
+            if self.runs < 2 {
+                return Err(setting("runs", self.runs, "an interval between runs needs two, five are the pilot"));
             }
         }
         for shape in &self.shapes {
@@ -283,7 +308,9 @@ impl LoadSettings {
     /// How long the loads take together by the settings; `None` where a count or a trace ends them, or a search goes on.
     pub(crate) fn expected_length(&self) -> Option<Duration> {
         let seconds = self.duration_s.filter(|_| self.search.is_none())?;
-        Some(Duration::from_secs_f64(seconds * self.shapes.len() as f64))
+        // With a precision to reach, it is the time of everything.
+        let loads = if self.until.is_some() { 1 } else { self.shapes.len() };
+        Some(Duration::from_secs_f64(seconds * loads as f64))
     }
 
     /// Whether a search varies the rate.

@@ -86,11 +86,13 @@ pub enum Method {
     DeLong,
     /// Adjusted counts and the delta method around a rate corrected for a judge's errors (Lang and Reiczigel 2014).
     LangReiczigel,
+    /// Wilson's intervals of two shares of the same items, squared and added with their correlation (Newcombe 1998).
+    NewcombePaired,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::StudentT,
         Self::BatchMeans,
         Self::EffectiveT,
@@ -113,6 +115,7 @@ impl Method {
         Self::ClusterT,
         Self::DeLong,
         Self::LangReiczigel,
+        Self::NewcombePaired,
     ];
 
     /// The name in records. Names are stored and never change.
@@ -140,6 +143,7 @@ impl Method {
             Self::ClusterT => "cluster_t",
             Self::DeLong => "delong",
             Self::LangReiczigel => "lang_reiczigel",
+            Self::NewcombePaired => "newcombe_paired",
         }
     }
 

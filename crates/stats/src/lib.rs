@@ -30,6 +30,7 @@
 //! # Ok::<(), weighbridge_stats::StatsError>(())
 //! ```
 
+pub mod adaptive;
 pub mod change;
 pub mod classify;
 pub mod cluster;

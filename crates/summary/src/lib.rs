@@ -48,14 +48,15 @@ pub use basis::{Basis, MIN_COUNT};
 pub use derived::{KNEE_GAIN, derived_metrics, knee};
 pub use growth::{GROWTH_FLOOR, Growth, GrowthVerdict, Slope};
 pub use load::{
-    AGAIN, BESIDE, CellStages, FRESH, LoadFigures, LoadKind, LoadPlan, LoadPoint, LoadSeries, LoadSummary, PROCESS,
-    STREAM, Soak, Stages, Steady, TimeBins, USE, VICTIM, Warmup, victim_alone,
+    AGAIN, ANSWERS, AnswerRule, AnswersPlan, BESIDE, CellStages, FRESH, GOLDEN, LoadFigures, LoadKind, LoadPlan,
+    LoadPoint, LoadSeries, LoadSummary, NOISE, PROCESS, Reached, STREAM, Soak, Stages, Steady, TimeBins, USE,
+    UntilPlan, VICTIM, Warmup, answers_pass, victim_alone,
 };
 pub use memory::{MemoryPoint, MemoryTrends, memory_metrics, memory_series, memory_trends};
 pub use quality::quality_metrics;
 pub use request::request_metrics;
 pub use rows::{Rows, figure_cell};
-pub use slo::{Slo, SloError, SloLimit, SloScope};
+pub use slo::{Precision, Slo, SloError, SloLimit, SloScope, Until, UntilError};
 pub use start::{start_cell, start_metrics, start_tally};
 pub use summarize::{summarize, tally};
 pub use target::{Bound, Decision, Limit, rounded};

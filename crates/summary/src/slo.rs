@@ -21,9 +21,12 @@ mod names;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod until;
 
 pub use error::SloError;
+pub(crate) use judge::Wanted;
 use names::Named;
+pub use until::{Precision, Until, UntilError};
 
 /// What a limit speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

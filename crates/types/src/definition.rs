@@ -152,6 +152,17 @@ definitions! {
     STALL_TIME "stall_time" "stalled time" "ms" Lower "sum of a request's stalls, per request; 0 without one";
     STALLED "stalled" "stalled requests" "share" Lower "requests that succeeded with a stall / requests that succeeded";
     FLUIDITY "fluidity" "fluidity index" "share" Higher "token deadlines met / (met + missed), per request: the first at the TTFT target, each later one a TBT target after the one before; being early is saved for later, and a token that is late by x misses 1 + floor(x / TBT target) deadlines and starts the count anew (after Etalon, arXiv 2407.07000)";
+    GOLDEN_MATCH "golden_match" "answers as at concurrency 1" "share" Higher "prompts whose answer equals, byte for byte, the golden one that was made one request at a time / prompts with an answer here and a golden one; first turns only";
+    QUALITY_DRIFT "quality_drift" "answers that the load changed" "share" Lower "golden match of a second pass at one request at a time − golden match here, over the prompts with an answer in both";
+    QUALITY_DRIFT_P "quality_drift_p" "quality drift, p" "probability" Neutral "two-sided p of McNemar's exact test of golden match here and in the second pass at one request at a time, over the prompts with an answer in both";
+    FIRST_DIVERGENCE "first_divergence" "first divergence" "characters" Higher "characters with which a changed answer and its golden one begin alike, over the answers that differ";
+    ANSWER_LENGTH_SHIFT "answer_length_shift" "change of answer length" "tokens" Neutral "mean over prompts of output tokens here − output tokens of the golden answer";
+    FINISH_CHANGED "finish_changed" "other end than golden" "share" Lower "prompts whose answer ended for another reason than the golden one / prompts with an answer here and a golden one";
+    FINISH_SHARE "finish_share" "answers by their end" "share" Neutral "answers that ended for the reason in the cell's setting `finish` / answers; first turns only";
+    ANSWER_SCORE "answer_score" "expected answers" "share" Higher "answers that are, or hold, the answer that the data set expects, as the settings say / answers to prompts that name one";
+    SCORE_DRIFT "score_drift" "expected answers lost" "share" Lower "share of golden answers as expected − share of answers as expected here, over the prompts with both";
+    SCORE_DRIFT_P "score_drift_p" "expected answers lost, p" "probability" Neutral "two-sided p of McNemar's exact test of answers as expected here and among the golden ones, over the prompts with both";
+    RUN_PRECISION "run_precision" "precision reached" "share" Lower "half of the interval of the mean over runs / that mean, of the figure in the cell's setting `of`; Student's t at the confidence with which all looks together keep 95 %";
     GOODPUT "goodput" "goodput" "requests/s" Higher "requests planned in the window that succeeded within every limit on single requests / window";
     GOOD_FRACTION "good_fraction" "good requests" "share" Higher "requests that succeeded within every limit on single requests / requests planned in the window, failed and dropped ones among them, those that the load cancelled on purpose left out";
     ERROR_RATE "error_rate" "error rate" "share" Lower "requests that failed or were dropped / (requests planned in the window − cancelled)";

@@ -28,6 +28,20 @@ pub enum FinishReason {
     Other,
 }
 
+impl FinishReason {
+    /// Name in files and cells.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// The class of a failure; reports count each apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -223,6 +237,9 @@ pub struct RequestRow {
     /// The generated text, where the run keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The answer that the data set expects, where it names one and the run keeps texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
@@ -248,6 +265,7 @@ impl RequestRow {
             receipt: None,
             client_faults: Vec::new(),
             text: None,
+            expected: None,
         }
     }
 
@@ -447,6 +465,8 @@ mod tests {
     fn names_are_those_of_the_stored_form() {
         let class = serde_json::to_value(FailureClass::RateLimited).unwrap();
         assert_eq!(class.as_str(), Some(FailureClass::RateLimited.name()));
+        let finish = serde_json::to_value(FinishReason::ToolCalls).unwrap();
+        assert_eq!(finish.as_str(), Some(FinishReason::ToolCalls.name()));
         let fault = serde_json::to_value(ClientFault::CpuSaturated).unwrap();
         assert_eq!(fault.as_str(), Some(ClientFault::CpuSaturated.name()));
     }

@@ -4,15 +4,13 @@
 //! which it may end are fixed, and the confidence of each is raised so that all of them together keep the one that was asked
 //! (Bonferroni): whoever looks at every run until something is significant always finds something.
 
-use weighbridge_stats::{Confidence, coin};
+use weighbridge_stats::adaptive::Looks;
+use weighbridge_stats::coin;
 use weighbridge_types::comparison::{Comparison, Verdict};
 use weighbridge_types::record::Record;
 
 use crate::VerdictError;
 use crate::compare::{Settings, Side, compare};
-
-/// Blocks after which it is looked whether enough is known.
-const LOOKS: [usize; 7] = [5, 8, 12, 17, 24, 34, 48];
 
 /// How two targets are compared in turns.
 #[derive(Clone, Debug)]
@@ -85,12 +83,6 @@ pub struct Names<'a> {
 }
 
 impl Plan {
-    /// Looks within the blocks that are allowed, the last block always among them.
-    fn looks(&self) -> Vec<usize> {
-        let before = LOOKS.into_iter().filter(|&look| look < self.most);
-        before.chain([self.most]).collect()
-    }
-
     /// Makes runs through `measure`, which gives `None` when it was stopped, until it is precise enough.
     ///
     /// # Errors
@@ -110,7 +102,7 @@ impl Plan {
                     return Ok(Outcome { self_test: None, comparison: None, end: End::Stopped, blocks: 0 });
                 }
             }
-            let found = compare(&sides, &[], &self.paired(1)).map_err(E::from)?;
+            let found = compare(&sides, &[], &self.paired(None)).map_err(E::from)?;
             let is_equal = !matches!(found.verdict(), Verdict::Worse | Verdict::Better);
             self_test = Some(found);
             if !is_equal && !self.settings.force {
@@ -119,14 +111,14 @@ impl Plan {
         }
         let mut sides =
             [(names.a, Vec::new()), (names.b, Vec::new())].map(|(name, runs)| Side { name: name.to_owned(), runs });
-        let looks = self.looks();
+        let looks = Looks::up_to(self.most);
         let mut comparison = None;
         for block in 0..self.most {
             let went_on = self.block(block, false, &mut sides, &mut measure)?;
             let blocks = sides[0].runs.len();
             let is_last = !went_on || blocks == self.most;
-            if blocks > 0 && (is_last || looks.contains(&blocks)) {
-                let found = compare(&sides, &[], &self.paired(looks.len())).map_err(E::from)?;
+            if blocks > 0 && (is_last || looks.contains(blocks)) {
+                let found = compare(&sides, &[], &self.paired(Some(&looks))).map_err(E::from)?;
                 let is_precise = blocks > 1 && self.is_precise(&found);
                 comparison = Some(found);
                 if is_precise && went_on {
@@ -153,10 +145,10 @@ impl Plan {
         Ok(())
     }
 
-    /// Settings whose confidence is raised so that so many looks keep the one that was asked.
-    fn paired(&self, looks: usize) -> Settings {
-        let level = 1.0 - (1.0 - self.settings.confidence.level()) / looks as f64;
-        let confidence = Confidence::new(level).unwrap_or(self.settings.confidence);
+    /// Settings of pairs, whose confidence is raised so that all looks keep the one that was asked.
+    fn paired(&self, looks: Option<&Looks>) -> Settings {
+        let asked = self.settings.confidence;
+        let confidence = looks.map_or(asked, |looks| looks.confidence(asked));
         Settings { confidence, paired: true, ..self.settings.clone() }
     }
 

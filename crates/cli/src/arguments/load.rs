@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{LocalArguments, ObserveArguments, OutputArguments, ProfileFlag, ResultsArguments};
+use super::{AnswerArguments, LocalArguments, ObserveArguments, OutputArguments, ProfileFlag, ResultsArguments};
 
 /// Shown below the flags of `load`.
 const LOAD_HELP: &str = "\
@@ -13,6 +13,8 @@ Examples:
   weighbridge load vllm:http://127.0.0.1:8000 --rate 5,10 -d 60s --slo 'p99.ttft<200ms,error<1%'
   weighbridge load vllm:http://127.0.0.1:8000 --capacity -d 30s --slo 'p95.ttft<500ms'
   weighbridge load vllm:http://127.0.0.1:8000 --data mooncake:trace.jsonl --speed 2
+  weighbridge load vllm:http://127.0.0.1:8000 -c 8,32 --check-answers
+  weighbridge load vllm:http://127.0.0.1:8000 --rate 5 --until 'p99.ttft±5%' -d 10m
 
 Flags of vLLM bench, AIPerf and GuideLLM work too, with - or _ between words.";
 
@@ -73,6 +75,8 @@ pub(crate) struct LoadArguments {
     #[command(flatten)]
     pub(crate) judge: JudgeArguments,
     #[command(flatten)]
+    pub(crate) answers: AnswerArguments,
+    #[command(flatten)]
     pub(crate) run: RunArguments,
 }
 
@@ -130,6 +134,10 @@ pub(crate) struct ShapeArguments {
     /// How often each load is made, in rounds of a seeded order; intervals are then between runs
     #[arg(long, value_name = "N", default_value_t = 1, alias = "num-runs")]
     pub(crate) runs: u32,
+    /// Goes on until figures are known this well, as `p99.ttft±5%,request_throughput±2%` (or `+-`): it adds runs, or
+    /// makes them longer, as a pilot tells. `--runs` (48), `-n` for each load and `-d` for everything (5m) bound it
+    #[arg(long, value_name = "PRECISION", conflicts_with_all = ["capacity", "victim", "check_answers"])]
+    pub(crate) until: Option<String>,
     /// Small requests beside each load, as `rate=1,isl=64,osl=32`, which run alone first: what does a neighbor see?
     #[arg(long, value_name = "STREAM")]
     pub(crate) victim: Option<String>,

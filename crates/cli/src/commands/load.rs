@@ -1,5 +1,6 @@
 //! `load`: the load laboratory.
 
+mod answers;
 mod exports;
 mod recount;
 pub(super) mod settings;

@@ -43,11 +43,11 @@ impl Metrics {
         }
     }
 
-    /// A generation begins.
-    pub(super) fn begin(&self, prompt_tokens: u32) -> Running<'_> {
-        self.running.fetch_add(1, Ordering::Relaxed);
+    /// A generation begins; with how many run, itself among them.
+    pub(super) fn begin(&self, prompt_tokens: u32) -> (Running<'_>, u32) {
+        let before = self.running.fetch_add(1, Ordering::Relaxed);
         self.prompt_tokens.fetch_add(u64::from(prompt_tokens), Ordering::Relaxed);
-        Running(self)
+        (Running(self), u32::try_from(before + 1).unwrap_or(u32::MAX))
     }
 
     /// A generation was played, to its end or as far as the client stayed.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use weighbridge_engine::scripted::{Fault, FaultKind, PrefixCache, Script, cached_ttft};
+use weighbridge_engine::scripted::{Fault, FaultKind, PrefixCache, Script, SpoilKind, cached_ttft};
 use weighbridge_types::request::Channel;
 
 use super::request::Request;
@@ -77,6 +77,8 @@ pub(super) struct Asked {
     wants_counts: bool,
     /// Words of the prompt that the cache held; `None` without a cache.
     cached: Option<u32>,
+    /// How the script spoils the answer.
+    spoiled: Option<SpoilKind>,
 }
 
 impl Asked {
@@ -92,12 +94,18 @@ impl Asked {
             wants_usage: request.asks("/stream_options/include_usage"),
             wants_counts: request.asks("/stream_options/continuous_usage_stats"),
             cached: None,
+            spoiled: None,
         }
     }
 
     /// The same with what a cache holds of the prompt; all of it is held from now on.
     pub(super) fn looked_up(self, cache: &PrefixCache, request: &Request) -> Self {
         Self { cached: Some(cache.look_up(request.prompt())), ..self }
+    }
+
+    /// The same, spoiled.
+    pub(super) fn spoiled(self, spoiled: Option<SpoilKind>) -> Self {
+        Self { spoiled, ..self }
     }
 
     /// When the first frame is due.
@@ -133,12 +141,14 @@ pub(super) fn plan(script: &Script, odd: &[Odd], fault: Option<Fault>, asked: As
     }
     let total = script.tokens.unwrap_or(asked.limit).min(asked.limit);
     let empty = fault.is_some_and(|fault| fault.kind == FaultKind::Empty);
-    let total = if empty { 0 } else { total };
+    let total = if empty { 0 } else { asked.spoiled.map_or(total, |kind| kind.tokens(total)) };
+    let is_cut = asked.spoiled == Some(SpoilKind::Cut);
     let answer = Answer {
         odd,
         wire: asked.wire,
         frames: frames(script, asked.ttft(script), total),
-        is_limited: script.tokens.is_none_or(|tokens| tokens > asked.limit),
+        is_limited: !is_cut && script.tokens.is_none_or(|tokens| tokens > asked.limit),
+        spoiled: asked.spoiled,
         counts: Counts { input: asked.input, output: total, cached: asked.cached },
         usage_asked: asked.wants_usage,
         counts_asked: asked.wants_counts,
@@ -217,6 +227,7 @@ struct Answer<'a> {
     wire: Wire,
     frames: Vec<ScriptFrame>,
     is_limited: bool,
+    spoiled: Option<SpoilKind>,
     counts: Counts,
     usage_asked: bool,
     counts_asked: bool,
@@ -233,15 +244,19 @@ impl Answer<'_> {
         Ending::of_sound_answers(self.odd)
     }
 
-    fn text(&self, tokens: u32) -> String {
-        let word = if self.is(Odd::SplitCharacters) { "wörd€🦀 " } else { "word " };
-        word.repeat(usize::try_from(tokens).unwrap_or(0))
+    fn text(&self, first: u32, tokens: u32) -> String {
+        let word = |token| match SpoilKind::word(self.spoiled, token, self.counts.output) {
+            _ if self.is(Odd::SplitCharacters) => "wörd€🦀 ",
+            word => word,
+        };
+        (first..first.saturating_add(tokens)).map(word).collect()
     }
 
     fn whole(self) -> Plan {
         let count =
             |channel| self.frames.iter().filter(|frame| frame.channel == channel).map(|frame| frame.tokens).sum();
-        let (reasoning, answer) = (self.text(count(Channel::Reasoning)), self.text(count(Channel::Answer)));
+        let (thought, answered) = (count(Channel::Reasoning), count(Channel::Answer));
+        let (reasoning, answer) = (self.text(0, thought), self.text(thought, answered));
         let body = self.wire.whole(&reasoning, &answer, self.is_limited, self.counts).to_string();
         let write = PlannedWrite {
             after: self.frames.last().map_or(Duration::ZERO, |frame| frame.after),
@@ -307,7 +322,8 @@ impl Answer<'_> {
         let mut before: Option<(Form, Vec<Bytes>)> = None;
         for group in frames.chunks(per_write.unwrap_or(1).max(1)) {
             let form = form(group);
-            let parts = match before.take().filter(|(form_before, _)| !self.counts_asked && *form_before == form) {
+            let can_repeat = !self.counts_asked && self.spoiled != Some(SpoilKind::Mix);
+            let parts = match before.take().filter(|(form_before, _)| can_repeat && *form_before == form) {
                 Some((_, parts)) => parts,
                 None => self.encode(group, output, stream),
             };
@@ -327,9 +343,10 @@ impl Answer<'_> {
         let mut bytes = Vec::new();
         let mut output = output_before;
         for frame in group {
+            let text = self.text(output, frame.tokens);
             output += frame.tokens;
             let counts = self.counts_asked.then_some(Counts { output, ..self.counts });
-            stream.frame_piece(&self.wire.frame(frame.channel, &self.text(frame.tokens), counts), &mut bytes);
+            stream.frame_piece(&self.wire.frame(frame.channel, &text, counts), &mut bytes);
         }
         self.put_odd_frames(stream, &mut bytes);
         let cut = bytes.iter().position(|byte| !byte.is_ascii()).filter(|_| self.is(Odd::SplitCharacters));

@@ -107,7 +107,8 @@ impl Shared {
             Some(_) => Asked::of(wire, request).looked_up(&self.cache, request),
             None => Asked::of(wire, request),
         };
-        let running = self.metrics.begin(asked.input());
+        let (running, in_flight) = self.metrics.begin(asked.input());
+        let asked = asked.spoiled(self.options.script.spoil.and_then(|spoil| spoil.strikes(number, in_flight)));
         (self.generation(asked, fault), Some(running), fault.is_some())
     }
 

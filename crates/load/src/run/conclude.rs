@@ -6,7 +6,7 @@ use weighbridge_types::metric::{Cell, Metric};
 use weighbridge_types::record::{MetricPointer, Phase, Record, Status};
 use weighbridge_types::time::{Stamp, WallTime};
 
-use super::{Runner, victim};
+use super::{Runner, answers, until, victim};
 use crate::error::LoadError;
 use crate::ledger::{self, Recount};
 use crate::{cache, capacity, figures, note, seen, sent, soak, validity};
@@ -46,6 +46,8 @@ impl Runner<'_> {
         }
         self.record.findings.extend(victim::findings(&self.record));
         self.record.findings.extend(cache::findings(&self.record));
+        self.record.findings.extend(answers::findings(&self.record));
+        self.record.findings.extend(until::findings(&self.record));
         if self.watch.is_some() {
             self.record.findings.extend(soak::findings(&self.record));
         }

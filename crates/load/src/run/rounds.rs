@@ -32,33 +32,39 @@ impl Runner<'_> {
     /// round is whole.
     async fn make_rounds(&mut self, from: u64, shapes: &[Shape], count: u32) -> Result<(), LoadError> {
         for round in 1..=self.settings.runs {
-            let (mut tally, mut is_over) = (Tally::default(), false);
-            let (order, repetition) = match self.settings.runs {
-                1 => ((0..shapes.len()).collect(), None),
-                _ => (round_order(shapes.len(), self.settings.seed, round), Some(round)),
-            };
-            let victim = self.settings.victim.is_some().then_some(Turn::Victim);
-            for turn in victim.into_iter().chain(order.into_iter().map(Turn::Load)) {
-                let loaded = match turn {
-                    Turn::Victim => self.victim_alone(count, repetition).await?,
-                    Turn::Load(index) => self.load(shapes[index].clone(), count, repetition).await?,
-                };
-                if matches!(turn, Turn::Load(_)) {
-                    self.next = loaded.report.next;
-                }
-                add(&mut tally, loaded.tally);
-                if let Some(stop) = &loaded.stop {
-                    end_early(&mut self.record.phases[0], stop);
-                    is_over = true;
-                    break;
-                }
-            }
+            let repetition = (self.settings.runs > 1).then_some(round);
+            let (tally, is_over) = self.round(repetition, count).await?;
             self.close_round(from, shapes, tally)?;
             if is_over {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// One round of all loads, in a seeded order where it is repeated; with whether the run is over.
+    pub(super) async fn round(&mut self, repetition: Option<u32>, count: u32) -> Result<(Tally, bool), LoadError> {
+        let (mut tally, shapes) = (Tally::default(), self.settings.shapes.clone());
+        let order = match repetition {
+            None => (0..shapes.len()).collect(),
+            Some(round) => round_order(shapes.len(), self.settings.seed, round),
+        };
+        let victim = self.settings.victim.is_some().then_some(Turn::Victim);
+        for turn in victim.into_iter().chain(order.into_iter().map(Turn::Load)) {
+            let loaded = match turn {
+                Turn::Victim => self.victim_alone(count, repetition).await?,
+                Turn::Load(index) => self.load(shapes[index].clone(), count, repetition).await?,
+            };
+            if matches!(turn, Turn::Load(_)) {
+                self.next = loaded.report.next;
+            }
+            add(&mut tally, loaded.tally);
+            if let Some(stop) = &loaded.stop {
+                end_early(&mut self.record.phases[0], stop);
+                return Ok((tally, true));
+            }
+        }
+        Ok((tally, false))
     }
 
     fn close_round(&mut self, from: u64, shapes: &[Shape], tally: Tally) -> Result<(), LoadError> {

@@ -1,6 +1,6 @@
 //! The loads of a run as points of a chart: how large each was, and whether the target carried it.
 
-use weighbridge_summary::{LoadKind, LoadPlan};
+use weighbridge_summary::{ANSWERS, LoadKind, LoadPlan};
 use weighbridge_types::definition::{self as d, Definition};
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::record::{Phase, Record, Verdict};
@@ -66,7 +66,9 @@ impl<'a> Point<'a> {
 pub(super) fn points(record: &Record) -> Vec<Point<'_>> {
     let plan = plan(record);
     let cells = cells_with_any(record, Phase::Load, d::REQUEST_THROUGHPUT.name);
-    cells.into_iter().map(|cell| point(record, cell, plan.as_ref())).collect()
+    // Golden answers are made one at a time, whatever the loads are.
+    let cells = cells.into_iter().filter(|cell| cell.get(ANSWERS).is_none());
+    cells.map(|cell| point(record, cell, plan.as_ref())).collect()
 }
 
 /// The settings that the figures rest on; a load of another tool has none.

@@ -120,6 +120,9 @@ impl Checker<'_> {
         let Some(value) = metric.value.filter(|_| metric.statistic != Statistic::Slope) else { return };
         let whole = 1.0 + 1e-9;
         let (holds, expected) = match (metric.unit.as_str(), metric.name.as_str()) {
+            // What a load took away may be less than nothing.
+            ("share", "quality_drift" | "score_drift") => ((-whole..=whole).contains(&value), "between -1 and 1"),
+            (_, "answer_length_shift") => return,
             ("share", _) => ((0.0..=whole).contains(&value), "between 0 and 1"),
             ("%", "reliability" | "steal") => ((0.0..=100.0 * whole).contains(&value), "between 0 and 100"),
             // A slope may fall.

@@ -55,6 +55,18 @@ const STREAM: &[Measure] = &[
     Measure::typical(&d::RETRIED, "retried"),
 ];
 
+/// Answers held against golden ones; runs without them have none of these.
+const ANSWERS: &[Measure] = &[
+    Measure::typical(&d::GOLDEN_MATCH, "as golden"),
+    Measure::typical(&d::QUALITY_DRIFT, "changed by the load"),
+    Measure::typical(&d::QUALITY_DRIFT_P, "p"),
+    Measure::at(&d::FIRST_DIVERGENCE, &[Statistic::P50], "first difference p50"),
+    Measure::typical(&d::ANSWER_LENGTH_SHIFT, "length"),
+    Measure::typical(&d::FINISH_CHANGED, "other end"),
+    Measure::typical(&d::ANSWER_SCORE, "as expected"),
+    Measure::typical(&d::SCORE_DRIFT, "lost by the load"),
+];
+
 const TRUST: &[Measure] = &[
     Measure::typical(&d::ACHIEVED_SHARE, "achieved of offered"),
     Measure::typical(&d::IN_FLIGHT_SLOPE, "in-flight slope"),
@@ -90,7 +102,22 @@ pub(super) fn tables(record: &Record) -> Vec<Table> {
         by_load("The streams", STREAM, true),
     ];
     tables.splice(3..3, super::server::tables(record, &cells));
+    tables.splice(1..1, answers(record));
     tables
+}
+
+/// What each load did to the answers.
+fn answers(record: &Record) -> Option<Table> {
+    let cells = cells_with(
+        record,
+        Phase::Load,
+        &[Measure::typical(&d::GOLDEN_MATCH, ""), Measure::typical(&d::ANSWER_SCORE, "")],
+    );
+    let caption = "Answers to the same prompts, held against golden ones made one request at a time".to_owned();
+    let mut table = cells_by_measures(record, load_name(&cells), ANSWERS, &cells);
+    table.caption = caption;
+    super::phases::drop_empty_columns(&mut table);
+    (!cells.is_empty()).then_some(table)
 }
 
 /// What is varied: the heading of the loads.

@@ -15,6 +15,7 @@
 //!
 //! [`Flag::Histogram`]: weighbridge_types::metric::Flag::Histogram
 
+mod answers;
 mod bins;
 mod cells;
 mod compared;
@@ -24,6 +25,7 @@ mod figures;
 mod outages;
 mod per_request;
 mod plan;
+mod precision;
 mod series;
 mod sessions;
 mod soak;
@@ -33,9 +35,11 @@ mod summary;
 mod tests;
 mod window;
 
+pub use answers::{ANSWERS, AnswerRule, AnswersPlan, GOLDEN, NOISE, answers_pass};
 pub use bins::TimeBins;
 pub use compared::{AGAIN, BESIDE, FRESH, STREAM, USE, VICTIM, victim_alone};
 pub use plan::{LoadKind, LoadPlan, Warmup};
+pub use precision::{Reached, UntilPlan};
 pub(crate) use soak::GROWTH;
 pub use soak::{PROCESS, Soak};
 pub use stages::{CellStages, LoadPoint, LoadSeries, Stages, Steady};

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use weighbridge_types::metric::{Cell, Metric, Statistic};
 use weighbridge_types::request::FluidityTarget;
 
+use super::answers::AnswersPlan;
+use super::precision::UntilPlan;
 use crate::slo::{Slo, SloScope};
 
 /// Who decides when the next request starts.
@@ -58,6 +60,12 @@ pub struct LoadPlan {
     /// The percentiles to compute, besides those that the limits speak of; empty for all that the data carry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub percentiles: Vec<Statistic>,
+    /// How answers are held against golden ones; `None` where that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<AnswersPlan>,
+    /// What the runs of each load go on for; `None` where their number is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UntilPlan>,
 }
 
 impl Default for LoadPlan {
@@ -73,6 +81,8 @@ impl Default for LoadPlan {
             late_after: Duration::from_millis(10),
             is_soak: false,
             percentiles: Vec::new(),
+            answers: None,
+            until: None,
         }
     }
 }

@@ -9,10 +9,12 @@ use weighbridge_types::resource::ResourceSample;
 use weighbridge_types::server::ProcessTreeSample;
 use weighbridge_types::telemetry::LoadWindow;
 
+use super::answers::Answers;
 use super::cells::Cells;
 use super::compared::comparisons;
 use super::figures::{Figures, Kept};
 use super::plan::LoadPlan;
+use super::precision::{Reached, reached, state};
 use super::soak::Soak;
 use super::stages::{CellStages, LoadSeries, Stages, Steady};
 use super::window::{Point, metrics};
@@ -39,6 +41,8 @@ pub struct LoadFigures {
     pub tally: Tally,
     /// Requests of the tally that the client disturbed: their rows are marked.
     pub disturbed: u64,
+    /// How well the figures are known that the load goes on for.
+    pub reached: Vec<Reached>,
     /// What a reader must know: how each window was found, and what could not be.
     pub notes: Vec<String>,
 }
@@ -55,6 +59,7 @@ pub struct LoadSummary {
     disturbed: u64,
     strangers: u64,
     soak: Option<Soak>,
+    answers: Answers,
 }
 
 impl LoadSummary {
@@ -78,7 +83,17 @@ impl LoadSummary {
             cells.entry(cell, || Figures::new(stage, &plan, is_single_stream, kept));
         }
         let soak = plan.is_soak.then(Soak::default);
-        Self { stages, plan, basis, cells, tally: Tally::default(), disturbed: 0, strangers: 0, soak }
+        Self {
+            stages,
+            plan,
+            basis,
+            cells,
+            tally: Tally::default(),
+            disturbed: 0,
+            strangers: 0,
+            soak,
+            answers: Answers::default(),
+        }
     }
 
     /// Takes a row.
@@ -93,6 +108,9 @@ impl LoadSummary {
         }
         if let Some(soak) = &mut self.soak {
             soak.push(row);
+        }
+        if let Some(plan) = &self.plan.answers {
+            self.answers.push(row, plan);
         }
         self.tally.count(row);
         self.disturbed += u64::from(!row.client_faults.is_empty());
@@ -120,7 +138,7 @@ impl LoadSummary {
     /// Ends the reading. The same rows in the same order, and the same plan and basis, give the same figures.
     #[must_use]
     pub fn finish(self) -> LoadFigures {
-        let Self { stages, plan, basis, cells, tally, disturbed, strangers, soak } = self;
+        let Self { stages, plan, basis, cells, tally, disturbed, strangers, soak, answers } = self;
         let mut notes: Vec<String> = stages.iter().flat_map(|(cell, stage)| notes_of(cell, stage)).collect();
         if strangers > 0 {
             notes.push(format!("{strangers} requests are of load points that the first reading did not see"));
@@ -135,16 +153,19 @@ impl LoadSummary {
             }
         }
         let compared = comparisons(&points, &basis);
+        let reached = reached(&points, &plan, &basis);
         let mut metrics: Vec<Metric> =
             points.into_iter().flat_map(|(cell, runs)| metrics(&cell, runs, &plan, &basis)).collect();
         metrics.extend(compared);
+        state(&mut metrics, &reached, &basis);
+        metrics.extend(answers.figures(&plan, &basis));
         if let Some(soak) = &soak {
             metrics.extend(soak.figures(&basis));
             metrics.extend(soak.trends(&basis));
             notes.extend(soak.notes());
         }
         let series = stages.iter().map(|(cell, stage)| (cell.clone(), stage.series.clone())).collect();
-        LoadFigures { metrics, series, windows, tally, disturbed, notes }
+        LoadFigures { metrics, series, windows, tally, disturbed, reached, notes }
     }
 }
 

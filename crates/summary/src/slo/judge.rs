@@ -20,6 +20,7 @@ impl Slo {
         let mut results = Vec::new();
         if !of_requests.is_empty() {
             let wanted = Wanted {
+                profile: PROFILE,
                 name: of_requests.join(","),
                 key: define::GOOD_FRACTION.name.to_owned(),
                 limit: Limit { bound: Bound::AtLeast, value: good_share },
@@ -29,6 +30,7 @@ impl Slo {
         }
         results.extend(self.limits().iter().filter_map(|limit| {
             let wanted = Wanted {
+                profile: PROFILE,
                 name: limit.to_string(),
                 key: limit.key()?,
                 limit: Limit { bound: limit.bound(), value: limit.value() },
@@ -40,15 +42,18 @@ impl Slo {
     }
 }
 
-struct Wanted {
-    name: String,
-    key: String,
-    limit: Limit,
-    unit: &'static str,
+/// What a figure must be.
+pub(crate) struct Wanted {
+    pub(crate) profile: &'static str,
+    pub(crate) name: String,
+    pub(crate) key: String,
+    pub(crate) limit: Limit,
+    pub(crate) unit: &'static str,
 }
 
 impl Wanted {
-    fn judge(self, metrics: &[Metric], cell: &Cell) -> TargetResult {
+    /// Judges the figure of one cell.
+    pub(crate) fn judge(self, metrics: &[Metric], cell: &Cell) -> TargetResult {
         let found = metrics.iter().find(|metric| metric.cell == *cell && metric.key() == self.key);
         let Decision { verdict, because } = self.decide(found);
         let observed = found.and_then(|metric| metric.value);
@@ -56,7 +61,7 @@ impl Wanted {
             limit: format!("{} {}", self.limit, self.unit),
             observed: observed.map_or_else(|| "unknown".to_owned(), |value| self.shown(value)),
             name: self.name,
-            profile: PROFILE.to_owned(),
+            profile: self.profile.to_owned(),
             metric: MetricPointer { key: self.key, cell: cell.clone() },
             verdict,
             because,

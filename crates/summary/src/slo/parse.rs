@@ -7,10 +7,10 @@ use super::names::{self, Named};
 use super::{Bound, SloError, SloLimit, SloScope};
 
 /// Longest text that is read, bytes.
-const MAX_BYTES: usize = 4_096;
+pub(super) const MAX_BYTES: usize = 4_096;
 
 /// Most limits in an objective.
-const MAX_LIMITS: usize = 32;
+pub(super) const MAX_LIMITS: usize = 32;
 
 /// The statistics that a limit can be on, longest name first, with other words for them.
 const STATISTICS: [(&str, Statistic); 15] = [
@@ -98,7 +98,7 @@ fn limit(text: &str) -> Result<(SloLimit, &str), SloError> {
     Ok((SloLimit { named, scope, bound, value }, rest))
 }
 
-fn split_while(text: &str, is_part: impl Fn(char) -> bool) -> (&str, &str) {
+pub(super) fn split_while(text: &str, is_part: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c: char| !is_part(c)).unwrap_or(text.len()))
 }
 
@@ -110,7 +110,7 @@ fn syntax(text: &str, rest: &str, expected: &'static str) -> SloError {
 }
 
 /// At most the first characters of what was written: messages stay readable.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const SHOWN: usize = 60;
     let mut short: String = text.chars().take(SHOWN).collect();
     if text.chars().nth(SHOWN).is_some() {
@@ -120,7 +120,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// The metric of a name, and the statistic before or after it.
-fn meaning(written: &str) -> Result<(&'static Named, SloScope), SloError> {
+pub(super) fn meaning(written: &str) -> Result<(&'static Named, SloScope), SloError> {
     let name = written.to_ascii_lowercase().replace('-', "_");
     if let Some(named) = names::find(&name) {
         let scope = if named.of_request.is_some() { SloScope::Request } else { SloScope::Figure };

@@ -5,12 +5,13 @@ use std::io::{BufRead, Read as _};
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::error::{Place, PromptFileProblem};
-use super::{CSV_BYTES_MAX, PromptRecord, checked_max_tokens, text_prompt};
+use super::{CSV_BYTES_MAX, PromptRecord, answer, checked_max_tokens, text_prompt};
 
 /// Positions of the columns that are read.
 struct Columns {
     prompt: usize,
     max_tokens: Option<usize>,
+    answer: Option<usize>,
 }
 
 pub(super) fn read(input: impl BufRead) -> Result<Vec<PromptRecord>, Place> {
@@ -34,7 +35,11 @@ pub(super) fn read(input: impl BufRead) -> Result<Vec<PromptRecord>, Place> {
             Some(column) => parse_tokens(field(&record, column, line)?).map_err(|problem| problem.at_line(line))?,
             None => None,
         };
-        records.push(PromptRecord { prompt, max_tokens, line });
+        let answer = match columns.answer {
+            Some(column) => answer(field(&record, column, line)?),
+            None => None,
+        };
+        records.push(PromptRecord { prompt, max_tokens, answer, line });
     }
     Ok(records)
 }
@@ -46,8 +51,9 @@ impl Columns {
             header.iter().enumerate().filter(|(_, name)| is_named(name)).map(|(place, _)| place).collect::<Vec<_>>()
         };
         let max_tokens = named(&["max_tokens"]).first().copied();
+        let answer = named(&["answer", "expected"]).first().copied();
         match named(&["prompt", "text"]).as_slice() {
-            [prompt] => Ok(Self { prompt: *prompt, max_tokens }),
+            [prompt] => Ok(Self { prompt: *prompt, max_tokens, answer }),
             [] => Err(PromptFileProblem::NoPromptColumn.at_line(1)),
             _ => Err(PromptFileProblem::SeveralPromptColumns.at_line(1)),
         }

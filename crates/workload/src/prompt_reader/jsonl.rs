@@ -6,7 +6,7 @@ use serde::Deserialize;
 use weighbridge_engine::{Message, Prompt, Role};
 
 use super::error::{Place, PromptFileProblem};
-use super::{LINE_BYTES_MAX, PromptRecord, checked_max_tokens, text_prompt};
+use super::{LINE_BYTES_MAX, PromptRecord, answer, checked_max_tokens, text_prompt};
 
 /// A line as written.
 #[derive(Deserialize)]
@@ -17,6 +17,9 @@ struct Line {
     // The names in vLLM's custom data sets and in OpenAI's chat.
     #[serde(alias = "output_tokens", alias = "max_completion_tokens")]
     max_tokens: Option<u32>,
+    // Data sets have all kinds of things under this name: what is no text and no number is none of ours.
+    answer: Option<serde_json::Value>,
+    expected: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -45,13 +48,22 @@ pub(super) fn read(mut input: impl BufRead) -> Result<Vec<PromptRecord>, Place> 
         }
         let parsed: Line = serde_json::from_str(text.trim_end())
             .map_err(|error| PromptFileProblem::Json(without_position(&error)).at(line, error.column() as u64))?;
+        let answer = parsed.answer();
         let (prompt, max_tokens) = parsed.checked().map_err(|problem| problem.at_line(line))?;
-        records.push(PromptRecord { prompt, max_tokens, line });
+        records.push(PromptRecord { prompt, max_tokens, answer, line });
     }
     Ok(records)
 }
 
 impl Line {
+    fn answer(&self) -> Option<String> {
+        match self.answer.as_ref().or(self.expected.as_ref())? {
+            serde_json::Value::String(text) => answer(text),
+            serde_json::Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
     fn checked(self) -> Result<(Prompt, Option<u32>), PromptFileProblem> {
         let max_tokens = checked_max_tokens(self.max_tokens)?;
         let prompt = match (self.prompt, self.text, self.messages) {

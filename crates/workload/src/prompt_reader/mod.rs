@@ -1,7 +1,7 @@
 //! Prompts from files: JSON lines and CSV.
 //!
 //! A record holds exactly one of `prompt`, `text` (the same thing) and, in JSON lines, `messages`; and, if wanted,
-//! `max_tokens` (in JSON lines also as `output_tokens`). Other keys and columns are left alone, since data sets carry many. A byte order mark, CRLF line ends
+//! `max_tokens` (in JSON lines also as `output_tokens`) and the `answer` that is expected (also as `expected`), a text or a number. Other keys and columns are left alone, since data sets carry many. A byte order mark, CRLF line ends
 //! and empty lines are accepted.
 
 mod csv;
@@ -30,6 +30,8 @@ pub struct PromptRecord {
     pub prompt: Prompt,
     /// Output tokens asked for; `None` where the file leaves it to the caller.
     pub max_tokens: Option<u32>,
+    /// The answer that is expected; `None` where the file names none.
+    pub answer: Option<String>,
     /// Line of the file, counted from 1. In CSV, that of the record's first line.
     pub line: u64,
 }
@@ -100,6 +102,12 @@ fn text_prompt(text: String) -> Result<Prompt, PromptFileProblem> {
         return Err(PromptFileProblem::EmptyPrompt);
     }
     Ok(Prompt::Text(text))
+}
+
+/// An expected answer without the space around it; `None` for nothing.
+fn answer(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// A number of output tokens, checked.

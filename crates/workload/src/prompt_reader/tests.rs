@@ -11,7 +11,7 @@ fn read(format: PromptFormat, bytes: &[u8]) -> Result<Vec<PromptRecord>, String>
 }
 
 fn text(line: u64, text: &str, max_tokens: Option<u32>) -> PromptRecord {
-    PromptRecord { prompt: Prompt::Text(text.to_owned()), max_tokens, line }
+    PromptRecord { prompt: Prompt::Text(text.to_owned()), max_tokens, answer: None, line }
 }
 
 #[test]
@@ -29,7 +29,22 @@ fn json_lines_are_read() {
     let messages = "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"u\"}]}";
     let turn = |role, content: &str| Message { role, content: content.to_owned() };
     let prompt = Prompt::Chat(vec![turn(Role::System, "s"), turn(Role::User, "u")]);
-    check(messages, &[PromptRecord { prompt, max_tokens: None, line: 1 }]);
+    check(messages, &[PromptRecord { prompt, max_tokens: None, answer: None, line: 1 }]);
+}
+
+#[test]
+fn expected_answers_are_read_where_they_are_texts_or_numbers() {
+    let check = |format, input: &str, expected: &[Option<&str>]| {
+        let records = read(format, input.as_bytes()).unwrap();
+        assert_eq!(records.iter().map(|record| record.answer.as_deref()).collect::<Vec<_>>(), expected, "{input}");
+    };
+    let jsonl = r#"{"prompt":"a","answer":" Paris "}
+{"prompt":"b","expected":42}
+{"prompt":"c","answer":["x"]}
+{"prompt":"d","answer":""}
+{"prompt":"e"}"#;
+    check(PromptFormat::Jsonl, jsonl, &[Some("Paris"), Some("42"), None, None, None]);
+    check(PromptFormat::Csv, "prompt,answer\na, Paris\nb,\n", &[Some("Paris"), None]);
 }
 
 #[test]

@@ -165,6 +165,7 @@ impl Maker<'_> {
             follows,
             think: think.draw(&mut self.draws),
             behavior: self.part.behavior(&mut self.draws),
+            expected: None,
         }
     }
 

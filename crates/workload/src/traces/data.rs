@@ -118,7 +118,8 @@ fn prompts(input: impl BufRead, name: &str, settings: &TraceSettings) -> Result<
             None if has_other => Output::Unsaid,
             None => return Err(TraceProblem::NoOutput.at_line(record.line)),
         };
-        let turn = TextTurn { prompt: TurnPrompt::Whole(record.prompt), output, think: Duration::ZERO };
+        let expected = record.answer.map(Into::into);
+        let turn = TextTurn { prompt: TurnPrompt::Whole(record.prompt), output, think: Duration::ZERO, expected };
         sessions.push(TextSession { at: None, turns: vec![turn] });
     }
     open(sessions, |_| true, settings, Vec::new())

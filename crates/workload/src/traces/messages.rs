@@ -61,7 +61,7 @@ pub(super) fn read(input: impl BufRead, unit: TimeUnit, settings: &TraceSettings
             (Some(messages), None) => {
                 let output = output(row.max_tokens, has_other)?;
                 let prompt = TurnPrompt::Whole(Prompt::Chat(chat(messages)?));
-                vec![TextTurn { prompt, output, think: Duration::ZERO }]
+                vec![TextTurn { prompt, output, think: Duration::ZERO, expected: None }]
             }
             (None, Some(turns)) => conversation(turns, row.max_tokens, has_other)?,
             (None, None) => return Err(TraceProblem::MissingKey("messages")),
@@ -87,7 +87,7 @@ fn conversation(turns: Vec<TurnRow>, all: Option<u64>, has_other: bool) -> Resul
         let prompt = if is_first { TurnPrompt::Whole(Prompt::Chat(message)) } else { TurnPrompt::Continue(message) };
         // The first turn comes with its session, so that a delay before it has no meaning.
         let think = delay(time, TimeUnit::Millis)?.filter(|_| !is_first).unwrap_or_default();
-        planned.push(TextTurn { prompt, output: output(max_tokens.or(all), has_other)?, think });
+        planned.push(TextTurn { prompt, output: output(max_tokens.or(all), has_other)?, think, expected: None });
     }
     if planned.is_empty() { Err(TraceProblem::value("turns", "[]", "a conversation")) } else { Ok(planned) }
 }

@@ -135,7 +135,12 @@ fn session(entry: Entry, mode: ShareGptMode, shape: PromptShape) -> Result<Optio
                 let messages = std::mem::take(&mut open);
                 let prompt =
                     if turns.is_empty() { first(messages, mode, shape) } else { TurnPrompt::Continue(messages) };
-                turns.push(TextTurn { prompt, output: Output::Like(content.into_boxed_str()), think: Duration::ZERO });
+                turns.push(TextTurn {
+                    prompt,
+                    output: Output::Like(content.into_boxed_str()),
+                    think: Duration::ZERO,
+                    expected: None,
+                });
                 if mode != ShareGptMode::Turns {
                     break;
                 }

@@ -27,6 +27,8 @@ pub(super) struct TextTurn {
     pub(super) prompt: TurnPrompt,
     pub(super) output: Output,
     pub(super) think: Duration,
+    /// The answer that the file expects.
+    pub(super) expected: Option<Arc<str>>,
 }
 
 /// How long an answer may be.
@@ -107,6 +109,7 @@ impl TextTrace {
             input_tokens: tokenizer.and_then(|tokenizer| input_tokens(tokenizer, &turn.prompt)),
             follows,
             think: turn.think,
+            expected: turn.expected.clone(),
             prompt: turn.prompt.clone(),
             ..PlannedTurn::new(Prompt::Text(String::new()), None, output_tokens)
         })

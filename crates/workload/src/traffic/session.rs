@@ -1,6 +1,7 @@
 //! The unit of a load: a session, which is one request or several that depend on each other.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use weighbridge_engine::{Behavior, Message, Prompt};
@@ -53,6 +54,8 @@ pub struct PlannedTurn {
     pub think: Duration,
     /// How the client treats the answer.
     pub behavior: Behavior,
+    /// The answer that the data set expects; `None` where it names none.
+    pub expected: Option<Arc<str>>,
 }
 
 impl PlannedTurn {
@@ -66,6 +69,7 @@ impl PlannedTurn {
             follows: Vec::new(),
             think: Duration::ZERO,
             behavior: Behavior::default(),
+            expected: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use weighbridge_types::metric::Statistic;
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
-use super::recount;
+use super::{answers, recount};
 use crate::arguments::{
     Arrival, CacheArguments, CapacityAxis, ClientArguments, DataArguments, LoadArguments, RunArguments, SoakArguments,
     StressArguments, TargetArguments,
@@ -17,6 +17,12 @@ use crate::failure::Failure;
 
 /// Time of a load when neither a count nor a time is given.
 const USUAL_SECONDS: f64 = 30.0;
+
+/// Time of everything when a precision is asked for and neither a count nor a time is given.
+const USUAL_UNTIL_SECONDS: f64 = 300.0;
+
+/// Runs of each load at most when a precision is asked for.
+const USUAL_UNTIL_RUNS: u32 = 48;
 
 /// The reference of the target that the flags name.
 pub(super) fn target(arguments: &TargetArguments) -> Result<String, Failure> {
@@ -42,12 +48,16 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
     let (shapes, most_in_flight) = shapes(arguments)?;
     let duration_s = match (&shape.duration, shape.requests) {
         (Some(text), _) => Some(time("duration", text)?.as_secs_f64()),
-        (None, None) if !shapes.contains(&Shape::Trace) => Some(USUAL_SECONDS),
+        // Answers are compared prompt by prompt: a count ends the load.
+        (None, None) if shape.until.is_some() => Some(USUAL_UNTIL_SECONDS),
+        (None, None) if !shapes.contains(&Shape::Trace) && !arguments.answers.check_answers => Some(USUAL_SECONDS),
         (None, _) => None,
     };
-    Ok(LoadSettings {
+    let settings = LoadSettings {
         shapes,
-        runs: shape.runs,
+        // One run knows nothing of the others: without a number, as many as there are looks for.
+        runs: if shape.until.is_some() && shape.runs == 1 { USUAL_UNTIL_RUNS } else { shape.runs },
+        until: shape.until.clone(),
         victim: shape.victim.clone(),
         sessions: shape.requests,
         duration_s,
@@ -73,7 +83,8 @@ pub(super) fn of_load(arguments: &LoadArguments) -> Result<LoadSettings, Failure
             loads: judge.max_loads,
         }),
         ..common(&arguments.data, &arguments.client, &arguments.run)?
-    })
+    };
+    Ok(answers::checked(settings, arguments))
 }
 
 /// What a load that names neither a concurrency nor a rate does, now that it is known whether its data has times.
