@@ -3,6 +3,7 @@
 //! Every figure is of the rows that the record keeps, by the formulas of the record. Percentiles are told at any count here,
 //! because the form promises them; the record's own figures say where a percentile has too few values to be believed.
 
+use serde::Serialize;
 use weighbridge_stats::quantile_sorted;
 use weighbridge_types::performance::{
     BenchmarkResult, BenchmarkType, ConcurrencyLevel, PerformanceTargets, TargetVerdict,
@@ -193,6 +194,93 @@ fn verdict(result: &BenchmarkResult, (target, limit): (&'static str, f64)) -> Op
     })
 }
 
+/// What results point at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// Name of the rule.
+    pub rule: &'static str,
+    /// The figures that say so.
+    pub evidence: String,
+    /// What to look at next.
+    pub next: &'static str,
+}
+
+/// A step to more clients that gains less than this share is none, as the weigh-in has it.
+const LEAST_GAIN: f64 = 0.15;
+
+/// Errors that are worth a word.
+const TOLD_ERRORS: f64 = 0.01;
+
+/// A tail that is so many times the median is one.
+const LONG_TAIL: f64 = 3.0;
+
+/// Names what is wrong by fixed rules, each with the figures that it rests on.
+#[must_use]
+pub fn advise(results: &[BenchmarkResult], targets: &PerformanceTargets) -> Vec<Advice> {
+    results.iter().flat_map(|result| advise_on(result, targets)).collect()
+}
+
+fn advise_on(result: &BenchmarkResult, targets: &PerformanceTargets) -> Vec<Advice> {
+    let name = result.name();
+    let mut found = Vec::new();
+    let mut say = |rule, evidence, next| found.push(Advice { rule, evidence, next });
+    for verdict in judge(std::slice::from_ref(result), targets).iter().filter(|verdict| verdict.reached == Some(false))
+    {
+        let Some(value) = verdict.measured else { continue };
+        let (limit, target) = (verdict.limit, verdict.target.as_str());
+        let (rule, next) = match target {
+            "inference_latency_ms" => ("high latency", "see where the time goes: `--bench-type inference --profile`"),
+            "model_loading_time_ms" => {
+                ("slow loading", "see `model inspect` for the size, or quantize: `model quantize`")
+            }
+            "cache_hit_ratio" => {
+                ("cache misses", "give the cache more room with `--prefix-cache`, and see `cache bench`")
+            }
+            "memory_efficiency_mb" => {
+                ("much memory", "quantize the model, or see who allocates: `--bench-type memory --profile`")
+            }
+            "throughput_rps" => (
+                "low throughput",
+                "see the levels of `--bench-type concurrent`, and `bench --engines` for the back ends",
+            ),
+            "cpu_utilization" => {
+                ("busy processor", "leave a core to the client with `--threads`, or measure on a quiet host")
+            }
+            _ => ("full host", "take a smaller model, or a host with more memory"),
+        };
+        say(rule, format!("{name}: {target} is {value:.4}, the target {limit}"), next);
+    }
+    if let Some((p50, p99)) = result.p50_latency_ms.zip(result.p99_latency_ms)
+        && p50 > 0.0
+        && p99 > LONG_TAIL * p50
+    {
+        let evidence = format!("{name}: p99 {p99:.1} ms is {:.1} times the median of {p50:.1} ms", p99 / p50);
+        say(
+            "long tail",
+            evidence,
+            "see what else ran meanwhile: `performance-benchmark monitor`, and the page of the record",
+        );
+    }
+    if let Some(share) = result.error_rate.filter(|share| *share > TOLD_ERRORS) {
+        let evidence = format!("{name}: {:.1} % of the requests failed", 100.0 * share);
+        say("failing requests", evidence, "the record says which and why: `report show`");
+    }
+    let steps = result.levels.windows(2).filter_map(|pair| {
+        let (before, after) = (pair[0].throughput_rps?, pair[1].throughput_rps?);
+        (before > 0.0 && after / before - 1.0 < LEAST_GAIN).then(|| (&pair[0], &pair[1], after / before))
+    });
+    if let Some((before, after, ratio)) = steps.into_iter().next() {
+        let (from, to) = (before.concurrency, after.concurrency);
+        let evidence = format!("{name}: {to} clients carry {ratio:.2} times what {from} carry");
+        say("contention", evidence, "more clients than this only wait: more threads, or another host");
+    }
+    if let Some(bytes) = result.memory_growth_bytes.filter(|bytes| *bytes > 0.0) {
+        let evidence = format!("{name}: memory grew by {bytes:.0} bytes a request");
+        say("growing memory", evidence, "whether that is a leak is decided by `memory-profile`");
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -269,5 +357,43 @@ mod tests {
         assert_eq!(of("cache_hit_ratio"), [Some(false)]);
         assert_eq!(of("memory_efficiency_mb"), [None]);
         assert_eq!(of("throughput_rps"), []);
+    }
+
+    #[test]
+    fn each_rule_names_its_evidence() {
+        let level = |concurrency: u64, rate: f64| ConcurrencyLevel {
+            concurrency,
+            throughput_rps: Some(rate),
+            ..ConcurrencyLevel::default()
+        };
+        let slow = BenchmarkResult {
+            avg_latency_ms: Some(150.0),
+            p50_latency_ms: Some(100.0),
+            p99_latency_ms: Some(900.0),
+            error_rate: Some(0.2),
+            model_loading_time_ms: Some(9_000.0),
+            ..result(BenchmarkType::Inference)
+        };
+        let crowded = BenchmarkResult {
+            throughput_rps: Some(11.0),
+            levels: vec![level(1, 10.0), level(2, 11.0)],
+            ..result(BenchmarkType::Concurrent)
+        };
+        let growing = BenchmarkResult { memory_growth_bytes: Some(512.0), ..result(BenchmarkType::Memory) };
+        let found = advise(&[slow, crowded, growing], &PerformanceTargets::default());
+        let rules: Vec<&str> = found.iter().map(|advice| advice.rule).collect();
+        let expected = [
+            "high latency",
+            "slow loading",
+            "long tail",
+            "failing requests",
+            "low throughput",
+            "contention",
+            "growing memory",
+        ];
+        assert_eq!(rules, expected);
+        assert!(found[0].evidence.contains("150") && found[5].evidence.contains("1.10"));
+        let good = BenchmarkResult { avg_latency_ms: Some(10.0), ..result(BenchmarkType::Inference) };
+        assert_eq!(advise(&[good], &PerformanceTargets::default()), []);
     }
 }

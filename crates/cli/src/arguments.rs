@@ -51,9 +51,9 @@ pub(crate) use load::{
 pub(crate) use memory_profile::MemoryProfileArguments;
 pub(crate) use observe::{DeclaredCache, ObserveArguments};
 pub(crate) use performance::{
-    Backend, BaselineBenchmarkArguments, BenchType, BenchmarkArguments, MemoryBenchmarkArguments,
-    MetricsExportArguments, MetricsFormat, MetricsVerb, MonitorArguments, MonitorFormat, PerformanceVerb,
-    RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
+    Backend, BaselineBenchmarkArguments, BenchType, BenchmarkArguments, DoctorPerformanceArguments,
+    MemoryBenchmarkArguments, MetricsExportArguments, MetricsFormat, MetricsVerb, MonitorArguments, MonitorFormat,
+    PerformanceVerb, RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
 };
 pub(crate) use profile::{ProfileArguments, ProfileFlag, ProfileVerb};
 
@@ -181,10 +181,12 @@ pub(crate) enum Verb {
     Reference(ReferenceArguments),
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum DoctorVerb {
     /// NVIDIA driver, CUDA, devices and their memory; exits with 1 where something is missing
     Gpu(OutputArguments),
+    /// What results of `performance-benchmark` point at, by fixed rules; exits with 1 where they point at something
+    Performance(DoctorPerformanceArguments),
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

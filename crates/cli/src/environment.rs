@@ -20,6 +20,8 @@ pub(crate) struct Environment {
     pub(crate) columns: Option<u16>,
     /// `ORT_DYLIB_PATH`: the library of ONNX Runtime, for `ort:` models; without it the usual names are looked for.
     pub(crate) ort_library: Option<PathBuf>,
+    /// `WEIGHBRIDGE_MODELS_DIR`: folder of models that are listed, and that may be named without a path.
+    pub(crate) models: Option<PathBuf>,
 }
 
 impl Environment {
@@ -35,6 +37,7 @@ impl Environment {
             dumb_terminal: text("TERM").map_or(cfg!(unix), |term| term == "dumb"),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
             ort_library: text("ORT_DYLIB_PATH").map(PathBuf::from),
+            models: text("WEIGHBRIDGE_MODELS_DIR").map(PathBuf::from),
         }
     }
 }

@@ -9,6 +9,7 @@ mod environment;
 mod exit;
 mod failure;
 mod live;
+mod models_folder;
 mod open_files;
 mod output;
 mod profiling;

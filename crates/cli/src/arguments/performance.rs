@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{LocalArguments, OutputArguments, ResultsArguments};
+use super::{LocalArguments, OutputArguments, ProfileFlag, ResultsArguments};
 
 /// Shown below the verbs.
 const HELP: &str = "\
@@ -106,6 +106,8 @@ pub(crate) enum BenchType {
     Concurrent,
     /// Prompts that were sent before, with a cache of prefixes.
     Cache,
+    /// One request at a time, under the profiler; the flame graph goes to the folder of `--profile`.
+    Profiling,
     /// Inference, memory, concurrent and cache.
     #[default]
     All,
@@ -125,6 +127,8 @@ pub(crate) struct BenchmarkArguments {
     /// Model reference: tiny, gguf:FILE, onnx:network, vllm:URL#MODEL, …
     #[arg(short, long, value_name = "MODEL", default_value = "tiny")]
     pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlag,
     #[command(flatten)]
     pub(crate) test: TestArguments,
 }
@@ -242,6 +246,18 @@ pub(crate) struct RegressArguments {
     /// Growth of memory that fails, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 15.0, allow_negative_numbers = true)]
     pub(crate) memory_threshold: f64,
+    #[command(flatten)]
+    pub(crate) format: OutputArguments,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DoctorPerformanceArguments {
+    /// File with one result or a list of them, or a folder of TYPE_benchmark.json files
+    #[arg(value_name = "RESULTS", default_value = "benchmark_results")]
+    pub(crate) results: PathBuf,
+    /// Targets as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) targets: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) format: OutputArguments,
 }

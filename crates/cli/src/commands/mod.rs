@@ -67,6 +67,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Import(import) => import::run(&import),
         Verb::History(history) => history::run(&history, environment),
         Verb::Doctor { verb: DoctorVerb::Gpu(output) } => doctor::gpu(output.output_format, environment),
+        Verb::Doctor { verb: DoctorVerb::Performance(asked) } => performance::doctor(&asked),
         Verb::System { verb: SystemVerb::Plan { verb: PlanVerb::Gpu(output) } } => {
             system::plan_gpu(output.output_format)
         }

@@ -22,7 +22,7 @@ use crate::{output, registry};
 
 pub(super) fn run(verb: ModelVerb, environment: &Environment) -> Result<Exit, Failure> {
     match verb {
-        ModelVerb::List { output } => list::run(output.output_format),
+        ModelVerb::List { output } => list::run(output.output_format, environment),
         ModelVerb::Load { models, together, output } if together.together => {
             together::run(&models, &together, output.output_format, environment)
         }

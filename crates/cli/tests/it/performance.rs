@@ -354,6 +354,46 @@ fn wrong_targets_are_named() {
     assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
 }
 
+#[test]
+fn the_doctor_names_rules_with_their_evidence() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("r.json"), with("avg_latency_ms", 450.0).to_string()).unwrap();
+    let ran = run(folder.path(), &["doctor", "performance", "r.json"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains("high latency") && ran.stdout.contains("450"), "{}", ran.stdout);
+    std::fs::write(folder.path().join("r.json"), with("avg_latency_ms", 45.0).to_string()).unwrap();
+    passes(folder.path(), &["doctor", "performance", "r.json"]);
+    std::fs::write(folder.path().join("r.json"), "[]").unwrap();
+    assert_eq!(run(folder.path(), &["doctor", "performance", "r.json"]).code, Some(2));
+}
+
+#[test]
+fn models_of_a_folder_are_listed_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    std::fs::create_dir(&models).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/network/network.onnx");
+    std::fs::copy(file, models.join("net.onnx")).unwrap();
+    let with_folder = |arguments: &[&str]| {
+        let output = crate::support::weighbridge()
+            .current_dir(folder.path())
+            .env("WEIGHBRIDGE_MODELS_DIR", &models)
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (_, listed, _) = with_folder(&["model", "list", "--output-format", "json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["models"], json!([format!("onnx:{}", models.join("net.onnx").display())]));
+    let line = ["performance-benchmark", "benchmark", "--bench-type", "inference", "--iterations", "10", "--model"];
+    let (code, _, said) = with_folder(&[&line[..], &["net"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let (code, _, said) = with_folder(&[&line[..], &["other"]].concat());
+    assert_eq!(code, Some(2));
+    assert!(said.contains("other"), "{said}");
+}
+
 /// A classifier is loaded as a model is: its answer is the name of a class.
 #[test]
 fn a_classifier_is_loaded() {

@@ -4,8 +4,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::arguments::OutputFormat;
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::models_folder;
 use crate::output;
 
 /// A kind of model.
@@ -30,10 +32,12 @@ struct Tier {
 struct Listing {
     kinds: Vec<Kind>,
     tiers: [Tier; 3],
+    /// References of the models in the folder that `WEIGHBRIDGE_MODELS_DIR` names; null where it names none.
+    models: Option<Vec<String>>,
 }
 
-pub(super) fn run(format: OutputFormat) -> Result<Exit, Failure> {
-    let listing = Listing { kinds: kinds(), tiers: tiers() };
+pub(super) fn run(format: OutputFormat, environment: &Environment) -> Result<Exit, Failure> {
+    let listing = Listing { kinds: kinds(), tiers: tiers(), models: models_folder::list(environment)? };
     match format {
         OutputFormat::Json => output::json(&listing)?,
         OutputFormat::Console => output::data(&text(&listing))?,
@@ -103,5 +107,10 @@ fn text(listing: &Listing) -> String {
     for tier in &listing.tiers {
         tiers.add_row([tier.tier, tier.backend, tier.stand_in]);
     }
-    format!("{}\n\n{}", kinds.trim_fmt(), tiers.trim_fmt())
+    let models = match &listing.models {
+        None => String::new(),
+        Some(models) if models.is_empty() => "\n\n no model lies in the folder of WEIGHBRIDGE_MODELS_DIR".to_owned(),
+        Some(models) => format!("\n\n {}", models.join("\n ")),
+    };
+    format!("{}\n\n{}{models}", kinds.trim_fmt(), tiers.trim_fmt())
 }

@@ -1,16 +1,20 @@
 //! `performance-benchmark benchmark`: one type of test, or all.
 
+use std::path::Path;
+
 use weighbridge_bench::performance::judge;
 use weighbridge_report::{Results, console, html};
 use weighbridge_types::performance::{BenchmarkResult, BenchmarkType};
 
 use super::lab::{Extent, Lab};
 use super::{folder, targets, write, write_json};
-use crate::arguments::{BenchType, BenchmarkArguments, OutputFormat};
+use crate::arguments::{BenchType, BenchmarkArguments, OutputFormat, ProfileFlag};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::models_folder;
 use crate::output;
+use crate::profiling::during;
 
 /// Requests at once, one level after the other.
 const LEVELS: &str = "1,2,4,8";
@@ -22,9 +26,12 @@ pub(super) fn run(arguments: &BenchmarkArguments, environment: &Environment) -> 
     let targets = targets(arguments.test.targets.as_deref())?;
     folder(&arguments.output)?;
     let lab = Lab { arguments: &arguments.test, environment };
+    let arguments =
+        &BenchmarkArguments { model: models_folder::named(&arguments.model, environment)?, ..arguments.clone() };
     let mut results = Vec::new();
     for kind in types(arguments.bench_type) {
-        let result = test(&lab, *kind, arguments)?;
+        let (folder, work) = (profiled(*kind, arguments), || test(&lab, *kind, arguments));
+        let result = during(folder, kind.name(), work)?;
         let path = arguments.output.join(format!("{}_benchmark.json", kind.name()));
         write_json(&path, &result)?;
         output::talk(&format!("{} {}", kind.name(), path.display()));
@@ -46,12 +53,19 @@ pub(super) fn run(arguments: &BenchmarkArguments, environment: &Environment) -> 
     Ok(if results.iter().all(|result| result.n == 0) { Exit::Invalid } else { Exit::Pass })
 }
 
+/// Where the profile of a test goes; `None` where it is not profiled.
+fn profiled(kind: BenchmarkType, arguments: &BenchmarkArguments) -> Option<&Path> {
+    let named = arguments.profile.folder();
+    named.or_else(|| (kind == BenchmarkType::Profiling).then_some(Path::new(ProfileFlag::FOLDER)))
+}
+
 const fn types(asked: BenchType) -> &'static [BenchmarkType] {
     match asked {
         BenchType::Inference => &[BenchmarkType::Inference],
         BenchType::Memory => &[BenchmarkType::Memory],
         BenchType::Concurrent => &[BenchmarkType::Concurrent],
         BenchType::Cache => &[BenchmarkType::Cache],
+        BenchType::Profiling => &[BenchmarkType::Profiling],
         BenchType::All => {
             &[BenchmarkType::Inference, BenchmarkType::Memory, BenchmarkType::Concurrent, BenchmarkType::Cache]
         }
@@ -63,6 +77,7 @@ fn test(lab: &Lab<'_>, kind: BenchmarkType, arguments: &BenchmarkArguments) -> R
     match kind {
         BenchmarkType::Inference | BenchmarkType::Profiling => {
             let mut result = lab.inference(model, Extent::Requests(count))?;
+            result.benchmark_type = kind;
             lab.loading(&mut result, model)?;
             Ok(result)
         }

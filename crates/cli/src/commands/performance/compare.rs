@@ -41,7 +41,7 @@ fn exit(found: &ResultsComparison, is_ci: bool) -> Exit {
 }
 
 /// The results of a file, or of every `*_benchmark.json` of a folder.
-fn read(path: &Path) -> Result<Vec<BenchmarkResult>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<BenchmarkResult>, Failure> {
     if !path.is_dir() {
         return read_file(path);
     }

@@ -13,14 +13,18 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use serde::Serialize;
+use weighbridge_bench::performance::advise;
 use weighbridge_store::replace;
 use weighbridge_types::performance::PerformanceTargets;
 
 use super::{load, memory_profile, typed};
-use crate::arguments::{MemoryBenchmarkArguments, PerformanceVerb, StressBenchmarkArguments, Verb};
+use crate::arguments::{
+    DoctorPerformanceArguments, MemoryBenchmarkArguments, OutputFormat, PerformanceVerb, StressBenchmarkArguments, Verb,
+};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output;
 
 pub(super) fn run(verb: &PerformanceVerb, environment: &Environment) -> Result<Exit, Failure> {
     match verb {
@@ -72,6 +76,26 @@ fn memory(arguments: &MemoryBenchmarkArguments, environment: &Environment) -> Re
         Verb::MemoryProfile(profile) => memory_profile::run(&profile, environment),
         _ => Err(Failure::usage("read the flags of the memory profile", "write flags only behind `--`")),
     }
+}
+
+/// `doctor performance`: what results point at.
+pub(super) fn doctor(arguments: &DoctorPerformanceArguments) -> Result<Exit, Failure> {
+    let results = compare::read(&arguments.results)?;
+    if results.is_empty() {
+        let what = format!("judge `{}`: it holds no result", arguments.results.display());
+        return Err(Failure::usage(what, "make results with `weighbridge performance-benchmark benchmark`"));
+    }
+    let found = advise(&results, &targets(arguments.targets.as_deref())?);
+    match arguments.format.output_format {
+        OutputFormat::Json => output::json(&found)?,
+        OutputFormat::Console if found.is_empty() => output::data("✓ nothing that the rules know is wrong")?,
+        OutputFormat::Console => {
+            let lines =
+                found.iter().map(|advice| format!("✗ {}\n    {}\n    {}\n", advice.rule, advice.evidence, advice.next));
+            output::data(&lines.collect::<String>())?;
+        }
+    }
+    Ok(if found.is_empty() { Exit::Pass } else { Exit::GateFailed })
 }
 
 /// The targets of a file, or the usual ones.
