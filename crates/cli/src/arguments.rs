@@ -535,6 +535,10 @@ pub(crate) struct HistoryArguments {
     /// Exit with 1 where the last change of a metric is for the worse and no older than this many runs
     #[arg(long, value_name = "RUNS", requires = "changes")]
     pub(crate) fail_on_worse: Option<usize>,
+    /// Makes the loads again whose level moved for the worse, so often, and says whether that confirms it; with
+    /// `--fail-on-worse` only what is confirmed counts
+    #[arg(long, value_name = "RUNS", requires = "changes")]
+    pub(crate) confirm: Option<u32>,
     /// Also show metrics that did not move
     #[arg(long, requires = "changes")]
     pub(crate) all: bool,

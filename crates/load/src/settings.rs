@@ -123,11 +123,12 @@ pub struct LoadSettings {
     /// What a cache benchmark sends, instead of the data; null for any other load.
     pub cache: Option<CacheSettings>,
     /// How the answers of every load are held against golden ones, made one request at a time before; null holds none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<AnswerSettings>,
     /// The precision to reach, as `p99.ttft±5%,request_throughput±2%`; then runs, sessions of each load and the duration
     /// of everything are the most that is spent on it. Null makes as many runs as the settings say.
-    #[serde(default)]
+    // Left out where it is not asked for: runs from before it could be are made alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// Seconds between two checkpoints of a soak, whose trends over time and outages are told; null for any other load.
     pub checkpoint_s: Option<f64>,

@@ -14,6 +14,7 @@ pub mod ab;
 pub mod alike;
 pub mod cells;
 mod compare;
+mod confirm;
 mod decide;
 mod error;
 pub mod gate;
@@ -25,4 +26,5 @@ pub mod results;
 mod shapes;
 
 pub use compare::{Settings, Side, compare};
+pub use confirm::{Again, Confirmation, confirm};
 pub use error::VerdictError;

@@ -1,9 +1,12 @@
 //! `history`: the runs of a results folder.
 
+mod confirm;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use weighbridge_report::{console, html};
 use weighbridge_store::{Figure, Filter, Headline, Index, RunEntry};
-use weighbridge_types::history::HistoryRun;
+use weighbridge_types::history::{Course, HistoryRun};
+use weighbridge_verdict::Confirmation;
 use weighbridge_verdict::gate::Gate;
 use weighbridge_verdict::history::{Limit, Point, history};
 
@@ -101,11 +104,22 @@ fn changes(
         }
     }
     let last = history.runs.len() - 1;
-    let is_recent = |most: usize| {
-        let latest = history.courses.iter().filter_map(|course| course.changes.last());
-        latest.filter(|change| change.is_worse == Some(true)).any(|change| last - change.run < most)
+    let is_suspicious = |course: &&Course| {
+        let latest = course.changes.last().filter(|change| change.is_worse == Some(true));
+        latest.is_some_and(|change| arguments.fail_on_worse.is_none_or(|most| last - change.run < most))
     };
-    Ok(if arguments.fail_on_worse.is_some_and(is_recent) { Exit::GateFailed } else { Exit::Pass })
+    let suspicious: Vec<&Course> = history.courses.iter().filter(is_suspicious).collect();
+    let Some(runs) = arguments.confirm else {
+        let fails = arguments.fail_on_worse.is_some() && !suspicious.is_empty();
+        return Ok(if fails { Exit::GateFailed } else { Exit::Pass });
+    };
+    let found = confirm::confirm(&like, &suspicious, runs, arguments, environment)?;
+    Ok(match found {
+        _ if arguments.fail_on_worse.is_none() => Exit::Pass,
+        found if found.contains(&Confirmation::Confirmed) => Exit::GateFailed,
+        found if found.contains(&Confirmation::Unclear) => Exit::Inconclusive,
+        _ => Exit::Pass,
+    })
 }
 
 fn limit(text: &str) -> Result<Limit, Failure> {

@@ -117,6 +117,18 @@ pub(super) fn measure_cache(arguments: &CacheArguments, environment: &Environmen
     Order { kind: "cache", target, client, observe, run, settings, tokenizer: None }.valid(environment)
 }
 
+/// Makes a load with the settings of an earlier one, and writes its record, without printing it. `arguments` name the
+/// target and where the record goes; how an endpoint is spoken to is theirs too.
+pub(super) fn again(
+    arguments: &LoadArguments,
+    settings: LoadSettings,
+    environment: &Environment,
+) -> Result<Option<Record>, Failure> {
+    let LoadArguments { target, client, observe, run, .. } = arguments;
+    let mut order = Order { observe, kind: "load", target, client, run, settings, tokenizer: None };
+    Ok(order.measure(environment)?.map(|(record, _)| record).filter(|record| record.status != Status::Interrupted))
+}
+
 impl Order<'_> {
     fn carry_out(mut self, environment: &Environment) -> Result<Exit, Failure> {
         match self.measure(environment)? {

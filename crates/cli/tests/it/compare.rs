@@ -166,8 +166,8 @@ fn targets_in_turns_are_told_apart_and_equal_ones_are_not() {
     ab(&["scripted:ttft=2ms,itl=1ms,fail=error,fail_every=1", "--blocks", "2", "--self-test", "0"], &load, 4);
 }
 
-/// Copies of a record as if a run had been made each day, the later half slower.
-fn days(folder: &Path, count: usize) {
+/// Copies of a record as if a run had been made each day; times to first token of both halves are scaled.
+fn days(folder: &Path, count: usize, (first, second): (f64, f64)) {
     passes(
         folder,
         &[
@@ -200,7 +200,8 @@ fn days(folder: &Path, count: usize) {
         record["seed"] = day.into();
         for metric in record["metrics"].as_array_mut().unwrap() {
             let Some(value) = metric["value"].as_f64() else { continue };
-            let step = if metric["name"] == "ttft" && day >= count / 2 { 1.2 } else { 1.0 };
+            let half = if day < count / 2 { first } else { second };
+            let step = if metric["name"] == "ttft" { half } else { 1.0 };
             metric["value"] = (value * step * (1.0 + 0.003 * ((day * 7) % 5) as f64)).into();
         }
         std::fs::create_dir(results.join(&run_id)).unwrap();
@@ -208,11 +209,22 @@ fn days(folder: &Path, count: usize) {
     }
 }
 
+/// The target takes twice as long as its records of the first half say: a change that is there.
+#[test]
+fn a_change_that_is_there_is_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    days(folder, 30, (0.5, 1.0));
+    let ran = run(folder, &["history", "--changes", "--metric", "ttft.p50", "--fail-on-worse", "20", "--confirm", "3"]);
+    assert_eq!(ran.code, Some(1), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("\nconfirmed: ttft.p50"), "{}", ran.stderr);
+}
+
 #[test]
 fn the_history_tells_where_a_level_moved() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    days(folder, 30);
+    days(folder, 30, (1.0, 2.0));
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let ran = run(folder, &[&["history", "--changes"], arguments].concat());
         let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -223,10 +235,15 @@ fn the_history_tells_where_a_level_moved() {
     check(&["--metric", "e2e.p50"], 0, "no metric moved");
     check(&["--metric", "ttft.p50", "--fail-on-worse", "20"], 1, "worse");
     check(&["--metric", "ttft.p50", "--fail-on-worse", "5"], 0, "worse");
+    // The steps were written into the records: the target itself is as it was before, and new runs say so.
+    check(&["--metric", "ttft.p50", "--fail-on-worse", "20", "--confirm", "3"], 0, "not confirmed: ttft.p50");
+    check(&["--metric", "e2e.p50", "--confirm", "3"], 0, "nothing to confirm");
+    check(&["--metric", "ttft.p50", "--confirm", "1"], 2, "2 to 100");
     check(&["--metric", "nonsense"], 2, "`nonsense`");
     check(&["--until", "ttft.p50"], 2, "ttft.p99=200");
     check(&["--label", "nobody"], 2, "find a run");
     let json = passes(folder, &["history", "--changes", "20260105T000000Z-load-daily", "--output-format", "json"]);
     let history: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(history["runs"].as_array().unwrap().len(), 30);
+    // The three that were made again are like the others.
+    assert_eq!(history["runs"].as_array().unwrap().len(), 33);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weighbridge_stats::adaptive::{Components, Cost, Looks, RunFigure};
 use weighbridge_summary::{Precision, Reached, Until};
-use weighbridge_types::record::{Finding, FindingKind, Phase, Record, Verdict};
+use weighbridge_types::record::{Finding, FindingKind, Record, Verdict};
 use weighbridge_types::telemetry::LoadWindow;
 
 use super::{Runner, add};
@@ -197,6 +197,7 @@ pub(super) fn findings(record: &Record) -> Vec<Finding> {
 mod tests {
     use weighbridge_stats::{Confidence, student_t_mean};
     use weighbridge_types::metric::Cell;
+    use weighbridge_types::record::Phase;
 
     use super::*;
 
