@@ -1,0 +1,212 @@
+//! Products over super-blocks with AVX-512 and its byte products (VNNI).
+#![expect(unsafe_code, reason = "vector instructions are unsafe unless the machine has them")]
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::FEW;
+use super::avx2::{AHEAD, add, halved, minimums};
+use super::formats::{GROUPS, SuperBlocks, sums_of};
+use super::tile::{self, SuperTile};
+use crate::kernels::activations::WideBlock;
+use crate::kernels::tile::{Group, LINE, Lanes, ROWS, Rows, STEP, STEPS};
+use crate::kernels::vnni::{Vnni, half_to_f32, turned};
+
+impl Vnni {
+    /// See [`tile::fill`].
+    pub(in crate::kernels) fn fill_super<B: SuperBlocks>(
+        self,
+        tile: &mut SuperTile,
+        rows: Rows<'_>,
+        span: Range<usize>,
+    ) {
+        // SAFETY: `self` proves the features.
+        unsafe { fill::<B>(tile, rows, span) }
+    }
+
+    /// See [`tile::multiply_portable`].
+    pub(in crate::kernels) fn multiply_super<B: SuperBlocks>(
+        self,
+        tile: &SuperTile,
+        x: &[WideBlock],
+        stride: usize,
+        sums: &mut [Lanes],
+    ) {
+        // SAFETY: `self` proves the features.
+        unsafe { multiply::<B>(tile, x, stride, sums) }
+    }
+
+    /// Products of sixteen rows at most with each of at most [`FEW`] rows of activations, one for each of `sums`.
+    pub(in crate::kernels) fn few_super<B: SuperBlocks>(self, rows: Rows<'_>, x: &[WideBlock], sums: &mut [Lanes]) {
+        // SAFETY: `self` proves the features.
+        unsafe {
+            match sums {
+                [one] => few::<B, 1>(rows, x, std::array::from_mut(one)),
+                [_, _] => few::<B, 2>(rows, x, sums.as_mut_array().expect("there are two")),
+                [_, _, _] => few::<B, 3>(rows, x, sums.as_mut_array().expect("there are three")),
+                _ => few::<B, FEW>(rows, x, sums.as_mut_array().expect("four rows at most")),
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn fill<B: SuperBlocks>(tile: &mut SuperTile, rows: Rows<'_>, span: Range<usize>) {
+    let fetch = |line: *const u8| _mm_prefetch::<_MM_HINT_T1>(line.cast());
+    tile::fill::<B>(tile, rows, span, |bits| half_to_f32(bits), fetch, |group| transpose(group));
+}
+
+/// Brings words from the order of rows to sixteen rows side by side.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn transpose(group: &mut Group) {
+    // SAFETY: a group is sixteen rows of eight words on a boundary of 64.
+    let steps = turned(unsafe { &*group.0.as_ptr().cast() });
+    for (step, words) in group.0.chunks_exact_mut(ROWS * STEP).zip(steps) {
+        // SAFETY: a step is 64 bytes on a boundary of 64.
+        unsafe { _mm512_store_si512(step.as_mut_ptr().cast(), words) };
+    }
+}
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn multiply<B: SuperBlocks>(tile: &SuperTile, x: &[WideBlock], stride: usize, mut sums: &mut [Lanes]) {
+    let mut start = 0;
+    while !sums.is_empty() {
+        let x = &x[start * stride..];
+        let done = match sums.len() {
+            1 => several::<B, 1>(tile, x, stride, sums),
+            2 => several::<B, 2>(tile, x, stride, sums),
+            3 => several::<B, 3>(tile, x, stride, sums),
+            4..8 => several::<B, 4>(tile, x, stride, sums),
+            _ => several::<B, 8>(tile, x, stride, sums),
+        };
+        start += done;
+        sums = &mut sums[done..];
+    }
+}
+
+/// `P` rows of activations; returns `P`.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn several<B: SuperBlocks, const P: usize>(
+    tile: &SuperTile,
+    x: &[WideBlock],
+    stride: usize,
+    sums: &mut [Lanes],
+) -> usize {
+    assert!(x.len() >= (P - 1) * stride + tile.count && sums.len() >= P);
+    // SAFETY, here and below: it reads sixteen words on a boundary of 64.
+    let word =
+        |group: &Group, step: usize| unsafe { _mm512_load_si512(group.0.as_ptr().add(step * ROWS * STEP).cast()) };
+    let floats = |lanes: &Lanes| unsafe { _mm512_load_ps(lanes.0.as_ptr()) };
+    let mut totals = [_mm512_setzero_ps(); P];
+    for (total, sums) in totals.iter_mut().zip(&*sums) {
+        *total = floats(sums);
+    }
+    for (number, block) in tile.blocks[..tile.count].iter().enumerate() {
+        // SAFETY: the assertion above; `p` is below `P`.
+        let x = |p: usize| unsafe { x.get_unchecked(p * stride + number) };
+        let mut products = [_mm512_setzero_si512(); P];
+        for group in 0..GROUPS {
+            for half in 0..B::HALVES {
+                let mut chains = [_mm512_setzero_si512(); P];
+                for step in half * STEPS / B::HALVES..(half + 1) * STEPS / B::HALVES {
+                    let weights = word(&block.codes[group], step);
+                    for (p, chain) in chains.iter_mut().enumerate() {
+                        let at = group * STEPS + step;
+                        // SAFETY: it reads 4 of 256 codes.
+                        let codes = unsafe { x(p).codes.as_ptr().cast::<i32>().add(at).read_unaligned() };
+                        *chain = _mm512_dpbusd_epi32(*chain, weights, _mm512_set1_epi32(codes));
+                    }
+                }
+                let scale = word(&block.scales[half], group);
+                for (products, chain) in products.iter_mut().zip(chains) {
+                    *products = _mm512_add_epi32(*products, _mm512_mullo_epi32(chain, scale));
+                }
+            }
+        }
+        let mut minimums = [_mm512_setzero_si512(); P];
+        for two in 0..GROUPS * B::HALVES / 2 {
+            let words = word(&block.minimums, two);
+            for (p, minimums) in minimums.iter_mut().enumerate() {
+                let [first, second] = sums_of::<B>(x(p)).as_chunks().0[two];
+                let pair = i32::from(second) << 16 | i32::from(first) & 0xffff;
+                *minimums = _mm512_dpwssd_epi32(*minimums, words, _mm512_set1_epi32(pair));
+            }
+        }
+        let (steps, minimum_steps) = (floats(&block.steps), floats(&block.minimum_steps));
+        for (p, total) in totals.iter_mut().enumerate() {
+            let scale = _mm512_set1_ps(x(p).scale);
+            let mut products = products[p];
+            if B::OFFSET > 0 {
+                let offset = _mm512_set1_epi32(B::OFFSET);
+                products = _mm512_sub_epi32(products, _mm512_mullo_epi32(minimums[p], offset));
+            }
+            *total = _mm512_fmadd_ps(_mm512_mul_ps(steps, scale), _mm512_cvtepi32_ps(products), *total);
+            if B::OFFSET == 0 {
+                let factor = _mm512_mul_ps(minimum_steps, scale);
+                *total = _mm512_fnmadd_ps(factor, _mm512_cvtepi32_ps(minimums[p]), *total);
+            }
+        }
+    }
+    for (total, sums) in totals.iter().zip(sums) {
+        // SAFETY: it writes sixteen floats.
+        unsafe { _mm512_store_ps(sums.0.as_mut_ptr(), *total) };
+    }
+    P
+}
+
+/// For each two groups, which scale each word of their products needs.
+#[expect(clippy::cast_possible_truncation, reason = "there are sixteen scales at most")]
+const fn scale_places<B: SuperBlocks>() -> [[u16; 32]; GROUPS / 2] {
+    let mut places = [[0; 32]; GROUPS / 2];
+    let mut at = 0;
+    while at < 32 * GROUPS / 2 {
+        places[at / 32][at % 32] = (at / (16 / B::HALVES)) as u16;
+        at += 1;
+    }
+    places
+}
+
+/// Each row is read from its beginning to its end, because memory delivers only what is read in order at its full speed.
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn few<B: SuperBlocks, const P: usize>(rows: Rows<'_>, x: &[WideBlock], sums: &mut [Lanes; P]) {
+    let count = x.len() / P;
+    assert!(x.len() == P * count && rows.row_bytes == count * B::BYTES);
+    let places: &[[u16; 32]; GROUPS / 2] = const { &scale_places::<B>() };
+    for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
+        let mut totals = [_mm_setzero_ps(); P];
+        for (number, block) in bytes.chunks_exact(B::BYTES).enumerate() {
+            for line in (0..B::BYTES).step_by(LINE) {
+                _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + line).cast());
+            }
+            // SAFETY: the assertion above; `p` is below `P`.
+            let x = |p: usize| unsafe { x.get_unchecked(p * count + number) };
+            // SAFETY: this function has the instructions.
+            let header = unsafe { B::header_in_registers(block) };
+            let scales = _mm512_zextsi256_si512(header.scales);
+            let mut products = [_mm512_setzero_si512(); P];
+            for (pair, places) in places.iter().enumerate() {
+                // SAFETY: this function has the instructions.
+                let weights = unsafe { B::pair_in_register(block, pair) };
+                // SAFETY: it reads 32 words.
+                let places = unsafe { _mm512_loadu_si512(places.as_ptr().cast()) };
+                let scales = _mm512_permutexvar_epi16(places, scales);
+                for (p, products) in products.iter_mut().enumerate() {
+                    // SAFETY: it reads 64 of 256 codes, on a boundary of 64.
+                    let codes = unsafe { _mm512_load_si512(x(p).codes.as_ptr().add(64 * pair).cast()) };
+                    *products = _mm512_dpwssd_epi32(*products, _mm512_maddubs_epi16(weights, codes), scales);
+                }
+            }
+            for (p, total) in totals.iter_mut().enumerate() {
+                let minimums = minimums::<B>(&header, x(p));
+                let upper = _mm512_extracti64x4_epi64::<1>(products[p]);
+                let products = halved(_mm256_add_epi32(_mm512_castsi512_si256(products[p]), upper));
+                *total = add::<B>(*total, products, minimums, header.steps, x(p).scale);
+            }
+        }
+        for (sums, total) in sums.iter_mut().zip(totals) {
+            sums.0[row] = _mm_cvtss_f32(total);
+        }
+    }
+}
