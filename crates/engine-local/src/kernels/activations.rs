@@ -34,23 +34,63 @@ impl Default for QuantizedBlock {
     }
 }
 
-/// 256 activations as signed bytes with one scale: `value ≈ scale · code`.
+/// Groups of 32 in a wide block.
+pub(super) const GROUPS: usize = WIDE / BLOCK;
+
+/// Codes of a group that lie side by side in a wide block.
+pub(super) const RUN: usize = 8;
+
+/// Shifts that a group's codes may have: its sums times 2^3 still fit in sixteen bits.
+pub(super) const SHIFTS: usize = 4;
+
+/// 256 activations as signed bytes with one scale and a shift for each group of 32: `value ≈ scale · 2^shift · code`.
+///
+/// Shifts give groups of small values beside large ones up to three bits more, and leave everything but the scale whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(64))]
 pub(super) struct WideBlock {
-    /// The codes, -127 to 127.
-    pub(super) codes: [i8; WIDE],
-    /// Sums of sixteen codes each.
-    pub(super) half_sums: [i16; WIDE / 16],
-    /// Sums of 32 codes each.
-    pub(super) sums: [i16; WIDE / 32],
-    /// Value of one step.
+    /// The codes, -127 to 127: the first eight of each group, then the next eight of each. A register of 512 bits then has
+    /// all groups side by side, and a sum over its lanes is none over groups.
+    pub(super) codes: [[[i8; RUN]; GROUPS]; BLOCK / RUN],
+    /// The shift of each group, twice: for each lane of a register that holds sums of the groups.
+    pub(super) shifts: [[i32; 2]; GROUPS],
+    /// Sums of sixteen codes each, shifted.
+    pub(super) half_sums: [[i16; 2]; GROUPS],
+    /// Sums of 32 codes each, shifted.
+    pub(super) sums: [i16; GROUPS],
+    /// Value of one step without a shift.
     pub(super) scale: f32,
+}
+
+impl WideBlock {
+    /// Where a step of a group, four codes, lies among all steps of the block.
+    #[inline(always)]
+    pub(super) fn step(group: usize, step: usize) -> usize {
+        step / 2 * 2 * GROUPS + 2 * group + step % 2
+    }
+
+    /// The shift of a group.
+    #[inline(always)]
+    #[expect(clippy::cast_sign_loss, reason = "shifts are 0 to 3")]
+    pub(super) fn shift(&self, group: usize) -> usize {
+        self.shifts[group][0] as usize % SHIFTS
+    }
+
+    /// The values that it stands for, in their order.
+    #[cfg(test)]
+    pub(super) fn values(&self) -> [f32; WIDE] {
+        std::array::from_fn(|i| {
+            let (group, within) = (i / BLOCK, i % BLOCK);
+            let step = self.scale * (1 << self.shifts[group][0]) as f32;
+            step * f32::from(self.codes[within / RUN][group][within % RUN])
+        })
+    }
 }
 
 impl Default for WideBlock {
     fn default() -> Self {
-        Self { codes: [0; WIDE], half_sums: [0; WIDE / 16], sums: [0; WIDE / 32], scale: 0.0 }
+        let codes = [[[0; RUN]; GROUPS]; BLOCK / RUN];
+        Self { codes, shifts: [[0; 2]; GROUPS], half_sums: [[0; 2]; GROUPS], sums: [0; GROUPS], scale: 0.0 }
     }
 }
 
@@ -139,23 +179,38 @@ fn in_blocks<T: Copy + Default + Send, const N: usize>(
 
 #[inline(always)]
 fn quantize(values: &[f32; BLOCK]) -> QuantizedBlock {
+    let scale = largest(values) / TOP;
     let mut codes = [0; BLOCK];
-    let scale = round(values, &mut codes);
+    round(values, inverse(scale), &mut codes);
     let [first, second] = [sum(&codes[..BLOCK / 2]), sum(&codes[BLOCK / 2..])];
     let sum = first + second;
     QuantizedBlock { codes, scale, sum: scale * sum as f32, excess: -128 * sum, excess_of_half: -128 * first }
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "32 codes add up to 4064 at most")]
+#[expect(clippy::cast_possible_truncation, reason = "32 codes of at most 128 shifted by three bits are sixteen bits")]
 fn quantize_wide(values: &[f32; WIDE]) -> WideBlock {
-    let mut block = WideBlock::default();
-    block.scale = round(values, &mut block.codes);
-    for (sum_of_half, codes) in block.half_sums.iter_mut().zip(block.codes.as_chunks::<16>().0) {
-        *sum_of_half = sum(codes) as i16;
+    let groups: &[[f32; BLOCK]; GROUPS] = values.as_chunks().0.as_array().expect("eight times 32 are 256");
+    let mut largest_of = [0.0; GROUPS];
+    for (largest_of, values) in largest_of.iter_mut().zip(groups) {
+        *largest_of = largest(values);
     }
-    for (sum, [first, second]) in block.sums.iter_mut().zip(block.half_sums.as_chunks().0) {
-        *sum = first + second;
+    let top = largest_of.iter().fold(0.0_f32, |a, &b| if b > a { b } else { a });
+    let scale = top / (TOP * (1 << (SHIFTS - 1)) as f32);
+    let inverse = inverse(scale);
+    let mut block = WideBlock { scale, ..WideBlock::default() };
+    for (group, values) in groups.iter().enumerate() {
+        // The smallest shift that holds the group.
+        let shift = (1..SHIFTS).map(|shift| i32::from(largest_of[group] * (1 << shift) as f32 > top)).sum::<i32>();
+        let mut codes = [0; BLOCK];
+        round(values, inverse / (1 << shift) as f32, &mut codes);
+        for (all, codes) in block.codes.iter_mut().zip(codes.as_chunks().0) {
+            all[group] = *codes;
+        }
+        let [first, second] = [sum(&codes[..BLOCK / 2]), sum(&codes[BLOCK / 2..])];
+        block.shifts[group] = [shift; 2];
+        block.half_sums[group] = [(first << shift) as i16, (second << shift) as i16];
+        block.sums[group] = ((first + second) << shift) as i16;
     }
     block
 }
@@ -165,25 +220,32 @@ fn sum(codes: &[i8]) -> i32 {
     codes.iter().map(|&code| i32::from(code)).sum()
 }
 
-/// Rounds to the nearest code, ties to even, and returns the scale.
+/// The largest magnitude.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the scale holds the codes within a byte")]
-fn round<const N: usize>(values: &[f32; N], codes: &mut [i8; N]) -> f32 {
-    /// Adding it leaves a whole number in the low bits: above 2^23 floats have no fraction.
-    const ROUND: f32 = 12_582_912.0;
+fn largest(values: &[f32; BLOCK]) -> f32 {
     let mut largest = [0.0_f32; 8];
     for eight in values.as_chunks::<8>().0 {
         for (largest, value) in largest.iter_mut().zip(eight) {
             *largest = if value.abs() > *largest { value.abs() } else { *largest };
         }
     }
-    let largest = largest.iter().fold(0.0_f32, |a, &b| if b > a { b } else { a });
-    let scale = largest / TOP;
-    // A block of zeros, or of values too small to invert their scale, is zeros.
-    let inverse = if scale > f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 };
+    largest.iter().fold(0.0_f32, |a, &b| if b > a { b } else { a })
+}
+
+/// A block of zeros, or of values too small to invert their scale, is zeros.
+#[inline(always)]
+fn inverse(scale: f32) -> f32 {
+    if scale > f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 }
+}
+
+/// Rounds to the nearest code, ties to even.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the scale holds the codes within a byte")]
+fn round(values: &[f32; BLOCK], inverse: f32, codes: &mut [i8; BLOCK]) {
+    /// Adding it leaves a whole number in the low bits: above 2^23 floats have no fraction.
+    const ROUND: f32 = 12_582_912.0;
     for (code, value) in codes.iter_mut().zip(values) {
         // Read from the bits, because SSE2 has no conversion of floats that saturates, as `as` would.
         *code = (value * inverse + ROUND).to_bits().wrapping_sub(ROUND.to_bits()).cast_signed() as i8;
     }
-    scale
 }

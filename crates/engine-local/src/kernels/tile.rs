@@ -144,7 +144,7 @@ pub(super) fn multiply_portable<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], st
 }
 
 /// For each row the products of some steps.
-pub(super) fn whole_products(group: &Group, x: &[i8; BLOCK], steps: Range<usize>) -> [i32; ROWS] {
+pub(super) fn whole_products(group: &Group, x: &[i8], steps: Range<usize>) -> [i32; ROWS] {
     let mut sums = [0; ROWS];
     for step in steps {
         let (weights, x) = (&group.0[step * ROWS * STEP..][..ROWS * STEP], &x[step * STEP..][..STEP]);

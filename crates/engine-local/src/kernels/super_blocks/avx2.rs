@@ -5,9 +5,9 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::FEW;
-use super::formats::{GROUPS, HeaderInRegisters, MOST_SCALES, SuperBlocks, sums_of};
+use super::formats::{HeaderInRegisters, SuperBlocks, sums_of};
 use super::tile::{self, SuperTile};
-use crate::kernels::activations::{BLOCK, WideBlock};
+use crate::kernels::activations::{BLOCK, GROUPS, RUN, WideBlock};
 use crate::kernels::few::EIGHT;
 use crate::kernels::tile::{Group, LINE, Lanes, ROWS, Rows, STEP, STEPS};
 use crate::kernels::x86::{Avx2, HALF, half_to_f32, turned};
@@ -125,17 +125,17 @@ fn several<B: SuperBlocks, const P: usize>(
                     for step in first..first + const { steps_in_a_word::<B>() } {
                         let weights = word(&block.codes[group], step);
                         for (p, words) in words.iter_mut().enumerate() {
-                            let at = group * STEPS + step;
+                            let at = WideBlock::step(group, step);
                             // SAFETY: it reads 4 of 256 codes.
                             let codes = unsafe { x(p).codes.as_ptr().cast::<i32>().add(at).read_unaligned() };
                             let pairs = _mm256_maddubs_epi16(weights, _mm256_set1_epi32(codes));
                             *words = _mm256_add_epi16(*words, pairs);
                         }
                     }
-                    let scales = word(&block.scales[first * B::HALVES / STEPS], group);
-                    let scales = _mm256_shuffle_epi8(scales, twice);
-                    for (products, words) in products.iter_mut().zip(words) {
-                        *products = _mm256_add_epi32(*products, _mm256_madd_epi16(words, scales));
+                    for (p, (products, words)) in products.iter_mut().zip(words).enumerate() {
+                        let scales = word(&block.scales[first * B::HALVES / STEPS][x(p).shift(group)], group);
+                        let scaled = _mm256_madd_epi16(words, _mm256_shuffle_epi8(scales, twice));
+                        *products = _mm256_add_epi32(*products, scaled);
                     }
                 }
             }
@@ -174,47 +174,70 @@ fn several<B: SuperBlocks, const P: usize>(
 /// Bytes ahead of those that are read that memory is asked for.
 pub(super) const AHEAD: usize = 4096;
 
+/// Runs of a group.
+pub(super) const PLACES: usize = BLOCK / RUN;
+
 /// Each row is read from its beginning to its end, because memory delivers only what is read in order at its full speed.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn few<B: SuperBlocks, const P: usize>(rows: Rows<'_>, x: &[WideBlock], sums: &mut [Lanes; P]) {
+    // Sums of a run's pairs fit in sixteen bits for all places that share a scale.
+    const { assert!(2 * PLACES / B::HALVES * B::TOP as usize * 128 <= i16::MAX as usize) };
     let count = x.len() / P;
     assert!(x.len() == P * count && rows.row_bytes == count * B::BYTES);
     for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
-        let mut totals = [_mm_setzero_ps(); P];
+        let mut total = _mm_setzero_ps();
         for (number, block) in bytes.chunks_exact(B::BYTES).enumerate() {
             for line in (0..B::BYTES).step_by(LINE) {
                 _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + line).cast());
             }
             // SAFETY: the assertion above; `p` is below `P`.
-            let x = |p: usize| unsafe { x.get_unchecked(p * count + number) };
+            let x: [&WideBlock; P] = std::array::from_fn(|p| unsafe { x.get_unchecked(p * count + number) });
             // SAFETY: this function has the instructions.
             let header = unsafe { B::header_in_registers(block) };
-            let mut scales = [0_i16; MOST_SCALES];
-            // SAFETY: it writes sixteen words.
-            unsafe { _mm256_storeu_si256(scales.as_mut_ptr().cast(), header.scales) };
             let mut products = [_mm256_setzero_si256(); P];
-            for group in 0..GROUPS {
-                // SAFETY: this function has the instructions.
-                let weights = unsafe { B::group_in_register(block, group) };
-                let first = scales[group * B::HALVES];
-                let second = scales[(group + 1) * B::HALVES - 1];
-                let scales = _mm256_set_m128i(_mm_set1_epi16(second), _mm_set1_epi16(first));
-                for (p, products) in products.iter_mut().enumerate() {
-                    // SAFETY: it reads 32 of 256 codes.
-                    let codes = unsafe { _mm256_load_si256(x(p).codes.as_ptr().add(BLOCK * group).cast()) };
-                    let pairs = _mm256_maddubs_epi16(weights, codes);
-                    *products = _mm256_add_epi32(*products, _mm256_madd_epi16(pairs, scales));
+            for four in 0..2 {
+                for half in 0..B::HALVES {
+                    let mut words = [_mm256_setzero_si256(); P];
+                    for place in half * PLACES / B::HALVES..(half + 1) * PLACES / B::HALVES {
+                        // SAFETY: this function has the instructions.
+                        let weights = unsafe { B::four_runs(block, place, four) };
+                        for (words, x) in words.iter_mut().zip(x) {
+                            // SAFETY: it reads eight codes of each of four groups, on a boundary of 32.
+                            let codes = unsafe { _mm256_load_si256(x.codes[place][4 * four..].as_ptr().cast()) };
+                            *words = _mm256_add_epi16(*words, _mm256_maddubs_epi16(weights, codes));
+                        }
+                    }
+                    let scales = scales::<B>(&header, four, half);
+                    for ((products, words), x) in products.iter_mut().zip(words).zip(x) {
+                        // SAFETY: it reads eight words on a boundary of 32.
+                        let shifts = unsafe { _mm256_load_si256(x.shifts[4 * four..].as_ptr().cast()) };
+                        let scaled = _mm256_sllv_epi32(_mm256_madd_epi16(words, scales), shifts);
+                        *products = _mm256_add_epi32(*products, scaled);
+                    }
                 }
             }
-            for (p, total) in totals.iter_mut().enumerate() {
-                let minimums = minimums::<B>(&header, x(p));
-                *total = add::<B>(*total, halved(products[p]), minimums, header.steps, x(p).scale);
-            }
+            total = add::<B, P>(total, products.map(|products| halved(products)), &header, x);
         }
-        for (sums, total) in sums.iter_mut().zip(totals) {
-            sums.0[row] = _mm_cvtss_f32(total);
+        for (sums, total) in sums.iter_mut().zip(lanes(total)) {
+            sums.0[row] = total;
         }
     }
+}
+
+/// The scale of each of four groups, or of one half of each, in four lanes of sixteen bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn scales<B: SuperBlocks>(header: &HeaderInRegisters, four: usize, half: usize) -> __m256i {
+    let lower = _mm256_castsi256_si128(header.scales);
+    let of_groups = match (B::HALVES, four) {
+        (1, 0) => _mm256_cvtepu16_epi64(lower),
+        (1, _) => _mm256_cvtepu16_epi64(_mm_unpackhi_epi64(lower, lower)),
+        (_, 0) => _mm256_cvtepu32_epi64(lower),
+        (_, _) => _mm256_cvtepu32_epi64(_mm256_extracti128_si256::<1>(header.scales)),
+    };
+    let first = if half == 0 { 0x0100_0100_0100_0100 } else { 0x0302_0302_0302_0302 };
+    let second = first + 0x0808_0808_0808_0808;
+    _mm256_shuffle_epi8(of_groups, _mm256_set_epi64x(second, first, second, first))
 }
 
 /// Eight words as four, the upper half added to the lower one.
@@ -224,10 +247,56 @@ pub(super) fn halved(words: __m256i) -> __m128i {
     _mm_add_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words))
 }
 
+/// The four floats of a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn lanes(floats: __m128) -> [f32; FEW] {
+    let mut lanes = [0.0; FEW];
+    // SAFETY: it writes four floats.
+    unsafe { _mm_storeu_ps(lanes.as_mut_ptr(), floats) };
+    lanes
+}
+
+/// Adds one super-block to the totals of `P` rows of activations, a lane each. Products are four words to be added.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn add<B: SuperBlocks, const P: usize>(
+    total: __m128,
+    products: [__m128i; P],
+    header: &HeaderInRegisters,
+    x: [&WideBlock; P],
+) -> __m128 {
+    let minimums = x.map(|x| minimums::<B>(header, x));
+    let (mut products, minimums) = if P == 1 {
+        // Both in one go: the lane behind the products has the minimums.
+        let both = add_up([products[0], minimums[0], products[0], minimums[0]]);
+        (both, _mm_shuffle_epi32::<0b01_01_01_01>(both))
+    } else {
+        (add_up(padded(products)), add_up(padded(minimums)))
+    };
+    let mut scales = [0.0; FEW];
+    for (scale, x) in scales.iter_mut().zip(x) {
+        *scale = x.scale;
+    }
+    let [first, second, third, fourth] = scales;
+    let scales = _mm_set_ps(fourth, third, second, first);
+    if B::OFFSET > 0 {
+        products = _mm_sub_epi32(products, _mm_mullo_epi32(minimums, _mm_set1_epi32(B::OFFSET)));
+    }
+    let factors = _mm_mul_ps(_mm_broadcastss_ps(header.steps), scales);
+    let total = _mm_fmadd_ps(factors, _mm_cvtepi32_ps(products), total);
+    if B::OFFSET > 0 {
+        return total;
+    }
+    let steps = _mm_movehdup_ps(header.steps);
+    let factors = _mm_mul_ps(_mm_broadcastss_ps(steps), scales);
+    _mm_fnmadd_ps(factors, _mm_cvtepi32_ps(minimums), total)
+}
+
 /// The minimums times the sums of activations, in four words to be added.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn minimums<B: SuperBlocks>(header: &HeaderInRegisters, x: &WideBlock) -> __m128i {
+fn minimums<B: SuperBlocks>(header: &HeaderInRegisters, x: &WideBlock) -> __m128i {
     if B::HALVES == 2 {
         // SAFETY: it reads sixteen words.
         let sums = unsafe { _mm256_loadu_si256(x.half_sums.as_ptr().cast()) };
@@ -239,27 +308,20 @@ pub(super) fn minimums<B: SuperBlocks>(header: &HeaderInRegisters, x: &WideBlock
     }
 }
 
-/// Adds one super-block to the first lane of a total. Products and minimums are the sums of their four words.
+/// At most four registers, and empty ones.
 #[inline]
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn add<B: SuperBlocks>(
-    total: __m128,
-    products: __m128i,
-    minimums: __m128i,
-    steps: __m128,
-    scale: f32,
-) -> __m128 {
-    let products = if B::OFFSET > 0 {
-        _mm_sub_epi32(products, _mm_mullo_epi32(minimums, _mm_set1_epi32(B::OFFSET)))
-    } else {
-        products
-    };
-    let two = _mm_add_epi32(_mm_unpacklo_epi32(products, minimums), _mm_unpackhi_epi32(products, minimums));
-    let sums = _mm_cvtepi32_ps(_mm_add_epi32(two, _mm_unpackhi_epi64(two, two)));
-    let factors = _mm_mul_ps(steps, _mm_set1_ps(scale));
-    let total = _mm_fmadd_ss(factors, sums, total);
-    if B::OFFSET > 0 {
-        return total;
-    }
-    _mm_fnmadd_ss(_mm_movehdup_ps(factors), _mm_movehdup_ps(sums), total)
+#[target_feature(enable = "avx2")]
+fn padded<const P: usize>(words: [__m128i; P]) -> [__m128i; FEW] {
+    let mut padded = [_mm_setzero_si128(); FEW];
+    padded[..P].copy_from_slice(&words);
+    padded
+}
+
+/// The sums of four registers' four words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_up([a, b, c, d]: [__m128i; FEW]) -> __m128i {
+    let early = _mm_add_epi32(_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b));
+    let late = _mm_add_epi32(_mm_unpacklo_epi32(c, d), _mm_unpackhi_epi32(c, d));
+    _mm_add_epi32(_mm_unpacklo_epi64(early, late), _mm_unpackhi_epi64(early, late))
 }

@@ -6,10 +6,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use crate::kernels::activations::{BLOCK, WIDE, WideBlock};
-
-/// Groups of a super-block.
-pub(in crate::kernels) const GROUPS: usize = WIDE / BLOCK;
+use crate::kernels::activations::{BLOCK, GROUPS, RUN, WideBlock};
 
 /// Scales of a super-block at most: two for each group.
 pub(in crate::kernels) const MOST_SCALES: usize = 2 * GROUPS;
@@ -65,27 +62,27 @@ pub(in crate::kernels) trait SuperBlocks {
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
     unsafe fn header_in_registers(block: &[u8]) -> HeaderInRegisters;
 
-    /// [`codes`](Self::codes) in a register.
+    /// Eight codes, from eight times `place` on, of each of four groups, from four times `half` on.
     ///
     /// # Safety
     /// The machine must have AVX2.
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn group_in_register(block: &[u8], group: usize) -> __m256i;
+    unsafe fn four_runs(block: &[u8], place: usize, half: usize) -> __m256i;
 
-    /// Codes of two groups, from an even one on.
+    /// Eight codes, from eight times `place` on, of each group.
     ///
     /// # Safety
     /// The machine must have AVX-512 F and BW.
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn pair_in_register(block: &[u8], pair: usize) -> __m512i;
+    unsafe fn eight_runs(block: &[u8], place: usize) -> __m512i;
 }
 
 /// Sums of the activations' codes over what one scale of a format covers.
 #[inline(always)]
 pub(in crate::kernels) fn sums_of<B: SuperBlocks>(x: &WideBlock) -> &[i16] {
-    if B::HALVES == 2 { &x.half_sums } else { &x.sums }
+    if B::HALVES == 2 { x.half_sums.as_flattened() } else { &x.sums }
 }
 
 #[derive(Debug)]
@@ -123,16 +120,16 @@ impl SuperBlocks for Q4K {
     #[inline]
     #[target_feature(enable = "avx2")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn group_in_register(block: &[u8], group: usize) -> __m256i {
-        bits(run_in_register(block, 16 + 32 * (group / 2)), 4 * (group % 2), 15)
+    unsafe fn four_runs(block: &[u8], place: usize, half: usize) -> __m256i {
+        nibbles_of_four(block, 16 + 64 * half + RUN * place)
     }
 
     #[cfg(target_arch = "x86_64")]
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn pair_in_register(block: &[u8], pair: usize) -> __m512i {
-        nibbles(run_in_register(block, 16 + 32 * pair))
+    unsafe fn eight_runs(block: &[u8], place: usize) -> __m512i {
+        nibbles_of_eight(block, 16, place)
     }
 }
 
@@ -172,23 +169,24 @@ impl SuperBlocks for Q5K {
     #[inline]
     #[target_feature(enable = "avx2")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn group_in_register(block: &[u8], group: usize) -> __m256i {
-        let low = bits(run_in_register(block, 48 + 32 * (group / 2)), 4 * (group % 2), 15);
-        let fifth = bits(run_in_register(block, 16), group, 1);
-        _mm256_or_si256(low, _mm256_slli_epi16::<4>(fifth))
+    unsafe fn four_runs(block: &[u8], place: usize, half: usize) -> __m256i {
+        let low = nibbles_of_four(block, 48 + 64 * half + RUN * place);
+        let first = 0x0101_0101_0101_0101 << (4 * half);
+        let bits = _mm256_set_epi64x(first << 3, first << 2, first << 1, first);
+        let fifth = _mm256_cmpeq_epi8(_mm256_and_si256(run_in_all(block, 16 + RUN * place), bits), bits);
+        _mm256_or_si256(low, _mm256_and_si256(fifth, _mm256_set1_epi8(16)))
     }
 
     #[cfg(target_arch = "x86_64")]
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn pair_in_register(block: &[u8], pair: usize) -> __m512i {
-        let low = nibbles(run_in_register(block, 48 + 32 * pair));
-        let fifth = _mm512_broadcast_i64x4(run_in_register(block, 16));
-        let first = _mm256_set1_epi8(1 << (2 * pair));
-        let second = _mm256_add_epi8(first, first);
-        let has = _mm512_test_epi8_mask(fifth, _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second));
-        _mm512_mask_add_epi8(low, has, low, _mm512_set1_epi8(16))
+    unsafe fn eight_runs(block: &[u8], place: usize) -> __m512i {
+        let low = nibbles_of_eight(block, 48, place);
+        let bit = |group: usize| 0x0101_0101_0101_0101_u64.cast_signed() << group;
+        let bits = _mm512_set_epi64(bit(7), bit(6), bit(5), bit(4), bit(3), bit(2), bit(1), bit(0));
+        let fifth = _mm512_broadcast_i64x4(run_in_all(block, 16 + RUN * place));
+        _mm512_mask_add_epi8(low, _mm512_test_epi8_mask(fifth, bits), low, _mm512_set1_epi8(16))
     }
 }
 
@@ -239,28 +237,32 @@ impl SuperBlocks for Q6K {
     #[inline]
     #[target_feature(enable = "avx2")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn group_in_register(block: &[u8], group: usize) -> __m256i {
-        let (half, quarter) = (group / 4, group % 4);
-        let low = bits(run_in_register(block, 64 * half + 32 * (quarter % 2)), 4 * (quarter / 2), 15);
-        let upper = bits(run_in_register(block, 128 + 32 * half), 2 * quarter, 3);
-        _mm256_or_si256(low, _mm256_slli_epi16::<4>(upper))
+    unsafe fn four_runs(block: &[u8], place: usize, half: usize) -> __m256i {
+        let at = 64 * half + RUN * place;
+        let low = _mm256_blend_epi32::<0b1100_1100>(run_in_all(block, at), run_in_all(block, at + BLOCK));
+        let low = _mm256_srlv_epi64(low, _mm256_set_epi64x(4, 4, 0, 0));
+        // The two upper bits of a code, brought to where they belong.
+        let upper = run_in_all(block, 128 + 32 * half + RUN * place);
+        let upper = _mm256_sllv_epi64(upper, _mm256_set_epi64x(0, 0, 2, 4));
+        let upper = _mm256_srlv_epi64(upper, _mm256_set_epi64x(2, 0, 0, 0));
+        let low = _mm256_and_si256(low, _mm256_set1_epi8(15));
+        _mm256_or_si256(low, _mm256_and_si256(upper, _mm256_set1_epi8(0x30)))
     }
 
     #[cfg(target_arch = "x86_64")]
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn pair_in_register(block: &[u8], pair: usize) -> __m512i {
-        let (half, late) = (pair / 2, pair % 2 == 1);
-        let low = &block[64 * half..64 * half + 64];
-        // SAFETY: it reads 64 bytes of as many.
-        let low = unsafe { _mm512_loadu_si512(low.as_ptr().cast()) };
-        let low = if late { _mm512_srli_epi16::<4>(low) } else { low };
-        // The two bits of a code, brought to where they belong.
-        let upper = _mm512_broadcast_i64x4(run_in_register(block, 128 + 32 * half));
-        let upper = if late { _mm512_srlv_epi16(upper, halves(0, 2)) } else { _mm512_sllv_epi16(upper, halves(4, 2)) };
-        let upper = _mm512_and_si512(upper, _mm512_set1_epi8(0x30));
-        _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi8(15)), upper)
+    unsafe fn eight_runs(block: &[u8], place: usize) -> __m512i {
+        let places = add_place(_mm512_set_epi64(12, 8, 12, 8, 4, 0, 4, 0), place);
+        let low = _mm512_permutex2var_epi64(line(block, 0), places, line(block, 64));
+        let low = _mm512_srlv_epi64(low, _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0));
+        // The two upper bits of a code, brought to where they belong.
+        let places = add_place(_mm512_set_epi64(4, 4, 4, 4, 0, 0, 0, 0), place);
+        let upper = _mm512_permutexvar_epi64(places, line(block, 128));
+        let upper = _mm512_rolv_epi64(upper, _mm512_set_epi64(62, 0, 2, 4, 62, 0, 2, 4));
+        let low = _mm512_and_si512(low, _mm512_set1_epi8(15));
+        _mm512_or_si512(low, _mm512_and_si512(upper, _mm512_set1_epi8(0x30)))
     }
 }
 
@@ -313,50 +315,53 @@ fn six_bits(block: &[u8]) -> ([u8; GROUPS], [u8; GROUPS]) {
     (scales, join(second & SIX, third >> 4 & FOUR | (second >> 6 & TWO) << 4))
 }
 
-/// [`run`] in a register.
+/// Eight bytes of a block in every lane of a register.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2")]
-#[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-fn run_in_register(block: &[u8], at: usize) -> __m256i {
-    let run = &block[at..at + BLOCK];
-    // SAFETY: it reads 32 bytes of as many.
-    unsafe { _mm256_loadu_si256(run.as_ptr().cast()) }
+fn run_in_all(block: &[u8], at: usize) -> __m256i {
+    let run = block[at..].first_chunk().expect("runs lie within blocks");
+    _mm256_set1_epi64x(i64::from_le_bytes(*run))
 }
 
-/// The lower halves of 32 bytes, then the upper ones.
+/// The codes of four groups, two of which share bytes: those from `at` on, and 32 behind.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nibbles_of_four(block: &[u8], at: usize) -> __m256i {
+    let bytes = _mm256_blend_epi32::<0b1111_0000>(run_in_all(block, at), run_in_all(block, at + BLOCK));
+    let shifted = _mm256_srlv_epi64(bytes, _mm256_set_epi64x(4, 0, 4, 0));
+    _mm256_and_si256(shifted, _mm256_set1_epi8(15))
+}
+
+/// The codes of all groups, two of which share the bytes of one place, from `at` on.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn nibbles(bytes: __m256i) -> __m512i {
-    let shifted = _mm512_srlv_epi16(_mm512_broadcast_i64x4(bytes), halves(0, 4));
+fn nibbles_of_eight(block: &[u8], at: usize, place: usize) -> __m512i {
+    let places = add_place(_mm512_set_epi64(12, 12, 8, 8, 4, 4, 0, 0), place);
+    let bytes = _mm512_permutex2var_epi64(line(block, at), places, line(block, at + 64));
+    let shifted = _mm512_srlv_epi64(bytes, _mm512_set_epi64(4, 0, 4, 0, 4, 0, 4, 0));
     _mm512_and_si512(shifted, _mm512_set1_epi8(15))
 }
 
-/// Words of one value, then as many of another.
+/// Which eight bytes a lane takes at a place, of those that it takes at the first.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn halves(first: i16, second: i16) -> __m512i {
-    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(_mm256_set1_epi16(first)), _mm256_set1_epi16(second))
+fn add_place(first: __m512i, place: usize) -> __m512i {
+    _mm512_add_epi64(first, _mm512_set1_epi64(place as i64))
 }
 
-/// Of each byte the bits that `mask` has after a shift; the mask keeps what came from the byte above out.
+/// 64 bytes of a block.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-#[target_feature(enable = "avx2")]
-fn bits(bytes: __m256i, shift: usize, mask: i8) -> __m256i {
-    let shifted = match shift {
-        0 => bytes,
-        1 => _mm256_srli_epi16::<1>(bytes),
-        2 => _mm256_srli_epi16::<2>(bytes),
-        3 => _mm256_srli_epi16::<3>(bytes),
-        4 => _mm256_srli_epi16::<4>(bytes),
-        5 => _mm256_srli_epi16::<5>(bytes),
-        6 => _mm256_srli_epi16::<6>(bytes),
-        _ => _mm256_srli_epi16::<7>(bytes),
-    };
-    _mm256_and_si256(shifted, _mm256_set1_epi8(mask))
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
+fn line(block: &[u8], at: usize) -> __m512i {
+    let line = &block[at..at + 64];
+    // SAFETY: it reads 64 bytes of as many.
+    unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
 }
 
 #[inline(always)]

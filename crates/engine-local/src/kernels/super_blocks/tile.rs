@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::formats::{GROUPS, MOST_SCALES, SuperBlocks, sums_of};
-use crate::kernels::activations::{BLOCK, WideBlock};
-use crate::kernels::tile::{Group, LINE, Lanes, ROWS, Rows, STEPS, transpose, whole_products};
+use super::formats::{MOST_SCALES, SuperBlocks, sums_of};
+use crate::kernels::activations::{BLOCK, GROUPS, SHIFTS, WideBlock};
+use crate::kernels::tile::{Group, LINE, Lanes, ROWS, Rows, STEP, STEPS, transpose, whole_products};
 
 /// Super-blocks of a tile: 512 columns.
 pub(in crate::kernels) const SPAN: usize = 2;
@@ -16,8 +16,9 @@ pub(in crate::kernels) const SPAN: usize = 2;
 pub(super) struct Block {
     /// Codes of the groups, in steps.
     pub(super) codes: [Group; GROUPS],
-    /// Scales of first halves or whole groups, then of second halves: a word for each group and row.
-    pub(super) scales: [Group; 2],
+    /// Scales of first halves or whole groups, then of second halves, under each shift that activations may have: a word for
+    /// each group and row.
+    pub(super) scales: [[Group; SHIFTS]; 2],
     /// For each row words of two minimums.
     pub(super) minimums: Group,
     /// Values of a step of the scales.
@@ -39,8 +40,13 @@ impl SuperTile {
     pub(in crate::kernels) fn new() -> Box<Self> {
         let group = Group([0; ROWS * BLOCK]);
         let lanes = Lanes([0.0; ROWS]);
-        let block =
-            Block { codes: [group; GROUPS], scales: [group; 2], minimums: group, steps: lanes, minimum_steps: lanes };
+        let block = Block {
+            codes: [group; GROUPS],
+            scales: [[group; SHIFTS]; 2],
+            minimums: group,
+            steps: lanes,
+            minimum_steps: lanes,
+        };
         Box::new(Self { blocks: [block; SPAN], count: 0 })
     }
 }
@@ -69,7 +75,15 @@ pub(super) fn fill<B: SuperBlocks>(
     }
     for block in &mut tile.blocks[..tile.count] {
         block.codes.iter_mut().for_each(&turn);
-        block.scales[..B::HALVES].iter_mut().for_each(&turn);
+        for scales in &mut block.scales[..B::HALVES] {
+            let [scales, shifted @ ..] = scales;
+            turn(scales);
+            for (shift, shifted) in shifted.iter_mut().enumerate() {
+                for (to, from) in words_mut(shifted).iter_mut().zip(words(scales)) {
+                    *to = from << (shift + 1);
+                }
+            }
+        }
         turn(&mut block.minimums);
     }
 }
@@ -84,7 +98,7 @@ impl Block {
         }
         let header = B::header(block, f16);
         for (half, scales) in self.scales[..B::HALVES].iter_mut().enumerate() {
-            for (group, word) in words_mut(scales)[row * GROUPS..][..GROUPS].iter_mut().enumerate() {
+            for (group, word) in words_mut(&mut scales[0])[row * GROUPS..][..GROUPS].iter_mut().enumerate() {
                 *word = i32::from(header.scales[group * B::HALVES + half]);
             }
         }
@@ -96,6 +110,10 @@ impl Block {
 }
 
 /// A group of codes has as many words as the scales of eight groups.
+fn words(group: &Group) -> &[i32] {
+    bytemuck::cast_slice(&group.0)
+}
+
 fn words_mut(group: &mut Group) -> &mut [i32] {
     bytemuck::cast_slice_mut(&mut group.0)
 }
@@ -132,11 +150,13 @@ impl Block {
     /// For each row the products of the codes, times their scales.
     fn products<B: SuperBlocks>(&self, x: &WideBlock) -> [i32; ROWS] {
         let mut sums = [0; ROWS];
-        for (group, (codes, x)) in self.codes.iter().zip(x.codes.as_chunks().0).enumerate() {
+        let steps: &[[i8; STEP]] = x.codes.as_flattened().as_flattened().as_chunks().0;
+        for (group, codes) in self.codes.iter().enumerate() {
+            let x_codes: [[i8; STEP]; STEPS] = std::array::from_fn(|step| steps[WideBlock::step(group, step)]);
             for half in 0..B::HALVES {
                 let steps = half * STEPS / B::HALVES..(half + 1) * STEPS / B::HALVES;
-                let scales: &[i32] = bytemuck::cast_slice(&self.scales[half].0);
-                let products = whole_products(codes, x, steps);
+                let scales = words(&self.scales[half][x.shift(group)]);
+                let products = whole_products(codes, x_codes.as_flattened(), steps);
                 for ((sum, product), scale) in sums.iter_mut().zip(products).zip(&scales[group * ROWS..]) {
                     *sum += product * scale;
                 }

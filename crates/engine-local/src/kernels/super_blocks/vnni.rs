@@ -5,10 +5,10 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::FEW;
-use super::avx2::{AHEAD, add, halved, minimums};
-use super::formats::{GROUPS, SuperBlocks, sums_of};
+use super::avx2::{AHEAD, PLACES, add, halved, lanes};
+use super::formats::{HeaderInRegisters, SuperBlocks, sums_of};
 use super::tile::{self, SuperTile};
-use crate::kernels::activations::WideBlock;
+use crate::kernels::activations::{GROUPS, WideBlock};
 use crate::kernels::tile::{Group, LINE, Lanes, ROWS, Rows, STEP, STEPS};
 use crate::kernels::vnni::{Vnni, half_to_f32, turned};
 
@@ -113,15 +113,15 @@ fn several<B: SuperBlocks, const P: usize>(
                 for step in half * STEPS / B::HALVES..(half + 1) * STEPS / B::HALVES {
                     let weights = word(&block.codes[group], step);
                     for (p, chain) in chains.iter_mut().enumerate() {
-                        let at = group * STEPS + step;
+                        let at = WideBlock::step(group, step);
                         // SAFETY: it reads 4 of 256 codes.
                         let codes = unsafe { x(p).codes.as_ptr().cast::<i32>().add(at).read_unaligned() };
                         *chain = _mm512_dpbusd_epi32(*chain, weights, _mm512_set1_epi32(codes));
                     }
                 }
-                let scale = word(&block.scales[half], group);
-                for (products, chain) in products.iter_mut().zip(chains) {
-                    *products = _mm512_add_epi32(*products, _mm512_mullo_epi32(chain, scale));
+                for (p, (products, chain)) in products.iter_mut().zip(chains).enumerate() {
+                    let scales = word(&block.scales[half][x(p).shift(group)], group);
+                    *products = _mm512_add_epi32(*products, _mm512_mullo_epi32(chain, scales));
                 }
             }
         }
@@ -156,57 +156,61 @@ fn several<B: SuperBlocks, const P: usize>(
     P
 }
 
-/// For each two groups, which scale each word of their products needs.
-#[expect(clippy::cast_possible_truncation, reason = "there are sixteen scales at most")]
-const fn scale_places<B: SuperBlocks>() -> [[u16; 32]; GROUPS / 2] {
-    let mut places = [[0; 32]; GROUPS / 2];
-    let mut at = 0;
-    while at < 32 * GROUPS / 2 {
-        places[at / 32][at % 32] = (at / (16 / B::HALVES)) as u16;
-        at += 1;
-    }
-    places
-}
-
 /// Each row is read from its beginning to its end, because memory delivers only what is read in order at its full speed.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
 fn few<B: SuperBlocks, const P: usize>(rows: Rows<'_>, x: &[WideBlock], sums: &mut [Lanes; P]) {
     let count = x.len() / P;
     assert!(x.len() == P * count && rows.row_bytes == count * B::BYTES);
-    let places: &[[u16; 32]; GROUPS / 2] = const { &scale_places::<B>() };
     for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
-        let mut totals = [_mm_setzero_ps(); P];
+        let mut total = _mm_setzero_ps();
         for (number, block) in bytes.chunks_exact(B::BYTES).enumerate() {
             for line in (0..B::BYTES).step_by(LINE) {
                 _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + line).cast());
             }
             // SAFETY: the assertion above; `p` is below `P`.
-            let x = |p: usize| unsafe { x.get_unchecked(p * count + number) };
+            let x: [&WideBlock; P] = std::array::from_fn(|p| unsafe { x.get_unchecked(p * count + number) });
             // SAFETY: this function has the instructions.
             let header = unsafe { B::header_in_registers(block) };
-            let scales = _mm512_zextsi256_si512(header.scales);
             let mut products = [_mm512_setzero_si512(); P];
-            for (pair, places) in places.iter().enumerate() {
-                // SAFETY: this function has the instructions.
-                let weights = unsafe { B::pair_in_register(block, pair) };
-                // SAFETY: it reads 32 words.
-                let places = unsafe { _mm512_loadu_si512(places.as_ptr().cast()) };
-                let scales = _mm512_permutexvar_epi16(places, scales);
-                for (p, products) in products.iter_mut().enumerate() {
-                    // SAFETY: it reads 64 of 256 codes, on a boundary of 64.
-                    let codes = unsafe { _mm512_load_si512(x(p).codes.as_ptr().add(64 * pair).cast()) };
-                    *products = _mm512_dpwssd_epi32(*products, _mm512_maddubs_epi16(weights, codes), scales);
+            for half in 0..B::HALVES {
+                let mut chains = [_mm512_setzero_si512(); P];
+                for place in half * PLACES / B::HALVES..(half + 1) * PLACES / B::HALVES {
+                    // SAFETY: this function has the instructions.
+                    let weights = unsafe { B::eight_runs(block, place) };
+                    for (chain, x) in chains.iter_mut().zip(x) {
+                        // SAFETY: it reads eight codes of each of eight groups, on a boundary of 64.
+                        let codes = unsafe { _mm512_load_si512(x.codes[place].as_ptr().cast()) };
+                        *chain = _mm512_dpbusd_epi32(*chain, weights, codes);
+                    }
+                }
+                let scales = scales::<B>(&header, half);
+                for ((products, chain), x) in products.iter_mut().zip(chains).zip(x) {
+                    // SAFETY: it reads sixteen words on a boundary of 64.
+                    let shifts = unsafe { _mm512_load_si512(x.shifts.as_ptr().cast()) };
+                    let scaled = _mm512_sllv_epi32(_mm512_mullo_epi32(chain, scales), shifts);
+                    *products = _mm512_add_epi32(*products, scaled);
                 }
             }
-            for (p, total) in totals.iter_mut().enumerate() {
-                let minimums = minimums::<B>(&header, x(p));
-                let upper = _mm512_extracti64x4_epi64::<1>(products[p]);
-                let products = halved(_mm256_add_epi32(_mm512_castsi512_si256(products[p]), upper));
-                *total = add::<B>(*total, products, minimums, header.steps, x(p).scale);
-            }
+            let products = products.map(|products| {
+                let upper = _mm512_extracti64x4_epi64::<1>(products);
+                halved(_mm256_add_epi32(_mm512_castsi512_si256(products), upper))
+            });
+            total = add::<B, P>(total, products, &header, x);
         }
-        for (sums, total) in sums.iter_mut().zip(totals) {
-            sums.0[row] = _mm_cvtss_f32(total);
+        for (sums, total) in sums.iter_mut().zip(lanes(total)) {
+            sums.0[row] = total;
         }
     }
+}
+
+/// The scale of each group, or of one half of each, in two lanes.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
+fn scales<B: SuperBlocks>(header: &HeaderInRegisters, half: usize) -> __m512i {
+    let of_groups = match (B::HALVES, half) {
+        (1, _) => _mm512_cvtepi16_epi64(_mm256_castsi256_si128(header.scales)),
+        (_, 0) => _mm512_cvtepi32_epi64(_mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(header.scales))),
+        (_, _) => _mm512_cvtepi32_epi64(_mm256_srai_epi32::<16>(header.scales)),
+    };
+    _mm512_shuffle_epi32::<0b10_10_00_00>(of_groups)
 }
