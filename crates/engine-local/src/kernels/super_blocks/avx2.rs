@@ -4,13 +4,16 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::FEW;
 use super::formats::{HeaderInRegisters, SuperBlocks, sums_of};
 use super::tile::{self, SuperTile};
 use crate::kernels::activations::{BLOCK, GROUPS, RUN, WideBlock};
 use crate::kernels::few::EIGHT;
 use crate::kernels::tile::{Group, LINE, Lanes, ROWS, Rows, STEP, STEPS};
 use crate::kernels::x86::{Avx2, HALF, half_to_f32, turned};
+
+/// Rows of activations up to which a weight row is read from its beginning to its end and multiplied as it comes; with
+/// more, unpacking a tile pays.
+pub(super) const FEW: usize = 4;
 
 impl Avx2 {
     /// See [`tile::fill`].
@@ -216,7 +219,7 @@ fn few<B: SuperBlocks, const P: usize>(rows: Rows<'_>, x: &[WideBlock], sums: &m
                     }
                 }
             }
-            total = add::<B, P>(total, products.map(|products| halved(products)), &header, x);
+            total = add::<B>(total, &products.map(|products| halved(products)), &header, &x);
         }
         for (sums, total) in sums.iter_mut().zip(lanes(total)) {
             sums.0[row] = total;
@@ -257,22 +260,27 @@ pub(super) fn lanes(floats: __m128) -> [f32; FEW] {
     lanes
 }
 
-/// Adds one super-block to the totals of `P` rows of activations, a lane each. Products are four words to be added.
+/// Adds one super-block to the totals of up to four rows of activations, a lane each. Products are four words to be added.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn add<B: SuperBlocks, const P: usize>(
+pub(super) fn add<B: SuperBlocks>(
     total: __m128,
-    products: [__m128i; P],
+    products: &[__m128i],
     header: &HeaderInRegisters,
-    x: [&WideBlock; P],
+    x: &[&WideBlock],
 ) -> __m128 {
-    let minimums = x.map(|x| minimums::<B>(header, x));
-    let (mut products, minimums) = if P == 1 {
+    let mut minimums_of = [_mm_setzero_si128(); FEW];
+    for (minimums_of, x) in minimums_of.iter_mut().zip(x) {
+        *minimums_of = minimums::<B>(header, x);
+    }
+    let (mut products, minimums) = if let [products] = *products {
         // Both in one go: the lane behind the products has the minimums.
-        let both = add_up([products[0], minimums[0], products[0], minimums[0]]);
+        let both = add_up([products, minimums_of[0], products, minimums_of[0]]);
         (both, _mm_shuffle_epi32::<0b01_01_01_01>(both))
     } else {
-        (add_up(padded(products)), add_up(padded(minimums)))
+        let mut padded = [_mm_setzero_si128(); FEW];
+        padded[..products.len()].copy_from_slice(products);
+        (add_up(padded), add_up(minimums_of))
     };
     let mut scales = [0.0; FEW];
     for (scale, x) in scales.iter_mut().zip(x) {
@@ -306,15 +314,6 @@ fn minimums<B: SuperBlocks>(header: &HeaderInRegisters, x: &WideBlock) -> __m128
         let sums = unsafe { _mm_loadu_si128(x.sums.as_ptr().cast()) };
         _mm_madd_epi16(_mm256_castsi256_si128(header.minimums), sums)
     }
-}
-
-/// At most four registers, and empty ones.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn padded<const P: usize>(words: [__m128i; P]) -> [__m128i; FEW] {
-    let mut padded = [_mm_setzero_si128(); FEW];
-    padded[..P].copy_from_slice(&words);
-    padded
 }
 
 /// The sums of four registers' four words.

@@ -14,7 +14,3 @@ mod tile;
 mod vnni;
 
 pub(super) use part::super_block_part;
-
-/// Rows of activations up to which a weight row is read from its beginning to its end and multiplied as it comes; with
-/// more, unpacking a tile pays.
-pub(super) const FEW: usize = 4;

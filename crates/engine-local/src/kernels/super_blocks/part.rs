@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
-use super::FEW;
 use super::formats::{Q4K, Q5K, Q6K, SuperBlocks};
 use super::tile::{SPAN, SuperTile, fill_portable, multiply_portable};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, vnni};
 use crate::kernels::activations::{WIDE, WideBlock};
 use crate::kernels::isa::Isa;
 use crate::kernels::pool::Columns;
@@ -27,18 +28,18 @@ pub(in crate::kernels) fn super_block_part(isa: Isa, weight: &Tensor, x: &[WideB
 fn part_of<B: SuperBlocks>(isa: Isa, weight: &Tensor, x: &[WideBlock], mut part: Columns<'_, f32>) {
     let stride = weight.cols() / WIDE;
     let range = part.range.clone();
-    let is_few = x.len() <= FEW * stride;
+    let positions = x.len() / stride;
     SCRATCH.with_borrow_mut(|Scratch { tile, sums }| {
-        sums.resize(x.len() / stride, Lanes([0.0; ROWS]));
+        sums.resize(positions, Lanes([0.0; ROWS]));
         for start in range.clone().step_by(ROWS) {
             let count = ROWS.min(range.end - start);
             let bytes = &weight.bytes()[start * weight.row_bytes()..(start + count) * weight.row_bytes()];
             let rows = Rows { bytes, row_bytes: weight.row_bytes() };
             match isa {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2(avx2) if is_few => avx2.few_super::<B>(rows, x, sums),
+                Isa::Avx2(avx2) if positions <= avx2::FEW => avx2.few_super::<B>(rows, x, sums),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Vnni(_, vnni) if is_few => vnni.few_super::<B>(rows, x, sums),
+                Isa::Vnni(_, vnni) if positions <= vnni::FEW => vnni.few_super::<B>(rows, x, sums),
                 _ => by_tiles::<B>(isa, tile, rows, x, stride, sums),
             }
             for (position, Lanes(sums)) in sums.iter().enumerate() {

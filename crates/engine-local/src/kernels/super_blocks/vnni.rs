@@ -4,13 +4,15 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::FEW;
-use super::avx2::{AHEAD, PLACES, add, halved, lanes};
+use super::avx2::{AHEAD, FEW as FOUR, PLACES, add, halved, lanes};
 use super::formats::{HeaderInRegisters, SuperBlocks, sums_of};
 use super::tile::{self, SuperTile};
 use crate::kernels::activations::{GROUPS, WideBlock};
 use crate::kernels::tile::{Group, LINE, Lanes, ROWS, Rows, STEP, STEPS};
 use crate::kernels::vnni::{Vnni, half_to_f32, turned};
+
+/// As [`avx2::FEW`](super::avx2::FEW): twice as many registers serve twice as many rows of activations.
+pub(super) const FEW: usize = 2 * FOUR;
 
 impl Vnni {
     /// See [`tile::fill`].
@@ -36,15 +38,19 @@ impl Vnni {
         unsafe { multiply::<B>(tile, x, stride, sums) }
     }
 
-    /// Products of sixteen rows at most with each of at most [`FEW`] rows of activations, one for each of `sums`.
+    /// Products of sixteen rows at most with each row of activations, at most [`FEW`], one for each of `sums`.
     pub(in crate::kernels) fn few_super<B: SuperBlocks>(self, rows: Rows<'_>, x: &[WideBlock], sums: &mut [Lanes]) {
         // SAFETY: `self` proves the features.
         unsafe {
-            match sums {
-                [one] => few::<B, 1>(rows, x, std::array::from_mut(one)),
-                [_, _] => few::<B, 2>(rows, x, sums.as_mut_array().expect("there are two")),
-                [_, _, _] => few::<B, 3>(rows, x, sums.as_mut_array().expect("there are three")),
-                _ => few::<B, FEW>(rows, x, sums.as_mut_array().expect("four rows at most")),
+            match sums.len() {
+                1 => few::<B, 1>(rows, x, sums),
+                2 => few::<B, 2>(rows, x, sums),
+                3 => few::<B, 3>(rows, x, sums),
+                4 => few::<B, 4>(rows, x, sums),
+                5 => few::<B, 5>(rows, x, sums),
+                6 => few::<B, 6>(rows, x, sums),
+                7 => few::<B, 7>(rows, x, sums),
+                _ => few::<B, 8>(rows, x, sums),
             }
         }
     }
@@ -158,11 +164,11 @@ fn several<B: SuperBlocks, const P: usize>(
 
 /// Each row is read from its beginning to its end, because memory delivers only what is read in order at its full speed.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn few<B: SuperBlocks, const P: usize>(rows: Rows<'_>, x: &[WideBlock], sums: &mut [Lanes; P]) {
+fn few<B: SuperBlocks, const P: usize>(rows: Rows<'_>, x: &[WideBlock], sums: &mut [Lanes]) {
     let count = x.len() / P;
-    assert!(x.len() == P * count && rows.row_bytes == count * B::BYTES);
+    assert!(sums.len() == P && x.len() == P * count && rows.row_bytes == count * B::BYTES);
     for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
-        let mut total = _mm_setzero_ps();
+        let mut totals = [_mm_setzero_ps(); FEW / FOUR];
         for (number, block) in bytes.chunks_exact(B::BYTES).enumerate() {
             for line in (0..B::BYTES).step_by(LINE) {
                 _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + line).cast());
@@ -195,10 +201,12 @@ fn few<B: SuperBlocks, const P: usize>(rows: Rows<'_>, x: &[WideBlock], sums: &m
                 let upper = _mm512_extracti64x4_epi64::<1>(products);
                 halved(_mm256_add_epi32(_mm512_castsi512_si256(products), upper))
             });
-            total = add::<B, P>(total, products, &header, x);
+            for ((total, products), x) in totals.iter_mut().zip(products.chunks(FOUR)).zip(x.chunks(FOUR)) {
+                *total = add::<B>(*total, products, &header, x);
+            }
         }
-        for (sums, total) in sums.iter_mut().zip(lanes(total)) {
-            sums.0[row] = total;
+        for (sums, total) in sums.iter_mut().zip(totals.map(|total| lanes(total)).as_flattened()) {
+            sums.0[row] = *total;
         }
     }
 }
