@@ -5,7 +5,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use weighbridge_engine_local::formats::Bytes;
-use weighbridge_engine_local::kernels::{Activations, Compute, Isa};
+use weighbridge_engine_local::kernels::{Activations, Compute, Isa, Quantized};
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::weights::Tensor;
 
@@ -28,7 +28,7 @@ fn products(criterion: &mut Criterion) {
             let mut compute = Compute::new(isa, 1, None).expect("no thread is started");
             for positions in [1, 4, 8, 128] {
                 let x: Vec<f32> = (0..positions * COLUMNS).map(|i| (i * 31 % 199) as f32 / 99.0 - 1.0).collect();
-                let (mut out, mut blocks) = (vec![0.0; positions * ROWS], Vec::new());
+                let (mut out, mut blocks) = (vec![0.0; positions * ROWS], Quantized::default());
                 group.throughput(Throughput::Elements((positions * ROWS * COLUMNS) as u64));
                 group.bench_function(BenchmarkId::new(isa.name(), positions), |bencher| {
                     bencher.iter(|| {

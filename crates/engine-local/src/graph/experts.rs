@@ -60,7 +60,7 @@ impl Model {
         let Some(sizes) = self.config.experts else { return };
         let (width, inner) = (self.config.width, sizes.width);
         let routed = &mut scratch.routed;
-        let mut normed = Activations::new(&scratch.normed, width, &mut scratch.blocks);
+        let mut normed = Activations::new(&scratch.normed, width, &mut scratch.quantized);
         let rows = normed.rows();
         compute.matmul(&experts.router, &mut normed, resized(&mut routed.likelihoods, rows * sizes.count));
         routed.choose(sizes.count, sizes.used);
@@ -74,7 +74,7 @@ impl Model {
             }
             let gate = resized(&mut scratch.gate, uses.len() * inner);
             let wide = resized(&mut scratch.wide, uses.len() * inner);
-            let mut input = Activations::new(picked, width, &mut scratch.blocks);
+            let mut input = Activations::new(picked, width, &mut scratch.quantized);
             compute.matmul(&experts.gate[expert], &mut input, gate);
             compute.matmul(&experts.up[expert], &mut input, wide);
             compute.for_rows(
@@ -84,7 +84,7 @@ impl Model {
                 |row, gate| swiglu(gate, &wide[row * inner..][..inner]),
             );
             let made = resized(&mut routed.made, uses.len() * width);
-            let mut input = Activations::new(gate, inner, &mut scratch.blocks);
+            let mut input = Activations::new(gate, inner, &mut scratch.quantized);
             compute.matmul(&experts.down[expert], &mut input, made);
             for (made, Use { row, weight, .. }) in made.chunks_exact(width).zip(uses) {
                 for (update, made) in update[row * width..][..width].iter_mut().zip(made) {

@@ -3,7 +3,7 @@
 use super::cache::KvSlot;
 use super::experts::Routed;
 use super::layers::{Block, FeedForward, Input, Linear, Model, Norm};
-use crate::kernels::{Activations, Compute, Heads, QuantizedBlock, Run, Sequences};
+use crate::kernels::{Activations, Compute, Heads, Quantized, Run, Sequences};
 use crate::kernels::{add, gelu, layer_norm, rms_norm, rotate, swiglu};
 
 /// New tokens of one sequence.
@@ -30,7 +30,7 @@ pub struct Scratch {
     heads: Vec<f32>,
     pub(super) update: Vec<f32>,
     logits: Vec<f32>,
-    pub(super) blocks: Vec<QuantizedBlock>,
+    pub(super) quantized: Quantized,
     pub(super) routed: Routed,
     places: Vec<Place>,
     cosines: Vec<f32>,
@@ -63,8 +63,7 @@ impl Scratch {
             &self.sines,
         ];
         let floats: usize = floats.iter().map(|buffer| buffer.capacity() * size_of::<f32>()).sum();
-        let blocks = self.blocks.capacity() * size_of::<QuantizedBlock>();
-        (floats + blocks + self.routed.bytes() + self.places.capacity() * size_of::<Place>()) as u64
+        (floats + self.quantized.bytes() + self.routed.bytes() + self.places.capacity() * size_of::<Place>()) as u64
     }
 }
 
@@ -100,7 +99,7 @@ impl Model {
         }
         self.norm(compute, &self.output_norm, picked, resized(&mut scratch.normed, rows.len() * width));
         let logits = resized(&mut scratch.logits, rows.len() * self.config.vocab);
-        let mut input = Activations::new(&scratch.normed, width, &mut scratch.blocks);
+        let mut input = Activations::new(&scratch.normed, width, &mut scratch.quantized);
         compute.matmul(&self.head, &mut input, logits);
         logits
     }
@@ -155,7 +154,7 @@ impl Model {
             spans[place.span].slot.write(layer, place.position, key, value);
         }
         self.attend(compute, scratch, spans, layer);
-        let mut input = Activations::new(&scratch.heads, self.config.query_width(), &mut scratch.blocks);
+        let mut input = Activations::new(&scratch.heads, self.config.query_width(), &mut scratch.quantized);
         apply(compute, &block.attention_output, &mut input, resized(&mut scratch.update, scratch.stream.len()));
         self.add_update(compute, scratch);
     }
@@ -166,7 +165,7 @@ impl Model {
         let query = resized(&mut scratch.query, rows * query_width);
         let key = resized(&mut scratch.key, rows * kv_width);
         let value = resized(&mut scratch.value, rows * kv_width);
-        let mut normed = Activations::new(&scratch.normed, self.config.width, &mut scratch.blocks);
+        let mut normed = Activations::new(&scratch.normed, self.config.width, &mut scratch.quantized);
         match input {
             Input::Fused(linear) => {
                 let fused_width = query_width + 2 * kv_width;
@@ -220,7 +219,7 @@ impl Model {
     fn feed_forward(&self, compute: &mut Compute, scratch: &mut Scratch, block: &Block) {
         let (rows, width, inner) = (scratch.places.len(), self.config.width, self.config.ffn_width);
         self.norm(compute, &block.ffn_norm, &scratch.stream, resized(&mut scratch.normed, rows * width));
-        let mut normed = Activations::new(&scratch.normed, width, &mut scratch.blocks);
+        let mut normed = Activations::new(&scratch.normed, width, &mut scratch.quantized);
         let wide = resized(&mut scratch.wide, rows * inner);
         let (inside, down) = match &block.ffn {
             FeedForward::Gelu { up, down } => {
@@ -250,7 +249,7 @@ impl Model {
                 return self.add_update(compute, scratch);
             }
         };
-        let mut input = Activations::new(inside, inner, &mut scratch.blocks);
+        let mut input = Activations::new(inside, inner, &mut scratch.quantized);
         apply(compute, down, &mut input, resized(&mut scratch.update, rows * width));
         self.add_update(compute, scratch);
     }

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 
-use super::activations::{Activations, BLOCK, QuantizedBlock};
+use super::activations::{Activations, BLOCK, QuantizedBlock, WIDE};
 use super::blocks::{self, Blocks};
 use super::cores::Cores;
 use super::few::{FEW, Strip};
 use super::isa::Isa;
 use super::pool::{Columns, Pool};
 use super::portable;
+use super::super_blocks::super_block_part;
 use super::tile::{self, Lanes, Rows, Tile};
 use crate::quant::BlockType;
 use crate::weights::Tensor;
@@ -57,8 +58,12 @@ impl Compute {
             let x = x.values;
             let task = |part: Columns<'_, f32>| float_part(isa, weight, x, part);
             self.pool.for_columns(out, rows, chunk, task);
+        } else if weight.block_type().block_len() == WIDE {
+            let x = x.wide(isa, &mut self.pool);
+            let task = |part: Columns<'_, f32>| super_block_part(isa, weight, x, part);
+            self.pool.for_columns(out, rows, chunk, task);
         } else {
-            let x = x.quantized(isa, &mut self.pool);
+            let x = x.blocks(isa, &mut self.pool);
             let task = |part: Columns<'_, f32>| block_part(isa, weight, x, part);
             self.pool.for_columns(out, rows, chunk, task);
         }
@@ -186,9 +191,7 @@ fn block_part(isa: Isa, weight: &Tensor, x: &[QuantizedBlock], part: Columns<'_,
     match weight.block_type() {
         BlockType::Q8_0 => part_of::<blocks::Q8_0>(isa, weight, x, part),
         BlockType::Q4_0 => part_of::<blocks::Q4_0>(isa, weight, x, part),
-        BlockType::Q4K => part_of::<blocks::Q4K>(isa, weight, x, part),
-        BlockType::Q5K => part_of::<blocks::Q5K>(isa, weight, x, part),
-        BlockType::Q6K => part_of::<blocks::Q6K>(isa, weight, x, part),
+        BlockType::Q4K | BlockType::Q5K | BlockType::Q6K => unreachable!("these have super-blocks"),
         BlockType::F32 | BlockType::F16 | BlockType::BF16 => unreachable!("floats are not quantized"),
     }
 }
@@ -270,6 +273,8 @@ mod tests {
 
     use super::*;
     use crate::formats::Bytes;
+    use crate::kernels::Quantized;
+    use crate::kernels::activations::WideBlock;
 
     /// Values in -1 to 1 without a pattern.
     fn noise(count: usize, seed: usize) -> Vec<f32> {
@@ -286,20 +291,23 @@ mod tests {
     }
 
     fn product(isa: Isa, threads: usize, weight: &Tensor, x: &[f32]) -> Vec<f32> {
-        let mut blocks = Vec::new();
+        let mut scratch = Quantized::default();
         let mut out = vec![f32::NAN; x.len() / weight.cols() * weight.rows()];
         let mut compute = Compute::new(isa, threads, None).unwrap();
-        compute.matmul(weight, &mut Activations::new(x, weight.cols(), &mut blocks), &mut out);
+        compute.matmul(weight, &mut Activations::new(x, weight.cols(), &mut scratch), &mut out);
         out
     }
 
     /// The activations as the integer products see them: rounded to their blocks' steps.
-    fn rounded(isa: Isa, x: &[f32]) -> Vec<f32> {
-        let mut blocks = Vec::new();
+    fn rounded(isa: Isa, block_type: BlockType, x: &[f32]) -> Vec<f32> {
+        let mut scratch = Quantized::default();
         let mut pool = Pool::new(1, None).unwrap();
-        let mut x = Activations::new(x, x.len(), &mut blocks);
-        let blocks = x.quantized(isa, &mut pool);
-        blocks.iter().flat_map(|block| block.codes.map(|code| f32::from(code) * block.scale)).collect()
+        let mut x = Activations::new(x, x.len(), &mut scratch);
+        if block_type.block_len() == WIDE {
+            return x.wide(isa, &mut pool).iter().flat_map(WideBlock::values).collect();
+        }
+        let blocks = x.blocks(isa, &mut pool).iter();
+        blocks.flat_map(|block| block.codes.map(|code| f32::from(code) * block.scale)).collect()
     }
 
     /// The product in double precision, and the sum of its terms' magnitudes, which bounds its rounding.
@@ -310,10 +318,12 @@ mod tests {
 
     fn check(block_type: BlockType, rows: usize, columns: usize, positions: usize, seed: usize) {
         let weight = weight(block_type, rows, columns, seed);
-        let (values, x) = (weight.to_f32(), noise(positions * columns, seed + 1));
+        let (values, mut x) = (weight.to_f32(), noise(positions * columns, seed + 1));
+        // Some groups have small values beside others' large ones.
+        x.iter_mut().enumerate().for_each(|(i, x)| *x /= (1 << (i / BLOCK * seed % 5)) as f32);
         let plain = product(Isa::Portable, 1, &weight, &x);
         for isa in Isa::available() {
-            let seen = if block_type.is_float() { x.clone() } else { rounded(isa, &x) };
+            let seen = if block_type.is_float() { x.clone() } else { rounded(isa, block_type, &x) };
             let found = product(isa, 2, &weight, &x);
             assert!(block_type.is_float() || found == plain, "{block_type} differs with {isa:?}");
             for (position, seen) in seen.chunks(columns).enumerate() {
@@ -348,8 +358,31 @@ mod tests {
 
     #[test]
     fn large_products_are_split_over_threads_and_pieces() {
-        for block_type in [BlockType::F32, BlockType::F16, BlockType::Q8_0, BlockType::Q6K] {
+        for block_type in [BlockType::F32, BlockType::F16, BlockType::Q8_0, BlockType::Q4K, BlockType::Q6K] {
             check(block_type, 200, 1024, 150, 3);
+        }
+    }
+
+    /// Every bit pattern is a block as long as its half floats are finite.
+    #[test]
+    fn super_blocks_of_extreme_bytes_do_not_overflow() {
+        for block_type in [BlockType::Q4K, BlockType::Q5K, BlockType::Q6K] {
+            for byte in [0x00, 0x7f, 0x80, 0xff] {
+                let mut block = vec![byte; block_type.row_bytes(WIDE).unwrap()];
+                for at in if block_type == BlockType::Q6K { [208; 2] } else { [0, 2] } {
+                    block[at..at + 2].copy_from_slice(&half::f16::ONE.to_le_bytes());
+                }
+                let weight = Tensor::new("w", vec![1, WIDE], block_type, Bytes::copy_from(&block)).unwrap();
+                for x in [[127.0; WIDE], [-127.0; WIDE]] {
+                    let (expected, size) = exact(&weight.to_f32(), &x);
+                    for isa in Isa::available() {
+                        for found in product(isa, 1, &weight, &x.repeat(9)) {
+                            let is_close = (f64::from(found) - expected).abs() <= 1e-6 * size;
+                            assert!(is_close, "{found} for {expected}, {block_type} of {byte:x} with {isa:?}");
+                        }
+                    }
+                }
+            }
         }
     }
 

@@ -13,13 +13,14 @@ mod isa;
 mod matmul;
 mod pool;
 mod portable;
+mod super_blocks;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use activations::{Activations, QuantizedBlock};
+pub use activations::{Activations, Quantized};
 pub use attention::{Heads, Run, Sequences};
 pub use cores::Cores;
 pub use elementwise::{add, gelu, layer_norm, rms_norm, rotate, swiglu};

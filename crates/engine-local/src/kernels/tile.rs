@@ -114,7 +114,7 @@ pub(super) fn fill_portable<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: 
 }
 
 /// Brings the codes of a group from rows into steps.
-fn transpose(group: &mut Group) {
+pub(super) fn transpose(group: &mut Group) {
     let rows = group.0;
     for (place, code) in group.0.iter_mut().enumerate() {
         let (step, row, within) = (place / (ROWS * STEP), place / STEP % ROWS, place % STEP);
@@ -143,7 +143,8 @@ pub(super) fn multiply_portable<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], st
     }
 }
 
-fn whole_products(group: &Group, x: &[i8; BLOCK], steps: Range<usize>) -> [i32; ROWS] {
+/// For each row the products of some steps.
+pub(super) fn whole_products(group: &Group, x: &[i8], steps: Range<usize>) -> [i32; ROWS] {
     let mut sums = [0; ROWS];
     for step in steps {
         let (weights, x) = (&group.0[step * ROWS * STEP..][..ROWS * STEP], &x[step * STEP..][..STEP]);

@@ -179,7 +179,7 @@ fn transpose(group: &mut Group) {
 /// across them.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn turned(words: &[[i32; EIGHT]; ROWS]) -> [__m512i; EIGHT] {
+pub(super) fn turned(words: &[[i32; EIGHT]; ROWS]) -> [__m512i; EIGHT] {
     // SAFETY: it reads eight words.
     let row = |row: usize| unsafe { _mm256_loadu_si256(words[row].as_ptr().cast()) };
     let pair = |first| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(row(first)), row(first + 4));
@@ -413,6 +413,6 @@ fn add_four([a, b, c, d]: [__m512i; 4]) -> __m512i {
 
 #[inline]
 #[target_feature(enable = "f16c")]
-fn half_to_f32(bits: u16) -> f32 {
+pub(super) fn half_to_f32(bits: u16) -> f32 {
     _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(bits))))
 }

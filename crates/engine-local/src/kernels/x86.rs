@@ -94,7 +94,7 @@ fn widen_f16(halves: &[u16], out: &mut [f32]) {
 
 #[inline]
 #[target_feature(enable = "f16c")]
-fn half_to_f32(bits: u16) -> f32 {
+pub(super) fn half_to_f32(bits: u16) -> f32 {
     _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(bits))))
 }
 
@@ -217,7 +217,7 @@ fn fill<B: Blocks>(tile: &mut Tile, rows: Rows<'_>, groups: Range<usize>) {
 }
 
 /// Rows of a tile that one register holds.
-const HALF: usize = ROWS / 2;
+pub(super) const HALF: usize = ROWS / 2;
 
 /// Brings the codes of a group from rows into steps.
 #[inline]
@@ -236,7 +236,7 @@ fn transpose(group: &mut Group) {
 /// Eight rows of eight words from `start` on, turned: in two rounds within the halves of the registers and one across them.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn turned(words: &[[i32; EIGHT]; ROWS], start: usize) -> [__m256i; EIGHT] {
+pub(super) fn turned(words: &[[i32; EIGHT]; ROWS], start: usize) -> [__m256i; EIGHT] {
     // SAFETY: it reads eight words.
     let row = |row: usize| unsafe { _mm256_loadu_si256(words[start + row].as_ptr().cast()) };
     let four = |at: usize| {

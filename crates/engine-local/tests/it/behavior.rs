@@ -207,7 +207,8 @@ async fn a_request_whose_deadline_passes_ends_as_timed_out() {
 
 #[tokio::test]
 async fn a_request_answers_the_same_alone_and_in_a_batch() {
-    for engine in [load("qwen2"), load("qwen3moe"), synthetic(BlockType::Q8_0, 2), synthetic(BlockType::Q4_0, 1)] {
+    let synthetic = [(BlockType::Q8_0, 2), (BlockType::Q4_0, 1), (BlockType::Q4K, 2)].map(|(to, n)| synthetic(to, n));
+    for engine in [load("qwen2"), load("qwen3moe")].into_iter().chain(synthetic) {
         let ask = |prompt: &&str| GenerateRequest { logprobs: Some(0), ..request(prompt, 24) };
         let mut alone = Vec::new();
         for prompt in &PROMPTS {
