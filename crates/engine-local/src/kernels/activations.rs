@@ -20,17 +20,13 @@ pub(super) struct QuantizedBlock {
     pub(super) codes: [i8; BLOCK],
     /// Value of one step.
     pub(super) scale: f32,
-    /// `scale ·` the sum of the codes, for weights with minimums.
-    pub(super) sum: f32,
     /// -128 times the sum of the codes: what takes 128 that was added to each weight code away again.
     pub(super) excess: i32,
-    /// The same for the first half of the codes.
-    pub(super) excess_of_half: i32,
 }
 
 impl Default for QuantizedBlock {
     fn default() -> Self {
-        Self { codes: [0; BLOCK], scale: 0.0, sum: 0.0, excess: 0, excess_of_half: 0 }
+        Self { codes: [0; BLOCK], scale: 0.0, excess: 0 }
     }
 }
 
@@ -182,9 +178,7 @@ fn quantize(values: &[f32; BLOCK]) -> QuantizedBlock {
     let scale = largest(values) / TOP;
     let mut codes = [0; BLOCK];
     round(values, inverse(scale), &mut codes);
-    let [first, second] = [sum(&codes[..BLOCK / 2]), sum(&codes[BLOCK / 2..])];
-    let sum = first + second;
-    QuantizedBlock { codes, scale, sum: scale * sum as f32, excess: -128 * sum, excess_of_half: -128 * first }
+    QuantizedBlock { codes, scale, excess: -128 * sum(&codes) }
 }
 
 #[inline(always)]

@@ -1,56 +1,27 @@
-//! Weight blocks as groups of 32 signed codes: the one form that the integer products read.
+//! Blocks of 32 weights: a half float, which is their scale, and codes.
 //!
-//! `value = scale · code - minimum`, with one scale for each half of a group. The layouts are described with
-//! [`BlockType`](crate::quant::BlockType)'s reference conversions.
+//! `value = scale · code`. The layouts are described with [`BlockType`](crate::quant::BlockType)'s reference conversions.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
 use super::activations::BLOCK;
 
-/// Scales and minimums of eight groups, in registers.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy, Debug)]
-pub(super) struct EightScales {
-    /// Scales of the groups; where halves have scales of their own, of each half.
-    pub(super) scales: [__m256; 2],
-    /// What is subtracted from each value of a group.
-    pub(super) minimums: __m256,
-}
-
-/// How one block format splits into groups.
+/// How one format stores its codes.
 pub(super) trait Blocks {
     /// Bytes of a block.
     const BYTES: usize;
-    /// Groups of 32 in a block.
-    const GROUPS: usize;
-    /// Whether the two halves of a group have scales of their own.
-    const HALVES: bool = false;
-    /// Whether groups have minimums.
-    const MINIMUMS: bool = false;
     /// What is added to codes so that none is below 0.
     const OFFSET: u8;
-    /// Whether a block is a half float, which is the scale of its one group, and the group's codes.
-    const IS_PLAIN: bool = false;
-    /// What a block's groups share, unpacked once per block.
-    type Header;
 
-    /// Unpacks the header; `f16` converts a half float.
-    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> Self::Header;
-    /// Scales of the halves of a group.
-    fn scales(header: &Self::Header, group: usize) -> [f32; 2];
-    /// What is subtracted from each value of a group.
-    fn minimum(_header: &Self::Header, _group: usize) -> f32 {
-        0.0
-    }
-    /// Codes of a group with [`OFFSET`](Self::OFFSET) added.
-    fn unsigned(block: &[u8], group: usize) -> [u8; BLOCK];
+    /// The codes with [`OFFSET`](Self::OFFSET) added.
+    fn unsigned(block: &[u8]) -> [u8; BLOCK];
 
-    /// Codes of a group, -128 to 127.
+    /// The codes, -128 to 127.
     #[inline(always)]
-    fn codes(block: &[u8], group: usize) -> [i8; BLOCK] {
+    fn codes(block: &[u8]) -> [i8; BLOCK] {
         let mut codes = [0; BLOCK];
-        for (code, byte) in codes.iter_mut().zip(Self::unsigned(block, group)) {
+        for (code, byte) in codes.iter_mut().zip(Self::unsigned(block)) {
             *code = byte.wrapping_sub(Self::OFFSET).cast_signed();
         }
         codes
@@ -64,19 +35,11 @@ pub(super) trait Blocks {
     #[inline]
     #[target_feature(enable = "avx2")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn in_register(block: &[u8], group: usize) -> __m256i {
-        let codes = Self::unsigned(block, group);
+    unsafe fn in_register(block: &[u8]) -> __m256i {
+        let codes = Self::unsigned(block);
         // SAFETY: it reads 32 bytes of an array of 32.
         unsafe { _mm256_loadu_si256(codes.as_ptr().cast()) }
     }
-
-    /// Scales and minimums of the eight groups that bytes begin with.
-    ///
-    /// # Safety
-    /// The machine must have AVX2 and F16C.
-    #[cfg(target_arch = "x86_64")]
-    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn eight_scales(bytes: &[u8]) -> EightScales;
 }
 
 pub(super) struct Q8_0;
@@ -84,59 +47,25 @@ pub(super) struct Q4_0;
 
 impl Blocks for Q8_0 {
     const BYTES: usize = 34;
-    const GROUPS: usize = 1;
     const OFFSET: u8 = 128;
-    const IS_PLAIN: bool = true;
-    type Header = f32;
 
     #[inline(always)]
-    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> f32 {
-        f16(u16_at(block, 0))
-    }
-
-    #[inline(always)]
-    fn scales(header: &f32, _group: usize) -> [f32; 2] {
-        [*header; 2]
-    }
-
-    #[inline(always)]
-    fn unsigned(block: &[u8], _group: usize) -> [u8; BLOCK] {
+    fn unsigned(block: &[u8]) -> [u8; BLOCK] {
         let mut codes = run(block, 2);
         for code in &mut codes {
             *code ^= 128;
         }
         codes
     }
-
-    #[cfg(target_arch = "x86_64")]
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
-    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn eight_scales(bytes: &[u8]) -> EightScales {
-        plain_scales::<Self>(bytes)
-    }
 }
 
 impl Blocks for Q4_0 {
     const BYTES: usize = 18;
-    const GROUPS: usize = 1;
     const OFFSET: u8 = 8;
-    const IS_PLAIN: bool = true;
-    type Header = f32;
-
-    #[inline(always)]
-    fn header(block: &[u8], f16: impl Fn(u16) -> f32) -> f32 {
-        f16(u16_at(block, 0))
-    }
-
-    #[inline(always)]
-    fn scales(header: &f32, _group: usize) -> [f32; 2] {
-        [*header; 2]
-    }
 
     /// Byte `i` holds value `i` low and value `i + 16` high; codes are stored with 8 added.
     #[inline(always)]
-    fn unsigned(block: &[u8], _group: usize) -> [u8; BLOCK] {
+    fn unsigned(block: &[u8]) -> [u8; BLOCK] {
         let mut codes = [0; BLOCK];
         let (low, high) = codes.split_at_mut(16);
         for (i, &byte) in block[2..18].iter().enumerate() {
@@ -150,30 +79,29 @@ impl Blocks for Q4_0 {
     #[inline]
     #[target_feature(enable = "avx2")]
     #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn in_register(block: &[u8], _group: usize) -> __m256i {
+    unsafe fn in_register(block: &[u8]) -> __m256i {
         let bytes: &[u8; 16] = block[2..].first_chunk().expect("a block has sixteen bytes of codes");
         // SAFETY: it reads sixteen bytes.
         let low = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
         let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_srli_epi16::<4>(low));
         _mm256_and_si256(both, _mm256_set1_epi8(15))
     }
-
-    #[cfg(target_arch = "x86_64")]
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
-    #[expect(unsafe_code, reason = "the instructions are unsafe unless the machine has them")]
-    unsafe fn eight_scales(bytes: &[u8]) -> EightScales {
-        plain_scales::<Self>(bytes)
-    }
 }
 
+/// The scale of a block; `f16` converts a half float.
+#[inline(always)]
+pub(super) fn scale(block: &[u8], f16: impl Fn(u16) -> f32) -> f32 {
+    f16(u16_at(block, 0))
+}
+
+/// The scales of the eight blocks that bytes begin with.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx2,f16c")]
-fn plain_scales<B: Blocks>(bytes: &[u8]) -> EightScales {
+pub(super) fn eight_scales<B: Blocks>(bytes: &[u8]) -> __m256 {
     let step = |place: usize| u16_at(bytes, place * B::BYTES).cast_signed();
     let steps = _mm_set_epi16(step(7), step(6), step(5), step(4), step(3), step(2), step(1), step(0));
-    EightScales { scales: [_mm256_cvtph_ps(steps); 2], minimums: _mm256_setzero_ps() }
+    _mm256_cvtph_ps(steps)
 }
 
 #[inline(always)]

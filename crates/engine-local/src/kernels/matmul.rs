@@ -238,17 +238,17 @@ fn by_tiles<B: Blocks>(
         match isa {
             Isa::Portable => {
                 tile::fill_portable::<B>(tile, rows, span);
-                tile::multiply_portable::<B>(tile, &x[first..], groups, sums);
+                tile::multiply_portable(tile, &x[first..], groups, sums);
             }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(avx2) => {
                 avx2.fill::<B>(tile, rows, span);
-                avx2.multiply::<B>(tile, &x[first..], groups, sums);
+                avx2.multiply(tile, &x[first..], groups, sums);
             }
             #[cfg(target_arch = "x86_64")]
             Isa::Vnni(_, vnni) => {
                 vnni.fill::<B>(tile, rows, span);
-                vnni.multiply::<B>(tile, &x[first..], groups, sums);
+                vnni.multiply(tile, &x[first..], groups, sums);
             }
         }
     }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::activations::{BLOCK, QuantizedBlock};
-use super::blocks::Blocks;
+use super::blocks::{Blocks, scale};
 
 /// Weight rows of a tile: the lanes of a register of 512 bits.
 pub(super) const ROWS: usize = 16;
@@ -41,10 +41,8 @@ pub(super) struct Group(pub(super) [i8; ROWS * BLOCK]);
 pub(super) struct Tile {
     /// Codes of all groups. Where the machine multiplies unsigned by signed bytes, they have 128 added.
     pub(super) codes: [Group; GROUPS],
-    /// Scales of all groups; two for each where halves have scales of their own.
-    pub(super) scales: [[Lanes; 2]; GROUPS],
-    /// What is subtracted from each value of a group.
-    pub(super) minimums: [Lanes; GROUPS],
+    /// Scales of all groups.
+    pub(super) scales: [Lanes; GROUPS],
     /// Groups in use.
     pub(super) groups: usize,
 }
@@ -52,12 +50,7 @@ pub(super) struct Tile {
 impl Tile {
     /// An empty tile, on the heap.
     pub(super) fn new() -> Box<Self> {
-        Box::new(Self {
-            codes: [Group([0; ROWS * BLOCK]); GROUPS],
-            scales: [[Lanes([0.0; ROWS]); 2]; GROUPS],
-            minimums: [Lanes([0.0; ROWS]); GROUPS],
-            groups: 0,
-        })
+        Box::new(Self { codes: [Group([0; ROWS * BLOCK]); GROUPS], scales: [Lanes([0.0; ROWS]); GROUPS], groups: 0 })
     }
 }
 
@@ -82,27 +75,16 @@ pub(super) fn fill<B: Blocks>(
     fetch: impl Fn(*const u8),
 ) {
     tile.groups = groups.len();
-    let span = groups.start / B::GROUPS * B::BYTES..groups.end / B::GROUPS * B::BYTES;
+    let span = groups.start * B::BYTES..groups.end * B::BYTES;
     let last = rows.bytes.len() / rows.row_bytes - 1;
     for row in 0..ROWS {
         let bytes = &rows.bytes[row.min(last) * rows.row_bytes..][span.clone()];
         let ahead = rows.bytes.as_ptr_range().end.wrapping_add(span.start * ROWS + span.len() * row);
         (0..span.len()).step_by(LINE).for_each(|line| fetch(ahead.wrapping_add(line)));
-        let places = tile.codes.chunks_exact_mut(B::GROUPS).zip(tile.scales.chunks_exact_mut(B::GROUPS));
-        let places = places.zip(tile.minimums.chunks_exact_mut(B::GROUPS));
-        for (block, ((codes, scales), minimums)) in bytes.chunks_exact(B::BYTES).zip(places) {
-            let header = B::header(block, f16);
-            for (group, ((codes, scales), minimum)) in codes.iter_mut().zip(scales).zip(minimums).enumerate() {
-                codes.0[row * BLOCK..][..BLOCK].copy_from_slice(&B::codes(block, group));
-                let [first, second] = B::scales(&header, group);
-                scales[0].0[row] = first;
-                if B::HALVES {
-                    scales[1].0[row] = second;
-                }
-                if B::MINIMUMS {
-                    minimum.0[row] = B::minimum(&header, group);
-                }
-            }
+        let places = tile.codes.iter_mut().zip(&mut tile.scales);
+        for (block, (codes, scales)) in bytes.chunks_exact(B::BYTES).zip(places) {
+            codes.0[row * BLOCK..][..BLOCK].copy_from_slice(&B::codes(block));
+            scales.0[row] = scale(block, f16);
         }
     }
 }
@@ -124,20 +106,12 @@ pub(super) fn transpose(group: &mut Group) {
 
 /// Adds the products of the tile and rows of activations to `sums`. `x` begins with the first block of the first row that
 /// the tile meets; rows are `stride` blocks apart.
-pub(super) fn multiply_portable<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
+pub(super) fn multiply_portable(tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
     for (x, Lanes(sums)) in x.chunks(stride).zip(sums) {
         for (group, x) in x[..tile.groups].iter().enumerate() {
-            for half in 0..if B::HALVES { 2 } else { 1 } {
-                let steps = if B::HALVES { half * STEPS / 2..(half + 1) * STEPS / 2 } else { 0..STEPS };
-                let products = whole_products(&tile.codes[group], &x.codes, steps);
-                for ((sum, scale), product) in sums.iter_mut().zip(tile.scales[group][half].0).zip(products) {
-                    *sum = (scale * x.scale).mul_add(product as f32, *sum);
-                }
-            }
-            if B::MINIMUMS {
-                for (sum, minimum) in sums.iter_mut().zip(tile.minimums[group].0) {
-                    *sum = (-minimum).mul_add(x.sum, *sum);
-                }
+            let products = whole_products(&tile.codes[group], &x.codes, 0..STEPS);
+            for ((sum, scale), product) in sums.iter_mut().zip(tile.scales[group].0).zip(products) {
+                *sum = (scale * x.scale).mul_add(product as f32, *sum);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
-use super::few::{EIGHT, FEW, MOST_BYTES, Strip, Words, ahead};
+use super::few::{EIGHT, FEW, MOST_BYTES, Strip, ahead};
 use super::portable::LANES;
 use super::tile::{self, Group, LINE, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 use super::x86::put_sums;
@@ -57,9 +57,9 @@ impl Vnni {
     }
 
     /// See [`tile::multiply_portable`].
-    pub(super) fn multiply<B: Blocks>(self, tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
+    pub(super) fn multiply(self, tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
         // SAFETY: `self` proves the features.
-        unsafe { multiply::<B>(tile, x, stride, sums) }
+        unsafe { multiply(tile, x, stride, sums) }
     }
 }
 
@@ -201,16 +201,16 @@ pub(super) fn turned(words: &[[i32; EIGHT]; ROWS]) -> [__m512i; EIGHT] {
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn multiply<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sums: &mut [Lanes]) {
+fn multiply(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sums: &mut [Lanes]) {
     let mut start = 0;
     while !sums.is_empty() {
         let x = &x[start * stride..];
         let done = match sums.len() {
-            1 => several::<B, 1, 4>(tile, x, stride, sums),
-            2 => several::<B, 2, 2>(tile, x, stride, sums),
-            3 => several::<B, 3, 1>(tile, x, stride, sums),
-            4..8 => several::<B, 4, 1>(tile, x, stride, sums),
-            _ => several::<B, 8, 1>(tile, x, stride, sums),
+            1 => several::<1, 4>(tile, x, stride, sums),
+            2 => several::<2, 2>(tile, x, stride, sums),
+            3 => several::<3, 1>(tile, x, stride, sums),
+            4..8 => several::<4, 1>(tile, x, stride, sums),
+            _ => several::<8, 1>(tile, x, stride, sums),
         };
         start += done;
         sums = &mut sums[done..];
@@ -221,7 +221,7 @@ fn multiply<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sum
 /// `P`.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
-fn several<B: Blocks, const P: usize, const C: usize>(
+fn several<const P: usize, const C: usize>(
     tile: &Tile,
     x: &[QuantizedBlock],
     stride: usize,
@@ -237,46 +237,30 @@ fn several<B: Blocks, const P: usize, const C: usize>(
         let codes = &tile.codes[group].0;
         // SAFETY: the assertion above; `p` is below `P`.
         let x = |p: usize| unsafe { x.get_unchecked(p * stride + group) };
-        let halves = if B::HALVES { 2 } else { 1 };
-        for half in 0..halves {
-            let mut chains = [[_mm512_setzero_si512(); C]; P];
+        let mut chains = [[_mm512_setzero_si512(); C]; P];
+        for (p, chains) in chains.iter_mut().enumerate() {
+            // What 128 added to each code adds to the sum, taken away.
+            chains[0] = _mm512_set1_epi32(x(p).excess);
+        }
+        for step in 0..STEPS {
+            // SAFETY: it reads the 64 bytes of one of eight steps.
+            let weights = unsafe { _mm512_load_si512(codes.as_ptr().add(step * ROWS * STEP).cast()) };
             for (p, chains) in chains.iter_mut().enumerate() {
-                // What 128 added to each code adds to the sum, taken away.
-                chains[0] = match (B::HALVES, half) {
-                    (false, _) => _mm512_set1_epi32(x(p).excess),
-                    (true, 0) => _mm512_set1_epi32(x(p).excess_of_half),
-                    (true, _) => {
-                        _mm512_sub_epi32(_mm512_set1_epi32(x(p).excess), _mm512_set1_epi32(x(p).excess_of_half))
-                    }
-                };
-            }
-            for step in half * STEPS / halves..(half + 1) * STEPS / halves {
-                // SAFETY: it reads the 64 bytes of one of eight steps.
-                let weights = unsafe { _mm512_load_si512(codes.as_ptr().add(step * ROWS * STEP).cast()) };
-                for (p, chains) in chains.iter_mut().enumerate() {
-                    // SAFETY: it reads 4 of 32 codes.
-                    let codes = unsafe { x(p).codes.as_ptr().add(step * STEP).cast::<i32>().read_unaligned() };
-                    let chain = &mut chains[step % C];
-                    *chain = _mm512_dpbusd_epi32(*chain, weights, _mm512_set1_epi32(codes));
-                }
-            }
-            // SAFETY: it reads sixteen floats.
-            let scale = unsafe { _mm512_load_ps(tile.scales[group][half].0.as_ptr()) };
-            for (p, (total, chains)) in totals.iter_mut().zip(chains).enumerate() {
-                let mut whole = chains[0];
-                for chain in &chains[1..] {
-                    whole = _mm512_add_epi32(whole, *chain);
-                }
-                let factor = _mm512_mul_ps(scale, _mm512_set1_ps(x(p).scale));
-                *total = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(whole), *total);
+                // SAFETY: it reads 4 of 32 codes.
+                let codes = unsafe { x(p).codes.as_ptr().add(step * STEP).cast::<i32>().read_unaligned() };
+                let chain = &mut chains[step % C];
+                *chain = _mm512_dpbusd_epi32(*chain, weights, _mm512_set1_epi32(codes));
             }
         }
-        if B::MINIMUMS {
-            // SAFETY: it reads sixteen floats.
-            let minimum = unsafe { _mm512_load_ps(tile.minimums[group].0.as_ptr()) };
-            for (p, total) in totals.iter_mut().enumerate() {
-                *total = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(x(p).sum), *total);
+        // SAFETY: it reads sixteen floats.
+        let scale = unsafe { _mm512_load_ps(tile.scales[group].0.as_ptr()) };
+        for (p, (total, chains)) in totals.iter_mut().zip(chains).enumerate() {
+            let mut whole = chains[0];
+            for chain in &chains[1..] {
+                whole = _mm512_add_epi32(whole, *chain);
             }
+            let factor = _mm512_mul_ps(scale, _mm512_set1_ps(x(p).scale));
+            *total = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(whole), *total);
         }
     }
     for (total, sums) in totals.iter().zip(sums) {
@@ -290,7 +274,7 @@ fn several<B: Blocks, const P: usize, const C: usize>(
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni,f16c")]
 fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[QuantizedBlock], sums: &mut [Lanes; P]) {
     let groups = strip.groups;
-    assert!(x.len() == P * groups && rows.row_bytes == groups / B::GROUPS * B::BYTES);
+    assert!(x.len() == P * groups && rows.row_bytes == groups * B::BYTES);
     for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
         strip.take_scales::<B>(row, bytes);
         for first in (0..groups).step_by(SIXTEEN) {
@@ -302,30 +286,14 @@ fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[Quanti
         }
     }
     let mut totals = [_mm512_setzero_ps(); P];
-    for number in 0..strip.scales[0].len() {
-        let floats = |words: &Words| turned(words.rows()).map(|words| _mm512_castsi512_ps(words));
-        let scales = if B::HALVES {
-            [floats(&strip.scales[0][number]), floats(&strip.scales[1][number])]
-        } else {
-            [floats(&strip.scales[0][number]); 2]
-        };
-        let minimums = if B::MINIMUMS { floats(&strip.minimums[number]) } else { [_mm512_setzero_ps(); EIGHT] };
+    for number in 0..strip.scales.len() {
+        let scales = turned(strip.scales[number].rows()).map(|words| _mm512_castsi512_ps(words));
         for (p, total) in totals.iter_mut().enumerate() {
-            let first = turned(strip.sums[p][0][number].rows());
-            let second = if B::HALVES { turned(strip.sums[p][1][number].rows()) } else { first };
+            let wholes = turned(strip.sums[p][number].rows());
             let x = &x[p * groups..][..groups];
             for (place, x) in x[(number * EIGHT).min(groups)..].iter().take(EIGHT).enumerate() {
-                let add = |total, scale, whole| {
-                    let factor = _mm512_mul_ps(scale, _mm512_set1_ps(x.scale));
-                    _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(whole), total)
-                };
-                *total = add(*total, scales[0][place], first[place]);
-                if B::HALVES {
-                    *total = add(*total, scales[1][place], second[place]);
-                }
-                if B::MINIMUMS {
-                    *total = _mm512_fnmadd_ps(minimums[place], _mm512_set1_ps(x.sum), *total);
-                }
+                let factor = _mm512_mul_ps(scales[place], _mm512_set1_ps(x.scale));
+                *total = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(wholes[place]), *total);
             }
         }
     }
@@ -353,16 +321,16 @@ fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bo
         if !FULL && first + group >= groups {
             return _mm256_setzero_si256();
         }
-        let (block, within) = ((first + group) / B::GROUPS, (first + group) % B::GROUPS);
+        let block = first + group;
         // SAFETY: the caller checked that a row has the bytes of its groups, and this is one of them; this function has AVX2.
-        unsafe { B::in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) }
+        unsafe { B::in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES)) }
     };
     let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
     let mut products = [[_mm512_setzero_si512(); EIGHT]; P];
-    if B::BYTES < MOST_BYTES * B::GROUPS {
+    if B::BYTES < MOST_BYTES {
         // A part of the rows behind, so that memory works while this one is computed. Bytes as they are leave time enough.
-        let ahead = bytes.as_ptr().wrapping_add(ahead::<B>(bytes) + first / B::GROUPS * B::BYTES);
-        for line in (0..COUNT / B::GROUPS * B::BYTES).step_by(LINE) {
+        let ahead = bytes.as_ptr().wrapping_add(ahead(bytes) + first * B::BYTES);
+        for line in (0..COUNT * B::BYTES).step_by(LINE) {
             _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line).cast());
         }
     }
@@ -380,24 +348,16 @@ fn sums_of_sixteen<B: Blocks, const P: usize, const COUNT: usize, const FULL: bo
         let high = if COUNT == SIXTEEN { add_four([e, f, g, h]) } else { low };
         let early = _mm512_shuffle_i32x4::<0b10_00_10_00>(low, high);
         let late = _mm512_shuffle_i32x4::<0b11_01_11_01>(low, high);
-        let mut put = |half: usize, sums: __m512i| {
-            let excess = &strip.excess[p][half][first..first + SIXTEEN];
-            // SAFETY: it reads sixteen words.
-            let excess = unsafe { _mm512_loadu_si512(excess.as_ptr().cast()) };
-            let sums = _mm512_add_epi32(_mm512_permutexvar_epi32(order, sums), excess);
-            let [one, other] = strip.sums[p][half][first / EIGHT..].first_chunk_mut().expect("octets lie in pairs");
-            // SAFETY: a row has eight words, on a boundary of 32 bytes.
-            unsafe {
-                _mm256_store_si256(one.0[row].as_mut_ptr().cast(), _mm512_castsi512_si256(sums));
-                let upper = _mm512_extracti64x4_epi64::<1>(sums);
-                _mm256_store_si256(other.0[row].as_mut_ptr().cast(), upper);
-            }
-        };
-        if B::HALVES {
-            put(0, early);
-            put(1, late);
-        } else {
-            put(0, _mm512_add_epi32(early, late));
+        let excess = &strip.excess[p][first..first + SIXTEEN];
+        // SAFETY: it reads sixteen words.
+        let excess = unsafe { _mm512_loadu_si512(excess.as_ptr().cast()) };
+        let sums = _mm512_permutexvar_epi32(order, _mm512_add_epi32(early, late));
+        let sums = _mm512_add_epi32(sums, excess);
+        let [one, other] = strip.sums[p][first / EIGHT..].first_chunk_mut().expect("octets lie in pairs");
+        // SAFETY: a row has eight words, on a boundary of 32 bytes.
+        unsafe {
+            _mm256_store_si256(one.0[row].as_mut_ptr().cast(), _mm512_castsi512_si256(sums));
+            _mm256_store_si256(other.0[row].as_mut_ptr().cast(), _mm512_extracti64x4_epi64::<1>(sums));
         }
     }
 }

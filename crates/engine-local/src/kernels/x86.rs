@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::activations::QuantizedBlock;
 use super::blocks::Blocks;
-use super::few::{EIGHT, FEW, MOST_BYTES, Strip, Words, ahead};
+use super::few::{EIGHT, FEW, MOST_BYTES, Strip, ahead};
 use super::portable::LANES;
 use super::tile::{self, Group, LINE, Lanes, ROWS, Rows, STEP, STEPS, Tile};
 
@@ -63,9 +63,9 @@ impl Avx2 {
     }
 
     /// See [`tile::multiply_portable`].
-    pub(super) fn multiply<B: Blocks>(self, tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
+    pub(super) fn multiply(self, tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) {
         // SAFETY: `self` proves the features.
-        unsafe { multiply::<B>(tile, x, stride, sums) }
+        unsafe { multiply(tile, x, stride, sums) }
     }
 
     /// Converts F16 values.
@@ -256,15 +256,15 @@ pub(super) fn turned(words: &[[i32; EIGHT]; ROWS], start: usize) -> [__m256i; EI
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn multiply<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sums: &mut [Lanes]) {
+fn multiply(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sums: &mut [Lanes]) {
     let mut start = 0;
     while !sums.is_empty() {
         let x = &x[start * stride..];
         let done = match sums.len() {
-            1 => several::<B, 1>(tile, x, stride, sums),
-            2 => several::<B, 2>(tile, x, stride, sums),
-            3 => several::<B, 3>(tile, x, stride, sums),
-            _ => several::<B, 4>(tile, x, stride, sums),
+            1 => several::<1>(tile, x, stride, sums),
+            2 => several::<2>(tile, x, stride, sums),
+            3 => several::<3>(tile, x, stride, sums),
+            _ => several::<4>(tile, x, stride, sums),
         };
         start += done;
         sums = &mut sums[done..];
@@ -274,7 +274,7 @@ fn multiply<B: Blocks>(tile: &Tile, x: &[QuantizedBlock], stride: usize, mut sum
 /// `P` rows of activations, with each half of the tile; returns `P`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn several<B: Blocks, const P: usize>(tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) -> usize {
+fn several<const P: usize>(tile: &Tile, x: &[QuantizedBlock], stride: usize, sums: &mut [Lanes]) -> usize {
     assert!(x.len() >= (P - 1) * stride + tile.groups && sums.len() >= P);
     for start in [0, HALF] {
         // SAFETY, here and below: half of sixteen floats or words are eight, from 0 or 8 on.
@@ -287,31 +287,22 @@ fn several<B: Blocks, const P: usize>(tile: &Tile, x: &[QuantizedBlock], stride:
             let codes = &tile.codes[group].0;
             // SAFETY: the assertion above; `p` is below `P`.
             let x = |p: usize| unsafe { x.get_unchecked(p * stride + group) };
-            let halves = if B::HALVES { 2 } else { 1 };
-            for half in 0..halves {
-                let mut wholes = [_mm256_setzero_si256(); P];
-                for step in half * STEPS / halves..(half + 1) * STEPS / halves {
-                    // SAFETY: it reads the 32 bytes of half of one of eight steps.
-                    let weights = unsafe { _mm256_load_si256(codes.as_ptr().add((step * ROWS + start) * STEP).cast()) };
-                    let magnitudes = _mm256_abs_epi8(weights);
-                    for (p, whole) in wholes.iter_mut().enumerate() {
-                        // SAFETY: it reads 4 of 32 codes.
-                        let codes = unsafe { x(p).codes.as_ptr().add(step * STEP).cast::<i32>().read_unaligned() };
-                        let signed = _mm256_sign_epi8(_mm256_set1_epi32(codes), weights);
-                        *whole = _mm256_add_epi32(*whole, four_products(magnitudes, signed));
-                    }
-                }
-                let scale = load(&tile.scales[group][half]);
-                for (p, (total, whole)) in totals.iter_mut().zip(wholes).enumerate() {
-                    let factor = _mm256_mul_ps(scale, _mm256_set1_ps(x(p).scale));
-                    *total = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(whole), *total);
+            let mut wholes = [_mm256_setzero_si256(); P];
+            for step in 0..STEPS {
+                // SAFETY: it reads the 32 bytes of half of one of eight steps.
+                let weights = unsafe { _mm256_load_si256(codes.as_ptr().add((step * ROWS + start) * STEP).cast()) };
+                let magnitudes = _mm256_abs_epi8(weights);
+                for (p, whole) in wholes.iter_mut().enumerate() {
+                    // SAFETY: it reads 4 of 32 codes.
+                    let codes = unsafe { x(p).codes.as_ptr().add(step * STEP).cast::<i32>().read_unaligned() };
+                    let signed = _mm256_sign_epi8(_mm256_set1_epi32(codes), weights);
+                    *whole = _mm256_add_epi32(*whole, four_products(magnitudes, signed));
                 }
             }
-            if B::MINIMUMS {
-                let minimum = load(&tile.minimums[group]);
-                for (p, total) in totals.iter_mut().enumerate() {
-                    *total = _mm256_fnmadd_ps(minimum, _mm256_set1_ps(x(p).sum), *total);
-                }
+            let scale = load(&tile.scales[group]);
+            for (p, (total, whole)) in totals.iter_mut().zip(wholes).enumerate() {
+                let factor = _mm256_mul_ps(scale, _mm256_set1_ps(x(p).scale));
+                *total = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(whole), *total);
             }
         }
         for (total, sums) in totals.iter().zip(&mut *sums) {
@@ -333,7 +324,7 @@ fn four_products(unsigned: __m256i, signed: __m256i) -> __m256i {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[QuantizedBlock], sums: &mut [Lanes; P]) {
     let groups = strip.groups;
-    assert!(x.len() == P * groups && rows.row_bytes == groups / B::GROUPS * B::BYTES);
+    assert!(x.len() == P * groups && rows.row_bytes == groups * B::BYTES);
     for (row, bytes) in rows.bytes.chunks_exact(rows.row_bytes).enumerate() {
         strip.take_scales::<B>(row, bytes);
         for first in (0..groups).step_by(EIGHT) {
@@ -346,30 +337,14 @@ fn few<B: Blocks, const P: usize>(strip: &mut Strip, rows: Rows<'_>, x: &[Quanti
     }
     for start in [0, HALF] {
         let mut totals = [_mm256_setzero_ps(); P];
-        for number in 0..strip.scales[0].len() {
-            let floats = |words: &Words| turned(words.rows(), start).map(|words| _mm256_castsi256_ps(words));
-            let scales = if B::HALVES {
-                [floats(&strip.scales[0][number]), floats(&strip.scales[1][number])]
-            } else {
-                [floats(&strip.scales[0][number]); 2]
-            };
-            let minimums = if B::MINIMUMS { floats(&strip.minimums[number]) } else { [_mm256_setzero_ps(); EIGHT] };
+        for number in 0..strip.scales.len() {
+            let scales = turned(strip.scales[number].rows(), start).map(|words| _mm256_castsi256_ps(words));
             for (p, total) in totals.iter_mut().enumerate() {
-                let first = turned(strip.sums[p][0][number].rows(), start);
-                let second = if B::HALVES { turned(strip.sums[p][1][number].rows(), start) } else { first };
+                let wholes = turned(strip.sums[p][number].rows(), start);
                 let x = &x[p * groups..][..groups];
                 for (place, x) in x[(number * EIGHT).min(groups)..].iter().take(EIGHT).enumerate() {
-                    let add = |total, scale, whole| {
-                        let factor = _mm256_mul_ps(scale, _mm256_set1_ps(x.scale));
-                        _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(whole), total)
-                    };
-                    *total = add(*total, scales[0][place], first[place]);
-                    if B::HALVES {
-                        *total = add(*total, scales[1][place], second[place]);
-                    }
-                    if B::MINIMUMS {
-                        *total = _mm256_fnmadd_ps(minimums[place], _mm256_set1_ps(x.sum), *total);
-                    }
+                    let factor = _mm256_mul_ps(scales[place], _mm256_set1_ps(x.scale));
+                    *total = _mm256_fmadd_ps(factor, _mm256_cvtepi32_ps(wholes[place]), *total);
                 }
             }
         }
@@ -392,10 +367,10 @@ fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
 ) {
     let groups = strip.groups;
     let mut products = [[_mm256_setzero_si256(); EIGHT]; P];
-    if B::BYTES < MOST_BYTES * B::GROUPS {
+    if B::BYTES < MOST_BYTES {
         // A part of the rows behind, so that memory works while this one is computed. Bytes as they are leave time enough.
-        let ahead = bytes.as_ptr().wrapping_add(ahead::<B>(bytes) + first / B::GROUPS * B::BYTES);
-        for line in (0..EIGHT / B::GROUPS * B::BYTES).step_by(LINE) {
+        let ahead = bytes.as_ptr().wrapping_add(ahead(bytes) + first * B::BYTES);
+        for line in (0..EIGHT * B::BYTES).step_by(LINE) {
             _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line).cast());
         }
     }
@@ -403,9 +378,9 @@ fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
         if !FULL && first + group >= groups {
             break;
         }
-        let (block, within) = ((first + group) / B::GROUPS, (first + group) % B::GROUPS);
+        let block = first + group;
         // SAFETY: the caller checked that a row has the bytes of its groups, and this is one of them; this function has AVX2.
-        let weights = unsafe { B::in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES), within) };
+        let weights = unsafe { B::in_register(bytes.get_unchecked(block * B::BYTES..(block + 1) * B::BYTES)) };
         for (p, products) in products.iter_mut().enumerate() {
             // SAFETY: it reads 32 codes.
             let x = unsafe { _mm256_loadu_si256(strip.codes[p][first + group].as_ptr().cast()) };
@@ -422,22 +397,15 @@ fn sums_of_eight<B: Blocks, const P: usize, const FULL: bool>(
         let (low, high) = (add_four([a, b, c, d]), add_four([e, f, g, h]));
         let early = _mm256_permute2x128_si256::<0x20>(low, high);
         let late = _mm256_permute2x128_si256::<0x31>(low, high);
-        let mut put = |half: usize, mut sums| {
-            if B::OFFSET != 128 {
-                let excess = &strip.excess[p][half][first..first + EIGHT];
-                // SAFETY: it reads eight words.
-                sums = _mm256_add_epi32(sums, unsafe { _mm256_loadu_si256(excess.as_ptr().cast()) });
-            }
-            let words = &mut strip.sums[p][half][first / EIGHT].0[row];
-            // SAFETY: a row has eight words, on a boundary of 32 bytes.
-            unsafe { _mm256_store_si256(words.as_mut_ptr().cast(), sums) };
-        };
-        if B::HALVES {
-            put(0, early);
-            put(1, late);
-        } else {
-            put(0, _mm256_add_epi32(early, late));
+        let mut sums = _mm256_add_epi32(early, late);
+        if B::OFFSET != 128 {
+            let excess = &strip.excess[p][first..first + EIGHT];
+            // SAFETY: it reads eight words.
+            sums = _mm256_add_epi32(sums, unsafe { _mm256_loadu_si256(excess.as_ptr().cast()) });
         }
+        let words = &mut strip.sums[p][first / EIGHT].0[row];
+        // SAFETY: a row has eight words, on a boundary of 32 bytes.
+        unsafe { _mm256_store_si256(words.as_mut_ptr().cast(), sums) };
     }
 }
 
