@@ -330,9 +330,11 @@ mod tests {
             result
         };
         let baseline = with(100.0, [90.0, 100.0, 110.0]);
-        let found = compare_results(&[baseline.clone()], &[with(115.0, [114.0, 115.0, 116.0])], 10.0).unwrap();
+        let found =
+            compare_results(std::slice::from_ref(&baseline), &[with(115.0, [114.0, 115.0, 116.0])], 10.0).unwrap();
         assert_eq!(change(&found, "avg_latency_ms"), Change::WithinNoise);
-        let found = compare_results(&[baseline.clone()], &[with(130.0, [129.0, 130.0, 131.0])], 10.0).unwrap();
+        let found =
+            compare_results(std::slice::from_ref(&baseline), &[with(130.0, [129.0, 130.0, 131.0])], 10.0).unwrap();
         assert_eq!(change(&found, "avg_latency_ms"), Change::Regression);
         // A figure that was written over is not that of its parts.
         let quiet = with(100.0, [99.5, 100.0, 100.5]);

@@ -310,7 +310,7 @@ fn the_script_runs_every_type_and_gates() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let short = ["--iterations", "4", "--duration", "1", "--model", FAST];
-    for kind in ["all", "inference", "memory", "concurrent", "cache", "baseline"] {
+    for kind in ["all", "inference", "memory", "concurrent", "cache", "profiling", "baseline"] {
         let (code, said) = script(&[&[kind], &short[..]].concat());
         // A script has no memory to be measured.
         let expected = if kind == "memory" { 4 } else { 0 };
@@ -392,6 +392,24 @@ fn models_of_a_folder_are_listed_and_named() {
     let (code, _, said) = with_folder(&[&line[..], &["other"]].concat());
     assert_eq!(code, Some(2));
     assert!(said.contains("other"), "{said}");
+}
+
+/// The tests are built as the program is, with names of functions.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn each_test_leaves_its_flame_graph() {
+    let folder = tempfile::tempdir().unwrap();
+    benchmark(folder.path(), &["--profile", "--iterations", "40", "--isl", "64", "--osl", "8"]);
+    for kind in ["inference", "memory", "concurrent"] {
+        let path = folder.path().join(format!("flamegraphs/{kind}_profile.svg"));
+        let svg = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(svg.contains("<svg") && svg.contains("weighbridge"), "{kind}");
+    }
+    let svg = std::fs::read_to_string(folder.path().join("flamegraphs/inference_profile.svg")).unwrap();
+    assert!(svg.contains("kernels"), "no frame of the engine's products");
+    benchmark(folder.path(), &["--bench-type", "profiling", "--iterations", "40", "--output", "p"]);
+    has_documented_keys(&read(folder.path(), "p/profiling_benchmark.json"));
+    assert!(folder.path().join("flamegraphs/profiling_profile.pb").exists());
 }
 
 /// A classifier is loaded as a model is: its answer is the name of a class.

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::models_folder;
 use crate::output;
-use crate::profiling::during;
+use crate::profiling::{during, during_allocations};
 
 /// Requests at once, one level after the other.
 const LEVELS: &str = "1,2,4,8";
@@ -31,7 +31,11 @@ pub(super) fn run(arguments: &BenchmarkArguments, environment: &Environment) -> 
     let mut results = Vec::new();
     for kind in types(arguments.bench_type) {
         let (folder, work) = (profiled(*kind, arguments), || test(&lab, *kind, arguments));
-        let result = during(folder, kind.name(), work)?;
+        let result = match kind {
+            // Where memory is allocated says more of it than where the processor was.
+            BenchmarkType::Memory => during_allocations(folder, kind.name(), work)?,
+            _ => during(folder, kind.name(), work)?,
+        };
         let path = arguments.output.join(format!("{}_benchmark.json", kind.name()));
         write_json(&path, &result)?;
         output::talk(&format!("{} {}", kind.name(), path.display()));
