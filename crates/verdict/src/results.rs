@@ -11,10 +11,12 @@ use weighbridge_types::performance::{
     BenchmarkResult, Change, ComparedFigure, FIGURES, Figure, PERFORMANCE_VERSION, ResultsComparison,
 };
 
-/// A figure is that of its parts when it differs from their mean by no more than this share. Percentiles of a whole are not
-/// the mean of those of its parts, so that it is wide for them.
+/// A mean is that of its parts when it differs from theirs by no more than this share.
 const OF_PARTS: f64 = 0.02;
-const PERCENTILE_OF_PARTS: f64 = 0.30;
+
+/// Any other figure of a whole, such as a percentile, lies between the smallest and the largest of its parts, or beyond them by
+/// no more than this share.
+const BEYOND_PARTS: f64 = 0.10;
 
 /// Results that cannot be set against each other.
 #[derive(Debug, thiserror::Error)]
@@ -256,12 +258,15 @@ fn judge(worse: f64, threshold: f64, noise: Option<f64>) -> (Change, String) {
 /// By how many percent the parts of a run differ at most; `None` for a figure that is not that of its parts.
 fn noise(figure: &Figure, result: &BenchmarkResult) -> Option<f64> {
     let parts = result.parts.get(figure.key).filter(|parts| parts.len() > 1)?;
-    let mean = parts.iter().sum::<f64>() / parts.len() as f64;
     let value = (figure.of)(result)?;
-    let is_percentile = figure.key.starts_with('p');
-    let most = if is_percentile { PERCENTILE_OF_PARTS } else { OF_PARTS };
-    let is_of_parts = mean > 0.0 && (value / mean - 1.0).abs() <= most;
     let (low, high) = parts.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &part| (low.min(part), high.max(part)));
+    let is_of_parts = match figure.key {
+        "avg_latency_ms" => {
+            let mean = parts.iter().sum::<f64>() / parts.len() as f64;
+            mean > 0.0 && (value / mean - 1.0).abs() <= OF_PARTS
+        }
+        _ => (low * (1.0 - BEYOND_PARTS)..=high * (1.0 + BEYOND_PARTS)).contains(&value),
+    };
     (is_of_parts && low > 0.0 && high.is_finite()).then(|| 100.0 * (high / low - 1.0))
 }
 

@@ -44,6 +44,8 @@ fn a_run_with_the_flag_leaves_a_profile_with_the_matrix_product() {
         "16",
         "--profile=other",
         "--profile-allocations",
+        "--disturbed-limit",
+        "1",
     ];
     let loaded = passes(folder.path(), &load);
     assert!(profile(&folder.path().join("other/load_profile.pb")).total() > 0, "{}", loaded.stderr);

@@ -1,6 +1,6 @@
 //! Matrix products over weights as they lie in the file.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::activations::{Activations, BLOCK, QuantizedBlock, WIDE};
 use super::blocks::{self, Blocks};
@@ -129,11 +129,19 @@ fn chunk_of(rows: usize, products: usize, threads: usize) -> usize {
     rows.div_ceil(threads * PARTS_PER_THREAD).next_multiple_of(tile::ROWS)
 }
 
+thread_local! {
+    /// Rows of weights in single precision, kept from one product to the next: a thread has one at a time.
+    static WIDENED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
 fn float_part(isa: Isa, weight: &Tensor, x: &[f32], mut part: Columns<'_, f32>) {
     let columns = weight.cols();
     let rows = part.range.clone();
     let block_rows = (ACTIVATION_BYTES / (4 * columns)).max(3).next_multiple_of(3);
-    let mut widened = Vec::new();
+    let mut scratch = WIDENED.take();
+    if scratch.len() < WIDENED_ROWS * columns {
+        scratch.resize(WIDENED_ROWS * columns, 0.0);
+    }
     for (number, x) in x.chunks(block_rows * columns).enumerate() {
         let first = number * block_rows;
         if let Some(weights) = weight.as_f32() {
@@ -141,10 +149,9 @@ fn float_part(isa: Isa, weight: &Tensor, x: &[f32], mut part: Columns<'_, f32>) 
             float_panel(isa, weights, x, columns, |row, position, value| part.row_mut(first + position)[row] = value);
             continue;
         }
-        widened.resize(WIDENED_ROWS * columns, 0.0);
         for start in rows.clone().step_by(WIDENED_ROWS) {
             let count = WIDENED_ROWS.min(rows.end - start);
-            let widened = &mut widened[..count * columns];
+            let widened = &mut scratch[..count * columns];
             widen(isa, weight, start, widened);
             let offset = start - rows.start;
             float_panel(isa, widened, x, columns, |row, position, value| {
@@ -152,6 +159,7 @@ fn float_part(isa: Isa, weight: &Tensor, x: &[f32], mut part: Columns<'_, f32>) 
             });
         }
     }
+    WIDENED.set(scratch);
 }
 
 /// Converts weight rows from `start` on.

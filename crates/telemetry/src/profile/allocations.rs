@@ -144,13 +144,20 @@ impl AllocationProfiler {
     /// Ends sampling and looks up the names of what was seen.
     #[must_use]
     pub fn stop(mut self) -> Profile {
-        self.end().profile(Period::Allocated(STRIDE))
+        self.end().profile(Period::Allocated(STRIDE)).without_ends(is_of_allocation)
     }
 
     fn end(&mut self) -> Gathered {
         BUFFER.store(std::ptr::null_mut(), Ordering::Release);
         self.collector.take().map(Collector::stop).unwrap_or_default()
     }
+}
+
+/// Whether a function only hands an allocation on: who asked for it is below it.
+fn is_of_allocation(name: &str) -> bool {
+    const PARTS: [&str; 6] =
+        ["profile::allocations::", "__rust_", "__rustc::", "alloc::alloc::", "alloc::raw_vec::", "GlobalAlloc"];
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 impl Drop for AllocationProfiler {

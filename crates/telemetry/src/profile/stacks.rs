@@ -130,6 +130,20 @@ impl Profile {
         stacks.map(|(stack, count)| (self.frames(stack), count)).collect()
     }
 
+    /// The same stacks without what they end with, as long as that is named so; a thread stays.
+    #[must_use]
+    pub fn without_ends(&self, is_end: impl Fn(&str) -> bool) -> Self {
+        let mut trimmed = Self::new(self.period);
+        trimmed.add_lost(self.lost);
+        for (mut frames, sample) in self.samples() {
+            while frames.len() > 1 && frames.last().is_some_and(|name| is_end(name)) {
+                frames.pop();
+            }
+            trimmed.add(frames, sample.at, sample.count);
+        }
+        trimmed
+    }
+
     /// What was seen from `from` on and before `to`, both since sampling began.
     #[must_use]
     pub fn between(&self, from: Duration, to: Duration) -> Self {
@@ -168,6 +182,15 @@ mod tests {
         assert_eq!(late.stacks(), BTreeMap::from([(vec!["main", "run"], 1), (vec!["main", "run", "work"], 5)]));
         assert_eq!(late.period(), profile.period());
         assert_eq!(profile.between(4 * SECOND, 3 * SECOND).total(), 0);
+    }
+
+    #[test]
+    fn ends_are_taken_off_to_the_first_that_stays() {
+        let mut profile = Profile::new(None);
+        profile.add(["main", "alloc", "work", "alloc", "note"], SECOND, 2);
+        profile.add(["alloc"], SECOND, 1);
+        let trimmed = profile.without_ends(|name| matches!(name, "alloc" | "note"));
+        assert_eq!(trimmed.stacks(), BTreeMap::from([(vec!["main", "alloc", "work"], 2), (vec!["alloc"], 1)]));
     }
 
     #[test]
