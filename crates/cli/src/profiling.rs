@@ -3,15 +3,29 @@
 use std::path::Path;
 
 use weighbridge_telemetry::profile::{
-    CpuProfiler, HERTZ, Profile, collapsed, flame_graph, hotspots, hotspots_text, pprof,
+    CpuError, CpuProfiler, HERTZ, Period, Profile, collapsed, flame_graph, hotspots, hotspots_text, pprof,
 };
 
+use crate::arguments::ProfileFlag;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
 /// Functions in the file of hotspots.
 const HOTSPOTS: usize = 100;
+
+/// Does the work of a verb, and samples what its flag asks for.
+///
+/// # Errors
+/// As [`during`].
+pub(crate) fn flagged<T>(
+    flag: &ProfileFlag,
+    name: &str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let memory = format!("{name}_allocations");
+    during(flag.folder(), name, || during_allocations(flag.allocations_folder(), &memory, work))
+}
 
 /// Does the work, and samples all threads of this process meanwhile when there is a folder: then `NAME_profile.svg`,
 /// `NAME_profile.pb`, `NAME_profile.collapsed.txt` and `NAME_hotspots.txt` lie there afterwards, also when the work failed.
@@ -25,19 +39,56 @@ pub(crate) fn during<T>(
 ) -> Result<T, Failure> {
     let Some(folder) = folder else { return work() };
     make(folder)?;
-    let profiler = CpuProfiler::start(HERTZ).map_err(|error| {
-        let hint = error.hint();
-        Failure::from_error(Exit::Invalid, &error, hint)
-    })?;
+    let profiler = CpuProfiler::start(HERTZ).map_err(|error| refused(&error))?;
     let worked = work();
-    let profile = profiler.stop();
-    // The work is done: what it says matters more than its profile.
+    conclude(&profiler.stop(), folder, name, "this process did not compute for a hundredth of a second");
+    worked
+}
+
+/// The same for where this process allocates memory.
+///
+/// # Errors
+/// As [`during`].
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) fn during_allocations<T>(
+    folder: Option<&Path>,
+    name: &str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    use weighbridge_telemetry::profile::{AllocationProfiler, WatchedAllocator};
+
+    #[global_allocator]
+    static ALLOCATOR: WatchedAllocator = WatchedAllocator;
+
+    let Some(folder) = folder else { return work() };
+    make(folder)?;
+    let profiler = AllocationProfiler::start().map_err(|error| refused(&error))?;
+    let worked = work();
+    conclude(&profiler.stop(), folder, name, "no thread allocated 512 KiB");
+    worked
+}
+
+/// The same where allocations cannot be sampled.
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+pub(crate) fn during_allocations<T>(
+    folder: Option<&Path>,
+    _: &str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if folder.is_some() { Err(refused(&CpuError::Unsupported)) } else { work() }
+}
+
+fn refused(error: &CpuError) -> Failure {
+    Failure::from_error(Exit::Invalid, error, error.hint())
+}
+
+/// The work is done: what it says matters more than its profile, so that a profile that cannot be written is only told.
+fn conclude(profile: &Profile, folder: &Path, name: &str, why_empty: &str) {
     if profile.total() == 0 {
-        output::talk("note: no profile was written: this process did not compute for a hundredth of a second");
-    } else if let Err(failure) = write(&profile, folder, name) {
+        output::talk(&format!("note: no profile was written: {why_empty}"));
+    } else if let Err(failure) = write(profile, folder, name) {
         output::talk(&failure.text());
     }
-    worked
 }
 
 /// Makes the folder, and tells now whether a file can be written there.
@@ -50,7 +101,7 @@ pub(crate) fn make(folder: &Path) -> Result<(), Failure> {
 pub(crate) fn write(profile: &Profile, folder: &Path, name: &str) -> Result<(), Failure> {
     let path = |end: &str| folder.join(format!("{name}_{end}"));
     let picture = path("profile.svg");
-    write_file(&picture, flame_graph(&format!("{name}: where the processor was"), profile).as_bytes())?;
+    write_file(&picture, flame_graph(&title(name, profile), profile).as_bytes())?;
     write_file(&path("profile.pb"), &pprof::write(profile))?;
     write_file(&path("profile.collapsed.txt"), collapsed::write(profile).as_bytes())?;
     write_file(&path("hotspots.txt"), hotspots_text(profile, HOTSPOTS).as_bytes())?;
@@ -59,6 +110,15 @@ pub(crate) fn write(profile: &Profile, folder: &Path, name: &str) -> Result<(), 
         hotspots(profile).first().map_or_else(String::new, |first| format!(", most of them in {}", first.name));
     output::talk(&format!("profile {}: {samples} samples{hottest}", picture.display()));
     Ok(())
+}
+
+/// What the flame graph of a profile is called.
+pub(crate) fn title(name: &str, profile: &Profile) -> String {
+    match profile.period() {
+        Some(Period::Allocated(_)) => format!("{name}: where memory was allocated"),
+        Some(Period::Processor(_)) => format!("{name}: where the processor was"),
+        None => name.to_owned(),
+    }
 }
 
 /// Writes one file.

@@ -74,6 +74,9 @@ pub(crate) struct ProfileFlag {
         default_missing_value = ProfileFlag::FOLDER
     )]
     profile: Option<PathBuf>,
+    /// Sample also where this process allocates memory, a stack for each 512 KiB
+    #[arg(long, requires = "profile")]
+    profile_allocations: bool,
 }
 
 impl ProfileFlag {
@@ -83,5 +86,10 @@ impl ProfileFlag {
     /// Where the profile goes; `None` where nothing is sampled.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.profile.as_deref()
+    }
+
+    /// Where the profile of allocations goes; `None` where none is asked for.
+    pub(crate) fn allocations_folder(&self) -> Option<&Path> {
+        self.folder().filter(|_| self.profile_allocations)
     }
 }

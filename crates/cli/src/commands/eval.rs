@@ -30,7 +30,7 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::profiling::during;
+use crate::profiling::flagged;
 
 /// Scores the file of a record again, with the record's settings; `None` where the file is not there any more.
 pub(super) fn scored_again(record: &Record) -> Result<Option<Report>, Failure> {
@@ -47,7 +47,7 @@ pub(super) fn scored_again(record: &Record) -> Result<Option<Report>, Failure> {
 pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Failure> {
     match verb {
         EvalVerb::Score(arguments) => score(&arguments, environment),
-        EvalVerb::Run(arguments) => during(arguments.profile.folder(), "eval", || run::run(&arguments, environment)),
+        EvalVerb::Run(arguments) => flagged(&arguments.profile, "eval", || run::run(&arguments, environment)),
         EvalVerb::Compare(arguments) => compare::run(&arguments, environment),
         EvalVerb::Matrix(arguments) => matrix::run(&arguments, environment),
         EvalVerb::Stream(arguments) => stream::run(&arguments, environment),

@@ -28,7 +28,7 @@ use crate::arguments::{Arguments, CacheVerb, DoctorVerb, PlanVerb, SystemVerb, V
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::profiling::during;
+use crate::profiling::flagged;
 
 /// The runtime of a verb that waits for requests.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -38,12 +38,12 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 /// Runs the verb of the command line.
 pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exit, Failure> {
     match arguments.verb {
-        Verb::Bench(bench) => during(bench.profile.folder(), "bench", || bench::run(&bench, environment)),
-        Verb::Load(load) => during(load.run.profile.folder(), "load", || load::run(&load, environment)),
-        Verb::Stress(stress) => during(stress.run.profile.folder(), "stress", || load::stress(&stress, environment)),
-        Verb::Soak(soak) => during(soak.run.profile.folder(), "soak", || load::soak(&soak, environment)),
+        Verb::Bench(bench) => flagged(&bench.profile, "bench", || bench::run(&bench, environment)),
+        Verb::Load(load) => flagged(&load.run.profile, "load", || load::run(&load, environment)),
+        Verb::Stress(stress) => flagged(&stress.run.profile, "stress", || load::stress(&stress, environment)),
+        Verb::Soak(soak) => flagged(&soak.run.profile, "soak", || load::soak(&soak, environment)),
         Verb::Cache { verb: CacheVerb::Bench(cache) } => {
-            during(cache.run.profile.folder(), "cache", || load::cache(&cache, environment))
+            flagged(&cache.run.profile, "cache", || load::cache(&cache, environment))
         }
         Verb::Cache { verb: CacheVerb::Verify { folder, output } } => cache::verify(&folder, output.output_format),
         Verb::ColdStart(cold) => cold_start::run(&cold, environment),

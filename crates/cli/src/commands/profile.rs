@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &ProfileArguments) -> Result<Exit, Failure> {
 fn show(file: &Path, top: usize, svg: Option<&Path>) -> Result<Exit, Failure> {
     let profile = profile_of(file)?;
     if let Some(svg) = svg {
-        let title = format!("{}: where the processor was", file.display());
+        let title = profiling::title(&file.display().to_string(), &profile);
         profiling::write_file(svg, flame_graph(&title, &profile).as_bytes())?;
         output::talk(&format!("flame graph {}", svg.display()));
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use weighbridge_telemetry::profile::{Profile, read};
+use weighbridge_telemetry::profile::{Period, Profile, read};
 
 use crate::support::{passes, run};
 
@@ -31,9 +31,28 @@ fn a_run_with_the_flag_leaves_a_profile_with_the_matrix_product() {
     let shown = passes(folder.path(), &["profile", "show", "flamegraphs/bench_profile.pb", "--top", "3"]);
     assert!(shown.stdout.starts_with(&format!("{} samples, ", message.total())), "{}", shown.stdout);
 
-    let loaded =
-        passes(folder.path(), &["load", "tiny", "-n", "8", "-c", "2", "--isl", "16", "--osl", "16", "--profile=other"]);
+    let load = [
+        "load",
+        "tiny",
+        "-n",
+        "8",
+        "-c",
+        "2",
+        "--isl",
+        "16",
+        "--osl",
+        "16",
+        "--profile=other",
+        "--profile-allocations",
+    ];
+    let loaded = passes(folder.path(), &load);
     assert!(profile(&folder.path().join("other/load_profile.pb")).total() > 0, "{}", loaded.stderr);
+    let allocated = profile(&folder.path().join("other/load_allocations_profile.pb"));
+    assert!(matches!(allocated.period(), Some(Period::Allocated(_))), "{:?}", allocated.period());
+    let table = std::fs::read_to_string(folder.path().join("other/load_allocations_hotspots.txt")).unwrap();
+    assert!(table.contains(" MiB allocated, a sample for each 512 KiB"), "{table}");
+    let ran = run(folder.path(), &["bench", "--dry-run", "--profile-allocations"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("--profile"), "{}", ran.stderr);
 }
 
 #[test]
