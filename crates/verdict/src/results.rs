@@ -230,13 +230,15 @@ fn row(
     let change = 100.0 * (now / before - 1.0);
     row.change_percent = Some(change);
     let worse = if figure.direction == Direction::Higher { -change } else { change };
-    let noise = noise(figure, baseline).into_iter().chain(noise(figure, current)).reduce(f64::max);
+    let parts = (parts(figure, baseline), parts(figure, current));
+    let noise = [parts.0, parts.1].into_iter().flatten().map(spread).reduce(f64::max);
+    let overlap = matches!(parts, (Some(ours), Some(theirs)) if overlaps(ours, theirs));
     row.noise_percent = noise;
-    (row.change, row.because) = judge(worse, threshold_percent, noise);
+    (row.change, row.because) = judge(worse, threshold_percent, noise, overlap);
     Ok(Some(row))
 }
 
-fn judge(worse: f64, threshold: f64, noise: Option<f64>) -> (Change, String) {
+fn judge(worse: f64, threshold: f64, noise: Option<f64>, overlap: bool) -> (Change, String) {
     if worse.abs() <= threshold {
         return (Change::Unchanged, format!("within {threshold} %"));
     }
@@ -244,6 +246,7 @@ fn judge(worse: f64, threshold: f64, noise: Option<f64>) -> (Change, String) {
         Some(noise) if worse.abs() <= noise => {
             (Change::WithinNoise, format!("beyond {threshold} %, but parts of one run differ by {noise:.1} %"))
         }
+        _ if overlap => (Change::WithinNoise, format!("beyond {threshold} %, but parts of both runs overlap")),
         _ => {
             let change = if worse > 0.0 { Change::Regression } else { Change::Improvement };
             let chance = match noise {
@@ -255,11 +258,11 @@ fn judge(worse: f64, threshold: f64, noise: Option<f64>) -> (Change, String) {
     }
 }
 
-/// By how many percent the parts of a run differ at most; `None` for a figure that is not that of its parts.
-fn noise(figure: &Figure, result: &BenchmarkResult) -> Option<f64> {
+/// The parts of a figure; `None` where there are none, or where it is not the figure of its parts.
+fn parts<'a>(figure: &Figure, result: &'a BenchmarkResult) -> Option<&'a [f64]> {
     let parts = result.parts.get(figure.key).filter(|parts| parts.len() > 1)?;
     let value = (figure.of)(result)?;
-    let (low, high) = parts.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &part| (low.min(part), high.max(part)));
+    let (low, high) = ends(parts);
     let is_of_parts = match figure.key {
         "avg_latency_ms" => {
             let mean = parts.iter().sum::<f64>() / parts.len() as f64;
@@ -267,7 +270,24 @@ fn noise(figure: &Figure, result: &BenchmarkResult) -> Option<f64> {
         }
         _ => (low * (1.0 - BEYOND_PARTS)..=high * (1.0 + BEYOND_PARTS)).contains(&value),
     };
-    (is_of_parts && low > 0.0 && high.is_finite()).then(|| 100.0 * (high / low - 1.0))
+    (is_of_parts && low > 0.0 && high.is_finite()).then_some(parts)
+}
+
+fn ends(parts: &[f64]) -> (f64, f64) {
+    parts.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &part| (low.min(part), high.max(part)))
+}
+
+/// By how many percent parts differ at most.
+fn spread(parts: &[f64]) -> f64 {
+    let (low, high) = ends(parts);
+    100.0 * (high / low - 1.0)
+}
+
+/// Whether parts of one side lie among those of the other. Of five and five parts that differ by chance alone, all of one side
+/// lie beyond all of the other in 2 of 252 orders.
+fn overlaps(ours: &[f64], theirs: &[f64]) -> bool {
+    let ((low, high), (other_low, other_high)) = (ends(ours), ends(theirs));
+    low <= other_high && other_low <= high
 }
 
 /// Shares of failures have no useful ratio: one from nothing is infinitely more.

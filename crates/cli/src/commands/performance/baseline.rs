@@ -36,8 +36,7 @@ pub(super) fn run(arguments: &BaselineBenchmarkArguments, environment: &Environm
             continue;
         }
         let model = model(*backend, models.path())?;
-        let mut inference = lab.inference(&model, extent)?;
-        lab.loading(&mut inference, &model)?;
+        let inference = lab.inference_with_loading(&model, extent)?;
         let mut of_backend =
             vec![inference, lab.memory(&model, MEMORY_REQUESTS)?, lab.concurrent(&model, LEVEL, extent)?];
         if *backend != Backend::Onnx {

@@ -80,9 +80,8 @@ fn test(lab: &Lab<'_>, kind: BenchmarkType, arguments: &BenchmarkArguments) -> R
     let (model, count) = (&arguments.model, arguments.iterations);
     match kind {
         BenchmarkType::Inference | BenchmarkType::Profiling => {
-            let mut result = lab.inference(model, Extent::Requests(count))?;
+            let mut result = lab.inference_with_loading(model, Extent::Requests(count))?;
             result.benchmark_type = kind;
-            lab.loading(&mut result, model)?;
             Ok(result)
         }
         BenchmarkType::Memory => lab.memory(model, count),

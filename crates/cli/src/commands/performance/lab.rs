@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use weighbridge_bench::performance;
+use weighbridge_stats::quantile_sorted;
 use weighbridge_summary::Rows;
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::performance::{BenchmarkResult, BenchmarkType, FIGURES};
@@ -20,7 +21,7 @@ use crate::registry::Registry;
 /// Requests before those that are measured.
 const WARMUPS: u32 = 3;
 
-/// Times that a model is loaded.
+/// Times that a model is loaded, before a test and after it.
 const LOADS: usize = 5;
 
 /// Share of disturbed requests that is told.
@@ -123,8 +124,21 @@ impl Lab<'_> {
         Ok(self.ended(result, &record, &rows))
     }
 
-    /// Puts the time until the model is ready into a result: the median of a few loads.
-    pub(super) fn loading(&self, result: &mut BenchmarkResult, model: &str) -> Result<(), Failure> {
+    /// The same as [`inference`](Self::inference), with the time until the model is ready: the median of a few loads before the
+    /// test and a few after it, because loads in a row see one moment of the host.
+    pub(super) fn inference_with_loading(&self, model: &str, extent: Extent) -> Result<BenchmarkResult, Failure> {
+        let mut times = self.loads(model)?;
+        let mut result = self.inference(model, extent)?;
+        times.extend(self.loads(model)?);
+        let mut sorted = times.clone();
+        sorted.sort_by(f64::total_cmp);
+        result.model_loading_time_ms = quantile_sorted(&sorted, 0.5);
+        result.parts.insert("model_loading_time_ms".to_owned(), times);
+        Ok(result)
+    }
+
+    /// Times until the model is ready, ms.
+    fn loads(&self, model: &str) -> Result<Vec<f64>, Failure> {
         let registry = Registry::new(self.environment, self.arguments.local)?;
         let model: ModelRef = model.parse()?;
         let mut times = Vec::with_capacity(LOADS);
@@ -135,11 +149,7 @@ impl Lab<'_> {
             times.push(millis(clock.now() - start));
             drop(engine);
         }
-        let mut sorted = times.clone();
-        sorted.sort_by(f64::total_cmp);
-        result.model_loading_time_ms = sorted.get(LOADS / 2).copied();
-        result.parts.insert("model_loading_time_ms".to_owned(), times);
-        Ok(())
+        Ok(times)
     }
 
     fn load(&self, model: &str, kind: BenchmarkType, levels: &str, extent: Extent) -> Result<(Record, Rows), Failure> {
