@@ -1,6 +1,7 @@
 //! Writing to people and programs: data to stdout, talk to stderr.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use weighbridge_report::console::{Color, Width};
 
@@ -22,6 +23,17 @@ pub(crate) fn data(text: &str) -> io::Result<()> {
         Err(error) => Err(io::Error::new(error.kind(), format!("write to standard output: {error}"))),
         Ok(()) => Ok(()),
     }
+}
+
+/// Writes a file that the user named.
+pub(crate) fn file(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), Failure> {
+    std::fs::write(path, contents).map_err(|error| unwritable(path, &error))
+}
+
+/// Why a file that the user named cannot be written.
+pub(crate) fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    let hint = "name a file in a folder that exists, can be written and has room";
+    Failure::usage(format!("write `{}`: {error}", path.display()), hint)
 }
 
 /// Writes a value as indented JSON to stdout.

@@ -101,10 +101,10 @@ pub(crate) fn make(folder: &Path) -> Result<(), Failure> {
 pub(crate) fn write(profile: &Profile, folder: &Path, name: &str) -> Result<(), Failure> {
     let path = |end: &str| folder.join(format!("{name}_{end}"));
     let picture = path("profile.svg");
-    write_file(&picture, flame_graph(&title(name, profile), profile).as_bytes())?;
-    write_file(&path("profile.pb"), &pprof::write(profile))?;
-    write_file(&path("profile.collapsed.txt"), collapsed::write(profile).as_bytes())?;
-    write_file(&path("hotspots.txt"), hotspots_text(profile, HOTSPOTS).as_bytes())?;
+    output::file(&picture, flame_graph(&title(name, profile), profile))?;
+    output::file(&path("profile.pb"), pprof::write(profile))?;
+    output::file(&path("profile.collapsed.txt"), collapsed::write(profile))?;
+    output::file(&path("hotspots.txt"), hotspots_text(profile, HOTSPOTS))?;
     let samples = profile.total();
     let hottest =
         hotspots(profile).first().map_or_else(String::new, |first| format!(", most of them in {}", first.name));
@@ -119,11 +119,6 @@ pub(crate) fn title(name: &str, profile: &Profile) -> String {
         Some(Period::Processor(_)) => format!("{name}: where the processor was"),
         None => name.to_owned(),
     }
-}
-
-/// Writes one file.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes).map_err(|error| unwritable(path, &error))
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {

@@ -17,6 +17,8 @@ use weighbridge_engine_local::weights::ModelFile;
 use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxModel, OnnxOptions, OnnxRuntime};
 use weighbridge_telemetry::{SystemRoot, free_memory};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
+use weighbridge_types::time::Clock;
+use weighbridge_types::units::millis;
 
 use crate::arguments::LocalArguments;
 use crate::devices::{self, HostDevices};
@@ -154,6 +156,16 @@ impl Registry {
             }
             ModelRef::Scripted(script) => Ok(Arc::new(ScriptedEngine::new(script.parse::<Script>()?))),
         }
+    }
+
+    /// Makes an engine and drops it; the time from the reference to an engine that is ready, ms.
+    pub(crate) async fn timed_load(&self, model: &ModelRef) -> Result<f64, Failure> {
+        let clock = Clock::start();
+        let start = clock.now();
+        let engine = self.load(model).await?;
+        let elapsed = millis(clock.now() - start);
+        drop(engine);
+        Ok(elapsed)
     }
 
     #[cfg(feature = "llama-cpp")]

@@ -63,10 +63,10 @@ pub(super) fn show(
     environment: &Environment,
 ) -> Result<(), Failure> {
     if let Some(path) = &judging.markdown {
-        write(path, &markdown::comparison(comparison))?;
+        output::file(path, markdown::comparison(comparison))?;
     }
     if let Some(path) = &judging.html {
-        write(path, &html::comparison(comparison))?;
+        output::file(path, html::comparison(comparison))?;
     }
     match format {
         OutputFormat::Json => output::json(comparison),
@@ -75,13 +75,6 @@ pub(super) fn show(
             Ok(output::data(&console::comparison(comparison, judging.all, width, color))?)
         }
     }
-}
-
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| {
-        let hint = "name a file in a folder that exists and can be written";
-        Failure::usage(format!("write `{}`: {error}", path.display()), hint)
-    })
 }
 
 /// Runs of the results folder that may be like the baseline's, with the baseline's own.

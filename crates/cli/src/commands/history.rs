@@ -10,7 +10,6 @@ use weighbridge_verdict::Confirmation;
 use weighbridge_verdict::gate::Gate;
 use weighbridge_verdict::history::{Limit, Point, history};
 
-use super::compare::write;
 use super::runs;
 use crate::arguments::{HistoryArguments, OutputFormat};
 use crate::environment::Environment;
@@ -94,7 +93,7 @@ fn changes(
         return Err(Failure::usage(what, "see `weighbridge report show` for their names"));
     }
     if let Some(path) = &arguments.html {
-        write(path, &html::history(&history))?;
+        output::file(path, html::history(&history))?;
     }
     match arguments.output.output_format {
         OutputFormat::Json => output::json(&history)?,

@@ -167,7 +167,7 @@ fn show(profile: &MemoryProfile, arguments: &MemoryProfileArguments, environment
         }
     }
     if let Some(path) = &arguments.output {
-        write(path, &(serde_json::to_string_pretty(profile)? + "\n"))?;
+        output::file(path, serde_json::to_string_pretty(profile)? + "\n")?;
         output::talk(&format!("profile {}", path.display()));
     }
     Ok(())
@@ -176,16 +176,7 @@ fn show(profile: &MemoryProfile, arguments: &MemoryProfileArguments, environment
 /// Opens the file as writing would, and leaves what is in it.
 fn check_writable(path: &Path) -> Result<(), Failure> {
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| unwritable(path, &error))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| unwritable(path, &error))
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    let what = format!("write `{}`: {error}", path.display());
-    Failure::usage(what, "name a file in a folder that exists and can be written")
+    opened.map(drop).map_err(|error| output::unwritable(path, &error))
 }
 
 const fn exit(outcome: LeakOutcome, is_gate: bool, is_interrupted: bool) -> Exit {

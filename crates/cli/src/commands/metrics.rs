@@ -10,7 +10,7 @@ use weighbridge_telemetry::{Probe, Pss, SystemRoot, host_memory};
 use weighbridge_types::record::Record;
 use weighbridge_types::time::{Clock, WallTime};
 
-use super::{compare, runs};
+use super::runs;
 use crate::arguments::{MetricsExportArguments, MetricsFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ pub(super) fn export(arguments: &MetricsExportArguments) -> Result<Exit, Failure
         MetricsFormat::Json => as_json(&gauges, record.as_ref())?,
     };
     match &arguments.output {
-        Some(path) => compare::write(path, &text)?,
+        Some(path) => output::file(path, text)?,
         None => output::data(&text)?,
     }
     Ok(Exit::Pass)

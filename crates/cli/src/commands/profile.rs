@@ -22,7 +22,7 @@ fn show(file: &Path, top: usize, svg: Option<&Path>) -> Result<Exit, Failure> {
     let profile = profile_of(file)?;
     if let Some(svg) = svg {
         let title = profiling::title(&file.display().to_string(), &profile);
-        profiling::write_file(svg, flame_graph(&title, &profile).as_bytes())?;
+        output::file(svg, flame_graph(&title, &profile))?;
         output::talk(&format!("flame graph {}", svg.display()));
     }
     output::data(&hotspots_text(&profile, top))?;
@@ -32,7 +32,7 @@ fn show(file: &Path, top: usize, svg: Option<&Path>) -> Result<Exit, Failure> {
 fn difference(before: &Path, after: &Path, output: &Path) -> Result<Exit, Failure> {
     let (earlier, later) = (profile_of(before)?, profile_of(after)?);
     let title = format!("from {} to {}", before.display(), after.display());
-    profiling::write_file(output, difference_graph(&title, &earlier, &later).as_bytes())?;
+    crate::output::file(output, difference_graph(&title, &earlier, &later))?;
     output::talk(&format!("flame graph {}", output.display()));
     Ok(Exit::Pass)
 }

@@ -176,7 +176,7 @@ pub(super) fn export(run: &Path, format: ExportFormat, path: Option<PathBuf>) ->
 /// A form that is one text: to the file named, or to stdout.
 fn whole(text: &str, path: Option<PathBuf>) -> Result<Exit, Failure> {
     match path {
-        Some(path) => write(&path, text.as_bytes())?,
+        Some(path) => output::file(&path, text)?,
         None => output::data(text)?,
     }
     Ok(Exit::Pass)
@@ -186,12 +186,12 @@ fn whole(text: &str, path: Option<PathBuf>) -> Result<Exit, Failure> {
 fn files(files: Vec<ExportFile>, run: &Path, path: Option<PathBuf>) -> Result<Exit, Failure> {
     match (files.as_slice(), &path) {
         ([file], None) => output::data(&String::from_utf8_lossy(&file.bytes))?,
-        ([file], Some(path)) if !path.is_dir() => write(path, &file.bytes)?,
+        ([file], Some(path)) if !path.is_dir() => output::file(path, &file.bytes)?,
         _ => {
             let folder = path.unwrap_or_else(|| documents_folder(run));
             create(&folder)?;
             for file in &files {
-                write(&folder.join(&file.name), &file.bytes)?;
+                output::file(&folder.join(&file.name), &file.bytes)?;
             }
             output::talk(&format!("wrote {} files into `{}`", files.len(), folder.display()));
         }
@@ -213,15 +213,8 @@ fn export_all(record: &Record, run: &Path, folder: &Path) -> Result<Exit, Failur
     create(folder)?;
     let documents = documents::documents(record, rows_of(run)?.as_ref());
     for (name, contents) in &documents {
-        write(&folder.join(name), contents.as_bytes())?;
+        output::file(&folder.join(name), contents)?;
     }
     output::talk(&format!("wrote {} documents into `{}`", documents.len(), folder.display()));
     Ok(Exit::Pass)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes).map_err(|error| {
-        let hint = "name a file in a folder that exists and can be written";
-        Failure::usage(format!("write `{}`: {error}", path.display()), hint)
-    })
 }

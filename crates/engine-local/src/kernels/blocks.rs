@@ -104,15 +104,16 @@ pub(super) fn eight_scales<B: Blocks>(bytes: &[u8]) -> __m256 {
     _mm256_cvtph_ps(steps)
 }
 
+/// Two bytes of a block.
 #[inline(always)]
-fn u16_at(block: &[u8], at: usize) -> u16 {
+pub(super) fn u16_at(block: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([block[at], block[at + 1]])
 }
 
 /// 32 bytes of a block. Plain loops and copies here: the adapters of arrays are not always inlined, and a call for
 /// each block costs more than its arithmetic.
 #[inline(always)]
-fn run(block: &[u8], at: usize) -> [u8; BLOCK] {
+pub(super) fn run(block: &[u8], at: usize) -> [u8; BLOCK] {
     let mut bytes = [0; BLOCK];
     bytes.copy_from_slice(&block[at..at + BLOCK]);
     bytes

@@ -41,10 +41,7 @@ pub(super) fn run(arguments: &CompareArguments, environment: &Environment) -> Re
     let mut comparison = compare(&sides, &settings)?;
     comparison.notes.extend(sources.iter().zip(&names).filter_map(|(source, name)| unfinished(source, name)));
     if let Some(path) = &arguments.markdown {
-        std::fs::write(path, comparison::markdown(&comparison)).map_err(|error| {
-            let hint = "name a file in a folder that exists and can be written";
-            Failure::usage(format!("write `{}`: {error}", path.display()), hint)
-        })?;
+        output::file(path, comparison::markdown(&comparison))?;
     }
     match arguments.output.output_format {
         OutputFormat::Json => output::json(&comparison)?,

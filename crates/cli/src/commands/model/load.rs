@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 use weighbridge_types::model_ref::ModelRef;
-use weighbridge_types::time::Clock;
-use weighbridge_types::units::millis;
 
 use super::super::runtime;
 use crate::arguments::{LocalArguments, OutputFormat};
@@ -47,11 +45,8 @@ pub(super) fn run(models: &[String], format: OutputFormat, environment: &Environ
 }
 
 async fn time(registry: &Registry, model: &ModelRef) -> Loaded {
-    let clock = Clock::start();
-    let result = registry.load(model).await;
-    let elapsed = millis(clock.now() - weighbridge_types::time::Stamp::default());
-    let (load_time_ms, reason) = match result {
-        Ok(_) => (Some(elapsed), None),
+    let (load_time_ms, reason) = match registry.timed_load(model).await {
+        Ok(elapsed) => (Some(elapsed), None),
         Err(failure) => (None, Some(format!("could not {}", failure.into_parts().0))),
     };
     Loaded { model: model.to_string(), load_time_ms, reason }

@@ -8,8 +8,8 @@ use weighbridge_summary::Rows;
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::performance::{BenchmarkResult, BenchmarkType, FIGURES};
 use weighbridge_types::record::{Record, Status};
-use weighbridge_types::time::{Clock, WallTime};
-use weighbridge_types::units::{ByteSize, millis};
+use weighbridge_types::time::WallTime;
+use weighbridge_types::units::ByteSize;
 
 use super::super::{bench, load, runs, runtime, typed};
 use crate::arguments::{TestArguments, Verb};
@@ -141,15 +141,7 @@ impl Lab<'_> {
     fn loads(&self, model: &str) -> Result<Vec<f64>, Failure> {
         let registry = Registry::new(self.environment, self.arguments.local)?;
         let model: ModelRef = model.parse()?;
-        let mut times = Vec::with_capacity(LOADS);
-        for _ in 0..LOADS {
-            let clock = Clock::start();
-            let start = clock.now();
-            let engine = runtime()?.block_on(registry.load(&model))?;
-            times.push(millis(clock.now() - start));
-            drop(engine);
-        }
-        Ok(times)
+        (0..LOADS).map(|_| runtime()?.block_on(registry.timed_load(&model))).collect()
     }
 
     fn load(&self, model: &str, kind: BenchmarkType, levels: &str, extent: Extent) -> Result<(Record, Rows), Failure> {

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &MonitorArguments) -> Result<Exit, Failure> {
     let mut emit = |text: &str| -> Result<(), Failure> {
         output::data(text)?;
         if let (Some(file), Some(path)) = (&mut file, &arguments.output) {
-            writeln!(file, "{text}").and_then(|()| file.flush()).map_err(|error| unwritable(path, &error))?;
+            writeln!(file, "{text}").and_then(|()| file.flush()).map_err(|error| output::unwritable(path, &error))?;
         }
         Ok(())
     };
@@ -145,10 +145,5 @@ fn line(sample: &Sample, format: MonitorFormat) -> Result<String, Failure> {
 }
 
 fn create(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|error| unwritable(path, &error))
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    let hint = "name a file in a folder that exists, can be written and has room";
-    Failure::usage(format!("write `{}`: {error}", path.display()), hint)
+    File::create(path).map_err(|error| output::unwritable(path, &error))
 }

@@ -7,6 +7,7 @@
 use std::arch::x86_64::*;
 
 use crate::kernels::activations::{BLOCK, GROUPS, RUN, WideBlock};
+use crate::kernels::blocks::{run, u16_at};
 
 /// Scales of a super-block at most: two for each group.
 pub(in crate::kernels) const MOST_SCALES: usize = 2 * GROUPS;
@@ -362,18 +363,4 @@ fn line(block: &[u8], at: usize) -> __m512i {
     let line = &block[at..at + 64];
     // SAFETY: it reads 64 bytes of as many.
     unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
-}
-
-#[inline(always)]
-fn u16_at(block: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([block[at], block[at + 1]])
-}
-
-/// 32 bytes of a block. Plain loops and copies here: the adapters of arrays are not always inlined, and a call for each
-/// block costs more than its arithmetic.
-#[inline(always)]
-fn run(block: &[u8], at: usize) -> [u8; BLOCK] {
-    let mut bytes = [0; BLOCK];
-    bytes.copy_from_slice(&block[at..at + BLOCK]);
-    bytes
 }
