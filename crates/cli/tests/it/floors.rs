@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 5] = [
         "cache",
         "summary",
     ],
-    &["bench", "eval", "load", "report", "verdict"],
+    &["bench", "eval", "load", "report", "serving", "verdict"],
     &["cli"],
 ];
 

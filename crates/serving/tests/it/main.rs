@@ -1,0 +1,3 @@
+//! Tests of the pool against engines with a script.
+
+mod pool;
