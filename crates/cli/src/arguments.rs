@@ -17,6 +17,7 @@ mod memory_profile;
 mod observe;
 mod performance;
 mod profile;
+mod webhook;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ pub(crate) use performance::{
     PerformanceVerb, RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
 };
 pub(crate) use profile::{ProfileArguments, ProfileFlag, ProfileVerb};
+pub(crate) use webhook::WebhookArguments;
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -545,6 +547,9 @@ pub(crate) struct HistoryArguments {
     /// Also write the history as a page with a chart for each metric
     #[arg(long, value_name = "FILE", requires = "changes")]
     pub(crate) html: Option<PathBuf>,
+    /// Where `--confirm` confirms a change for the worse, post that once as JSON to this address: https, or http on this machine
+    #[arg(long, value_name = "URL", requires = "confirm")]
+    pub(crate) webhook: Option<String>,
     #[command(flatten)]
     pub(crate) results: ResultsArguments,
     #[command(flatten)]
@@ -564,6 +569,8 @@ pub(crate) enum SchemaName {
     MemoryProfile,
     /// A result of `performance-benchmark`.
     Performance,
+    /// What `--webhook` posts.
+    Alert,
 }
 
 #[derive(Clone, Debug, Args)]

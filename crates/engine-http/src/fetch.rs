@@ -54,13 +54,7 @@ impl Fetcher {
                 .map_err(|_| HttpError::Url { url: place.to_owned(), problem: "its path cannot be sent" })?;
             return Ok((self.base.root(), target.to_string()));
         }
-        let (before, query) = place.split_once('?').map_or((place, None), |(before, query)| (before, Some(query)));
-        let page = BaseUrl::parse(before)?;
-        let path = if page.path.is_empty() { "/" } else { &page.path };
-        let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-        let sendable = target.parse::<http::Uri>().is_ok();
-        let problem = "its query cannot be sent";
-        if sendable { Ok((page.root(), target)) } else { Err(HttpError::Url { url: page.to_string(), problem }) }
+        page(place).map(|(page, target)| (page.root(), target))
     }
 
     async fn client(&self, root: &str) -> Result<Arc<Client>, HttpError> {
@@ -84,4 +78,16 @@ impl Fetcher {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(String, Arc<Client>)>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The server of a whole URL, and the URL's target on it: its path as it is written, with its query.
+pub(crate) fn page(url: &str) -> Result<(BaseUrl, String), HttpError> {
+    let (before, query) = url.split_once('?').map_or((url, None), |(before, query)| (before, Some(query)));
+    let page = BaseUrl::parse(before)?;
+    let slash = if page.path.is_empty() || before.ends_with('/') { "/" } else { "" };
+    let path = format!("{}{slash}", page.path);
+    let target = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    let sendable = target.parse::<http::Uri>().is_ok();
+    let problem = "its query cannot be sent";
+    if sendable { Ok((page, target)) } else { Err(HttpError::Url { url: page.to_string(), problem }) }
 }

@@ -47,6 +47,7 @@ pub mod sse;
 mod tls;
 mod transport;
 mod watchdog;
+mod webhook;
 
 pub use client::ConnectionCounts;
 pub use engine::HttpEngine;
@@ -54,3 +55,4 @@ pub use error::HttpError;
 pub use options::{Delivery, HttpOptions, StreamUsage, TextPrompts};
 pub use pages::Pages;
 pub use secret::Secret;
+pub use webhook::Webhook;

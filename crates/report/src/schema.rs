@@ -2,6 +2,7 @@
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use weighbridge_types::alert::Alert;
 use weighbridge_types::comparison::Comparison;
 use weighbridge_types::memory_profile::MemoryProfile;
 use weighbridge_types::performance::BenchmarkResult;
@@ -11,13 +12,14 @@ use crate::json;
 
 /// File name and text of each published schema.
 #[must_use]
-pub fn files() -> [(&'static str, String); 5] {
+pub fn files() -> [(&'static str, String); 6] {
     [
         ("record-1.schema.json", record()),
         ("events-1.schema.json", events()),
         ("comparison-1.schema.json", comparison()),
         ("memory-profile-1.schema.json", memory_profile()),
         ("performance-1.schema.json", performance()),
+        ("alert-1.schema.json", alert()),
     ]
 }
 
@@ -49,6 +51,12 @@ pub fn memory_profile() -> String {
 #[must_use]
 pub fn performance() -> String {
     json::pretty(&generator().into_root_schema_for::<BenchmarkResult>())
+}
+
+/// Schema of what a webhook is told of a regression, with a final newline.
+#[must_use]
+pub fn alert() -> String {
+    json::pretty(&generator().into_root_schema_for::<Alert>())
 }
 
 fn generator() -> SchemaGenerator {

@@ -11,6 +11,7 @@
 //! [`Comparison`](weighbridge_types::comparison::Comparison) that comes out is shown by the report room.
 
 pub mod ab;
+pub mod alert;
 pub mod alike;
 pub mod cells;
 mod compare;

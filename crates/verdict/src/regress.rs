@@ -10,9 +10,9 @@ use serde_json::Value;
 /// Rounding of a quotient of two means; far below what a file can say.
 const ROUNDING: f64 = 1e-9;
 
-const DOCUMENTS: &str = "pipeline.documents_per_hour";
-const QUALITY: &str = "pipeline.quality_score_avg";
-const MEMORY: &str = "system.memory_used_gb";
+pub(crate) const DOCUMENTS: &str = "pipeline.documents_per_hour";
+pub(crate) const QUALITY: &str = "pipeline.quality_score_avg";
+pub(crate) const MEMORY: &str = "system.memory_used_gb";
 
 /// Changes that fail, percent, all positive.
 #[derive(Clone, Copy, Debug, PartialEq)]

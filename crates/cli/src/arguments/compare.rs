@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{OutputArguments, ResultsArguments};
+use super::{OutputArguments, ResultsArguments, WebhookArguments};
 
 /// Shown below the flags of `compare`.
 const HELP: &str = "\
@@ -38,6 +38,8 @@ pub(crate) struct JudgingArguments {
     /// Also write the comparison as a page with distributions
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) webhook: WebhookArguments,
 }
 
 #[derive(Clone, Debug, Args)]

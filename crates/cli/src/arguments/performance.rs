@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{LocalArguments, OutputArguments, ProfileFlag, ResultsArguments};
+use super::{LocalArguments, OutputArguments, ProfileFlag, ResultsArguments, WebhookArguments};
 
 /// Shown below the verbs.
 const HELP: &str = "\
@@ -151,6 +151,8 @@ pub(crate) struct ResultsCompareArguments {
     #[arg(long)]
     pub(crate) ci: bool,
     #[command(flatten)]
+    pub(crate) webhook: WebhookArguments,
+    #[command(flatten)]
     pub(crate) format: OutputArguments,
 }
 
@@ -246,6 +248,8 @@ pub(crate) struct RegressArguments {
     /// Growth of memory that fails, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 15.0, allow_negative_numbers = true)]
     pub(crate) memory_threshold: f64,
+    #[command(flatten)]
+    pub(crate) webhook: WebhookArguments,
     #[command(flatten)]
     pub(crate) format: OutputArguments,
 }

@@ -2,14 +2,15 @@
 
 use std::ffi::OsString;
 
+use weighbridge_engine_http::Webhook;
 use weighbridge_stats::Resampling;
 use weighbridge_types::comparison::Verdict;
 use weighbridge_types::record::{Record, Status};
 use weighbridge_verdict::Settings;
 use weighbridge_verdict::ab::{Arm, End, Names, Outcome, Plan, Turn};
 
-use super::compare::{exit, judged, show};
-use super::{load, typed};
+use super::compare::{exit, judged, show, tell};
+use super::{load, typed, webhook};
 use crate::arguments::{AbArguments, LoadArguments, Verb};
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -20,9 +21,10 @@ pub(super) fn run(arguments: &AbArguments, environment: &Environment) -> Result<
     let plan = plan(arguments)?;
     // A wrong flag of the loads is found before the first of them.
     load_of(arguments, Turn { arm: Arm::A, is_self_test: false, block: 0, seed: arguments.seed })?;
+    let hook = webhook::named(&arguments.judging.webhook)?;
     let names = Names { a: &arguments.a, b: &arguments.b };
     let outcome = plan.run(names, |turn| measure(arguments, turn, environment))?;
-    conclude(&outcome, arguments, environment)
+    conclude(&outcome, arguments, hook.as_ref(), environment)
 }
 
 fn plan(arguments: &AbArguments) -> Result<Plan, Failure> {
@@ -68,7 +70,12 @@ fn measure(arguments: &AbArguments, turn: Turn, environment: &Environment) -> Re
     Ok((record.status != Status::Interrupted).then_some(record))
 }
 
-fn conclude(outcome: &Outcome, arguments: &AbArguments, environment: &Environment) -> Result<Exit, Failure> {
+fn conclude(
+    outcome: &Outcome,
+    arguments: &AbArguments,
+    hook: Option<&Webhook>,
+    environment: &Environment,
+) -> Result<Exit, Failure> {
     if let Some(found) = &outcome.self_test
         && matches!(found.verdict(), Verdict::Worse | Verdict::Better)
     {
@@ -91,5 +98,9 @@ fn conclude(outcome: &Outcome, arguments: &AbArguments, environment: &Environmen
         End::Blocks => format!("ended after {blocks} blocks, the most that were allowed"),
         End::Stopped | End::SelfTest => format!("stopped after {blocks} blocks"),
     });
-    Ok(if outcome.end == End::Stopped { Exit::Interrupted } else { exit(comparison) })
+    if outcome.end == End::Stopped {
+        return Ok(Exit::Interrupted);
+    }
+    tell("ab", hook, comparison);
+    Ok(exit(comparison))
 }

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use weighbridge_engine_http::Webhook;
 use weighbridge_report::{console, html, markdown};
 use weighbridge_stats::{Confidence, Resampling};
 use weighbridge_store::{Filter, Index, read_record};
 use weighbridge_types::comparison::{Comparison, Verdict};
 use weighbridge_types::record::Record;
-use weighbridge_verdict::{Settings, Side, compare};
+use weighbridge_verdict::{Settings, Side, alert, compare};
 
 use super::sides;
+use super::webhook::{self, Told};
 use crate::arguments::{CompareRunsArguments, JudgingArguments, OutputFormat};
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -22,12 +24,21 @@ const MOST_KNOWN: u32 = 200;
 
 pub(super) fn run(arguments: &CompareRunsArguments, environment: &Environment) -> Result<Exit, Failure> {
     let settings = settings(arguments)?;
+    let hook = webhook::named(&arguments.judging.webhook)?;
     let results = &arguments.results.output_dir;
     let sides = sides::all(&arguments.sides, results)?;
     let known = known(&sides, results)?;
     let comparison = compare(&sides, &known, &settings)?;
     show(&comparison, &arguments.judging, arguments.output.output_format, environment)?;
+    tell("compare", hook.as_ref(), &comparison);
     Ok(exit(&comparison))
+}
+
+/// Tells a webhook of a comparison that is worse.
+pub(super) fn tell(verb: &str, hook: Option<&Webhook>, comparison: &Comparison) {
+    let runs = comparison.sides.iter().flat_map(|side| side.runs.clone()).collect();
+    let (exit, regressions) = (exit(comparison), alert::of_comparison(comparison));
+    webhook::tell(hook, Told { verb, exit, runs, regressions });
 }
 
 pub(super) fn exit(comparison: &Comparison) -> Exit {

@@ -6,12 +6,13 @@ use comfy_table::{ContentArrangement, Table, presets};
 use weighbridge_report::{console, html};
 use weighbridge_store::{Figure, Filter, Headline, Index, RunEntry};
 use weighbridge_types::history::{Course, HistoryRun};
-use weighbridge_verdict::Confirmation;
 use weighbridge_verdict::gate::Gate;
 use weighbridge_verdict::history::{Limit, Point, history};
+use weighbridge_verdict::{Confirmation, alert};
 
 use super::runs;
-use crate::arguments::{HistoryArguments, OutputFormat};
+use super::webhook::{self, Told};
+use crate::arguments::{HistoryArguments, OutputFormat, WebhookArguments};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -112,13 +113,19 @@ fn changes(
         let fails = arguments.fail_on_worse.is_some() && !suspicious.is_empty();
         return Ok(if fails { Exit::GateFailed } else { Exit::Pass });
     };
+    let hook = webhook::named(&WebhookArguments { webhook: arguments.webhook.clone() })?;
     let found = confirm::confirm(&like, &suspicious, runs, arguments, environment)?;
-    Ok(match found {
-        _ if arguments.fail_on_worse.is_none() => Exit::Pass,
-        found if found.contains(&Confirmation::Confirmed) => Exit::GateFailed,
-        found if found.contains(&Confirmation::Unclear) => Exit::Inconclusive,
-        _ => Exit::Pass,
-    })
+    let are = |wanted| found.courses.iter().any(|(of, _)| *of == wanted);
+    let exit = match () {
+        () if arguments.fail_on_worse.is_none() => Exit::Pass,
+        () if are(Confirmation::Confirmed) => Exit::GateFailed,
+        () if are(Confirmation::Unclear) => Exit::Inconclusive,
+        () => Exit::Pass,
+    };
+    let confirmed = suspicious.iter().zip(&found.courses).filter(|(_, (of, _))| *of == Confirmation::Confirmed);
+    let regressions = confirmed.filter_map(|(course, (_, again))| alert::of_course(course, again.as_ref()?)).collect();
+    webhook::tell(hook.as_ref(), Told { verb: "history", exit, runs: found.runs, regressions });
+    Ok(exit)
 }
 
 fn limit(text: &str) -> Result<Limit, Failure> {

@@ -27,6 +27,7 @@ mod scripted_server;
 mod sides;
 mod system;
 mod typed;
+mod webhook;
 
 use crate::arguments::{Arguments, CacheVerb, DoctorVerb, MetricsVerb, PlanVerb, SystemVerb, Verb};
 use crate::environment::Environment;

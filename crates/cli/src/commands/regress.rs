@@ -3,14 +3,17 @@
 use std::path::Path;
 
 use serde_json::Value;
+use weighbridge_verdict::alert;
 use weighbridge_verdict::regress::{Assessment, RegressLimits, RegressPart, regress};
 
+use super::webhook::{self, Told};
 use crate::arguments::{OutputFormat, RegressArguments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
 pub(super) fn run(arguments: &RegressArguments) -> Result<Exit, Failure> {
+    let hook = webhook::named(&arguments.webhook)?;
     let limits = RegressLimits {
         throughput: arguments.throughput_threshold,
         quality: arguments.quality_threshold,
@@ -26,7 +29,10 @@ pub(super) fn run(arguments: &RegressArguments) -> Result<Exit, Failure> {
             line("memory, GB", &found.memory_regression),
         ))?,
     }
-    Ok(if found.overall_assessment == Assessment::Fail { Exit::GateFailed } else { Exit::Pass })
+    let exit = if found.overall_assessment == Assessment::Fail { Exit::GateFailed } else { Exit::Pass };
+    let (runs, regressions) = (Vec::new(), alert::of_regress(&found));
+    webhook::tell(hook.as_ref(), Told { verb: "regress", exit, runs, regressions });
+    Ok(exit)
 }
 
 fn line(name: &str, part: &RegressPart) -> String {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{passes, run};
+use crate::support::{Receiver, passes, run};
 
 /// Three loads of a script, under a label.
 fn load(folder: &Path, script: &str, label: &str, more: &[&str]) {
@@ -47,6 +47,30 @@ fn runs_are_compared_with_a_verdict_and_an_exit_code() {
     assert!(std::fs::read_to_string(folder.join("out.md")).unwrap().contains("**worse**: ttft.p50"));
     assert!(std::fs::read_to_string(folder.join("out.html")).unwrap().contains("<svg"));
     check(&["new", "old", "--gate", "ttft.p50"], 0);
+    // A webhook hears of what is worse, once, and of nothing else.
+    let receiver = Receiver::start("204 No Content");
+    check(&["new", "old", "--gate", "ttft.p50", "--webhook", receiver.url()], 0);
+    assert_eq!(receiver.taken(), Vec::<Value>::new());
+    let told = check(&["old", "new", "--gate", "ttft.p50", "--webhook", receiver.url()], 1);
+    let taken = receiver.taken();
+    let [alert] = &taken[..] else { panic!("{taken:?} {}", told.stderr) };
+    let row = &alert["regressions"][0];
+    assert_eq!(
+        (&alert["verb"], &alert["verdict"], &alert["exit_code"]),
+        (&"compare".into(), &"worse".into(), &1.into())
+    );
+    assert_eq!((&row["key"], &row["side"], &row["interval_of"]), (&"ttft.p50".into(), &"new".into(), &"ratio".into()));
+    let (ratio, low) = (row["ratio"].as_f64().unwrap(), row["interval"]["low"].as_f64().unwrap());
+    assert!(low > 1.05 && low < ratio && ratio > 2.0, "{row}");
+    assert_eq!(alert["runs"].as_array().unwrap().len(), 6);
+    assert!(alert["text"].as_str().unwrap().contains("worse: ttft.p50"), "{alert}");
+    // One that fails is told, and changes nothing; one that is none is refused before anything is compared.
+    let broken = Receiver::start("500 Internal Server Error");
+    let failed = check(&["old", "new", "--gate", "ttft.p50", "--webhook", broken.url()], 1);
+    assert!(failed.stderr.contains("webhook") && failed.stderr.contains("HTTP 500"), "{}", failed.stderr);
+    assert_eq!(broken.taken().len(), 1);
+    let refused = check(&["old", "new", "--webhook", "http://example.com/secret"], 2);
+    assert!(refused.stderr.contains("clear text") && !refused.stderr.contains("secret"), "{}", refused.stderr);
     // One run a side decides nothing, whatever the figures are.
     let runs: Vec<String> = std::fs::read_dir(folder.join("results"))
         .unwrap()
@@ -215,8 +239,14 @@ fn a_change_that_is_there_is_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     days(folder, 30, (0.5, 1.0));
-    let ran = run(folder, &["history", "--changes", "--metric", "ttft.p50", "--fail-on-worse", "20", "--confirm", "3"]);
+    let receiver = Receiver::start("204 No Content");
+    let flags = ["--metric", "ttft.p50", "--fail-on-worse", "20", "--confirm", "3", "--webhook", receiver.url()];
+    let ran = run(folder, &[&["history", "--changes"], &flags[..]].concat());
     assert_eq!(ran.code, Some(1), "{}\n{}", ran.stdout, ran.stderr);
+    let taken = receiver.taken();
+    let [alert] = &taken[..] else { panic!("{taken:?} {}", ran.stderr) };
+    assert_eq!((&alert["verb"], &alert["exit_code"]), (&"history".into(), &1.into()));
+    assert_eq!((alert["runs"].as_array().unwrap().len(), &alert["regressions"][0]["key"]), (3, &"ttft.p50".into()));
     assert!(ran.stderr.contains("\nconfirmed: ttft.p50"), "{}", ran.stderr);
 }
 

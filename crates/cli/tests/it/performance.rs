@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{passes, run};
+use crate::support::{Receiver, passes, run};
 
 /// A script that answers at once: these tests are about files and verdicts, not about speed.
 const FAST: &str = "scripted:ttft=2ms,itl=0ms";
@@ -430,4 +430,41 @@ fn a_classifier_is_loaded() {
     assert_eq!(of("ttft.mean"), of("e2e.mean"), "an answer is whole when it comes");
     let encoder = run(folder.path(), &["bench", "onnx:network"]);
     assert_eq!(encoder.code, Some(2), "a weigh-in is of text");
+}
+
+#[test]
+fn a_webhook_hears_of_regressions_once_and_of_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start("200 OK");
+    let hook = ["--webhook", receiver.url()];
+    let mut slower = with("avg_latency_ms", 150.0);
+    slower["record"] = "results/slow".into();
+    assert_eq!(compared(folder.path(), &sample(), &sample(), &hook).0, Some(0));
+    // What is missing fails a pipeline that asks for it, and is no regression.
+    let mut less = sample();
+    less.as_object_mut().unwrap().remove("p90_latency_ms");
+    assert_eq!(compared(folder.path(), &sample(), &less, &[&hook[..], &["--ci"]].concat()).0, Some(1));
+    assert_eq!(receiver.taken(), Vec::<Value>::new());
+    assert_eq!(compared(folder.path(), &sample(), &slower, &hook).0, Some(1));
+    let taken = receiver.taken();
+    let [alert] = &taken[..] else { panic!("{taken:?}") };
+    assert_eq!((&alert["verb"], &alert["runs"]), (&"performance-benchmark compare".into(), &json!(["results/slow"])));
+    let row = &alert["regressions"][0];
+    assert_eq!((&row["key"], &row["ratio"], &row["interval"]), (&"avg_latency_ms".into(), &1.5.into(), &Value::Null));
+
+    let file = |name: &str, documents: f64| {
+        let runs = json!([{"pipeline.documents_per_hour": documents, "pipeline.quality_score_avg": 0.8}]);
+        std::fs::write(folder.path().join(name), runs.to_string()).unwrap();
+    };
+    file("base.json", 100.0);
+    file("bad.json", 50.0);
+    let regress = |current: &str, code: i32| {
+        let ran = run(folder.path(), &[&["regress", "base.json", current], &hook[..]].concat());
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        receiver.taken()
+    };
+    assert_eq!(regress("base.json", 0), Vec::<Value>::new());
+    let taken = regress("bad.json", 1);
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    assert_eq!(taken[0]["regressions"][0]["key"], "pipeline.documents_per_hour");
 }

@@ -1,8 +1,12 @@
 //! The binary, and a server for it to weigh.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use assert_cmd::Command;
+use serde_json::Value;
 use weighbridge_engine_http::scripted_server::{ScriptedServer, ServerOptions};
 use weighbridge_types::record::Record;
 use weighbridge_types::time::Clock;
@@ -72,5 +76,46 @@ impl Endpoint {
     /// The reference of its model.
     pub(crate) fn reference(&self) -> String {
         format!("openai:{}/v1#scripted", self.url())
+    }
+}
+
+/// A receiver of webhooks, on a free port of the loopback interface.
+pub(crate) struct Receiver {
+    url: String,
+    taken: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Receiver {
+    /// Starts one that answers with this status, `204 No Content`.
+    pub(crate) fn start(status: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&taken);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = BufReader::new(stream.unwrap());
+                let (mut line, mut length) = (String::new(), 0);
+                while stream.read_line(&mut line).unwrap() > 2 {
+                    length = line.strip_prefix("content-length: ").map_or(length, |text| text.trim().parse().unwrap());
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                stream.read_exact(&mut body).unwrap();
+                log.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.get_mut().write_all(head.as_bytes()).unwrap();
+            }
+        });
+        Self { url, taken }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What came since it was asked last.
+    pub(crate) fn taken(&self) -> Vec<Value> {
+        std::mem::take(&mut self.taken.lock().unwrap())
     }
 }

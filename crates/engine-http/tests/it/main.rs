@@ -11,3 +11,4 @@ mod score;
 mod streams;
 mod support;
 mod tls;
+mod webhook;

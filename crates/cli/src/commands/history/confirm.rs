@@ -8,7 +8,7 @@ use weighbridge_types::history::Course;
 use weighbridge_types::metric::Cell;
 use weighbridge_types::record::Record;
 use weighbridge_types::time::WallTime;
-use weighbridge_verdict::{Confirmation, confirm as judge};
+use weighbridge_verdict::{Again, Confirmation, confirm as judge};
 
 use super::super::{load, runs};
 use crate::arguments::{Arguments, HistoryArguments, LoadArguments, Verb};
@@ -20,6 +20,14 @@ use crate::output;
 /// An interval between runs needs two; more than these nobody waits for.
 const RUNS: std::ops::RangeInclusive<u32> = 2..=100;
 
+/// What was found out.
+pub(super) struct Confirmed {
+    /// Of each course, in their order; without the figures where there are none.
+    pub(super) courses: Vec<(Confirmation, Option<Again>)>,
+    /// The runs that were made.
+    pub(super) runs: Vec<String>,
+}
+
 /// Makes the loads of these courses again, with the settings of the run `like`, and says of each what that tells.
 pub(super) fn confirm(
     like: &str,
@@ -27,14 +35,14 @@ pub(super) fn confirm(
     count: u32,
     arguments: &HistoryArguments,
     environment: &Environment,
-) -> Result<Vec<Confirmation>, Failure> {
+) -> Result<Confirmed, Failure> {
     if !RUNS.contains(&count) {
         let what = format!("confirm with `{count}` runs: it must be {} to {}", RUNS.start(), RUNS.end());
         return Err(Failure::usage(what, "three runs are usual: `--confirm 3`"));
     }
     if courses.is_empty() {
         output::talk("no level moved for the worse: there is nothing to confirm");
-        return Ok(Vec::new());
+        return Ok(Confirmed { courses: Vec::new(), runs: Vec::new() });
     }
     let record = read_record(&runs::find(like, &arguments.results.output_dir)?)?;
     let settings = suspicious(&record, courses)?;
@@ -49,7 +57,10 @@ pub(super) fn confirm(
             None => return Err(Failure::new(Exit::Interrupted, "confirm: it was interrupted", "start it again")),
         }
     }
-    Ok(courses.iter().map(|course| told(course, &records, courses.len())).collect())
+    Ok(Confirmed {
+        courses: courses.iter().map(|course| told(course, &records, courses.len())).collect(),
+        runs: records.into_iter().map(|record| record.run_id).collect(),
+    })
 }
 
 /// The settings of the run, of its loads only those that a course is about.
@@ -86,10 +97,10 @@ fn load_of(record: &Record, arguments: &HistoryArguments) -> Result<LoadArgument
 }
 
 /// Says what the new runs tell of one course.
-fn told(course: &Course, records: &[Record], courses: usize) -> Confirmation {
+fn told(course: &Course, records: &[Record], courses: usize) -> (Confirmation, Option<Again>) {
     let name = format!("{} [{}]", course.key, course.cell);
     let again: Vec<f64> = records.iter().filter_map(|record| record.metric(&course.key, &course.cell)?.value).collect();
-    let Some(change) = course.changes.last() else { return Confirmation::Unclear };
+    let Some(change) = course.changes.last() else { return (Confirmation::Unclear, None) };
     let from = course.changes.iter().rev().nth(1).map_or(0, |earlier| earlier.run);
     let before = course.points.iter().filter(|(run, _)| (from..change.run).contains(run));
     let before: Vec<f64> = before.map(|(_, value)| *value).collect();
@@ -105,11 +116,11 @@ fn told(course: &Course, records: &[Record], courses: usize) -> Confirmation {
                 found.mean,
                 again.len()
             ));
-            found.confirmation
+            (found.confirmation, Some(found))
         }
         Err(error) => {
             output::talk(&format!("unclear: {name}: {error}"));
-            Confirmation::Unclear
+            (Confirmation::Unclear, None)
         }
     }
 }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use weighbridge_report::{console, html, markdown};
 use weighbridge_types::performance::{BenchmarkResult, Change, ResultsComparison};
+use weighbridge_verdict::alert;
 use weighbridge_verdict::results::compare_results;
 
+use super::super::webhook::{self, Told};
 use super::write;
 use crate::arguments::{OutputFormat, ResultsCompareArguments};
 use crate::environment::Environment;
@@ -17,6 +19,7 @@ use crate::output;
 const RESULT: &str = "_benchmark.json";
 
 pub(super) fn run(arguments: &ResultsCompareArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let hook = webhook::named(&arguments.webhook)?;
     let (baseline, current) = (read(&arguments.baseline)?, read(&arguments.current)?);
     let found = compare_results(&baseline, &current, arguments.threshold)?;
     if let Some(path) = &arguments.report {
@@ -31,7 +34,10 @@ pub(super) fn run(arguments: &ResultsCompareArguments, environment: &Environment
             output::data(&console::performance_comparison(&found, width, color))?;
         }
     }
-    Ok(exit(&found, arguments.ci))
+    let (exit, regressions) = (exit(&found, arguments.ci), alert::of_results(&found));
+    let runs = baseline.iter().chain(&current).filter_map(|result| result.record.clone()).collect();
+    webhook::tell(hook.as_ref(), Told { verb: "performance-benchmark compare", exit, runs, regressions });
+    Ok(exit)
 }
 
 fn exit(found: &ResultsComparison, is_ci: bool) -> Exit {
