@@ -3,6 +3,9 @@
 use std::env;
 use std::path::PathBuf;
 
+use crate::failure::Failure;
+use crate::output::Level;
+
 /// What the environment says.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
@@ -22,14 +25,19 @@ pub(crate) struct Environment {
     pub(crate) ort_library: Option<PathBuf>,
     /// `WEIGHBRIDGE_MODELS_DIR`: folder of models that are listed, and that may be named without a path.
     pub(crate) models: Option<PathBuf>,
+    /// `WEIGHBRIDGE_LOG_LEVEL`: how much is said on stderr: error, warn, info (as usual) or debug.
+    pub(crate) log_level: Level,
 }
 
 impl Environment {
     /// Reads the variables.
+    ///
+    /// # Errors
+    /// When one has a value that it cannot have.
     #[expect(clippy::disallowed_methods, reason = "this file is the one place that reads the environment")]
-    pub(crate) fn read() -> Self {
+    pub(crate) fn read() -> Result<Self, Failure> {
         let text = |name| env::var(name).ok().filter(|value: &String| !value.is_empty());
-        Self {
+        Ok(Self {
             api_key: text("WEIGHBRIDGE_API_KEY"),
             openai_key: text("OPENAI_API_KEY"),
             anthropic_key: text("ANTHROPIC_API_KEY"),
@@ -38,6 +46,33 @@ impl Environment {
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
             ort_library: text("ORT_DYLIB_PATH").map(PathBuf::from),
             models: text("WEIGHBRIDGE_MODELS_DIR").map(PathBuf::from),
-        }
+            log_level: text("WEIGHBRIDGE_LOG_LEVEL").map_or(Ok(Level::default()), |name| level(&name))?,
+        })
     }
+
+    /// Lines on what was set, for whoever wonders; of a key only that there is one.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let key = |name: &'static str, key: &Option<String>| {
+            key.as_ref().map(|_| format!("{name} is set, which is not shown (environment)"))
+        };
+        let path = |name: &'static str, path: &Option<PathBuf>| {
+            path.as_ref().map(|path| format!("{name} = {} (environment)", path.display()))
+        };
+        let lines = [
+            key("WEIGHBRIDGE_API_KEY", &self.api_key),
+            key("OPENAI_API_KEY", &self.openai_key),
+            key("ANTHROPIC_API_KEY", &self.anthropic_key),
+            path("ORT_DYLIB_PATH", &self.ort_library),
+            path("WEIGHBRIDGE_MODELS_DIR", &self.models),
+        ];
+        lines.into_iter().flatten().collect()
+    }
+}
+
+fn level(name: &str) -> Result<Level, Failure> {
+    Level::named(name).ok_or_else(|| {
+        let known = Level::ALL.map(|(known, _)| known).join(", ");
+        let what = format!("accept `{name}` as WEIGHBRIDGE_LOG_LEVEL: it is none of {known}");
+        Failure::usage(what, "leave the variable out for `info`; `debug` says most")
+    })
 }

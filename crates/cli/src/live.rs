@@ -20,7 +20,7 @@ use weighbridge_types::event::{RunEvent, Sink, SinkError};
 use weighbridge_types::record::Record;
 
 use crate::environment::Environment;
-use crate::output;
+use crate::output::{self, Level};
 use crate::progress::{self, Progress};
 use draw::Look;
 use lines::Lines;
@@ -69,7 +69,7 @@ impl Live {
         }
         let fits =
             screen::size().is_some_and(|(columns, rows)| columns >= draw::SMALLEST.0 && rows >= draw::SMALLEST.1);
-        if !settings.wanted || !fits || environment.dumb_terminal {
+        if !settings.wanted || !fits || environment.dumb_terminal || !output::says(Level::Info) {
             return Self::Bar(Progress::new(true));
         }
         let model = LiveModel::new(settings, true);

@@ -21,10 +21,19 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::read().unwrap_or_else(|error| error.exit());
-    let environment = environment::Environment::read();
-    let exit = commands::run(arguments, &environment).unwrap_or_else(|failure| {
-        output::talk(&failure.text());
+    let exit = run(arguments).unwrap_or_else(|failure| {
+        output::fail(&failure.text());
         failure.exit
     });
     exit.into()
+}
+
+fn run(arguments: arguments::Arguments) -> Result<exit::Exit, failure::Failure> {
+    let environment = environment::Environment::read()?;
+    output::set_level(environment.log_level);
+    if output::says(output::Level::Debug) {
+        let settings = environment.settings().into_iter().chain(arguments::settings());
+        settings.for_each(|setting| output::debug(|| setting));
+    }
+    commands::run(arguments, &environment)
 }

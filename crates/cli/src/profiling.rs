@@ -87,7 +87,7 @@ fn conclude(profile: &Profile, folder: &Path, name: &str, why_empty: &str) {
     if profile.total() == 0 {
         output::talk(&format!("note: no profile was written: {why_empty}"));
     } else if let Err(failure) = write(profile, folder, name) {
-        output::talk(&failure.text());
+        output::fail(&failure.text());
     }
 }
 

@@ -6,6 +6,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use weighbridge_types::event::{Pulse, RunEvent, Sink, SinkError};
 use weighbridge_types::record::{PhaseResult, Record, Status};
 
+use crate::output::{self, Level};
+
 /// Shows where a run stands, on stderr. Without a terminal it writes one line per phase instead.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -17,7 +19,7 @@ impl Progress {
     /// Prepares the display.
     pub(crate) fn new(is_terminal: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::hidden());
-        if is_terminal {
+        if is_terminal && output::says(Level::Info) {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
             let style = ProgressStyle::with_template("{prefix:>10} [{bar:24}] {pos}/{len} {wide_msg} {elapsed}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
@@ -48,9 +50,9 @@ impl Progress {
 
     fn say(&self, line: &str) {
         if self.plain {
-            crate::output::talk(line);
+            output::talk(line);
         } else {
-            self.bar.suspend(|| crate::output::talk(line));
+            self.bar.suspend(|| output::talk(line));
         }
     }
 }

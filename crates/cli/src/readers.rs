@@ -12,6 +12,7 @@ use weighbridge_types::sample::SampleRow;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output;
 
 /// The recorder first, so that nothing is shown that is not kept, then a view.
 pub(crate) struct Readers<V> {
@@ -26,6 +27,7 @@ impl<V: Sink> Readers<V> {
     /// Starts to record into a folder, or goes on where its log ends.
     pub(crate) fn start(folder: RunFolder, view: V) -> Result<Self, Failure> {
         let path = folder.path().to_owned();
+        output::debug(|| format!("recording into {}", path.display()));
         Ok(Self { path, recorder: Some(Recorder::start(folder)?), view, is_followed: false })
     }
 

@@ -82,7 +82,7 @@ impl Registry {
         let (devices, wanted) = (devices::of_host(), local.device.wanted());
         let chosen = choose(wanted, &devices)?;
         if let Some(warning) = &chosen.warning {
-            output::talk(&format!("warning: {warning}"));
+            output::warn(warning);
         }
         let threads = match local.threads {
             None => None,
@@ -119,6 +119,18 @@ impl Registry {
 
     /// Makes an engine now.
     pub(crate) async fn load(&self, model: &ModelRef) -> Result<Arc<dyn Engine>, Failure> {
+        let clock = Clock::start();
+        let start = clock.now();
+        let made = self.make(model).await;
+        output::debug(|| {
+            let ms = millis(clock.now() - start);
+            let is_loaded = if made.is_ok() { "loaded" } else { "could not load" };
+            format!("{is_loaded} {model} in {ms:.2} ms")
+        });
+        made
+    }
+
+    async fn make(&self, model: &ModelRef) -> Result<Arc<dyn Engine>, Failure> {
         match model {
             ModelRef::Candle(_) => self.candle(model).await,
             ModelRef::Tiny | ModelRef::Gguf(_) if self.device != DeviceKind::Cpu => self.candle(model).await,
@@ -162,9 +174,10 @@ impl Registry {
     pub(crate) async fn timed_load(&self, model: &ModelRef) -> Result<f64, Failure> {
         let clock = Clock::start();
         let start = clock.now();
-        let engine = self.load(model).await?;
+        let engine = self.make(model).await?;
         let elapsed = millis(clock.now() - start);
         drop(engine);
+        output::debug(|| format!("loaded {model} in {elapsed:.2} ms, and dropped it"));
         Ok(elapsed)
     }
 
@@ -235,7 +248,7 @@ impl Registry {
         let variants = match model {
             ModelRef::Tiny => {
                 let file = scratch.join("tiny-f16.gguf");
-                std::fs::write(&file, embedded::tiny())?;
+                output::write(&file, embedded::tiny())?;
                 self.variants(model, &file, variants, scratch).await?
             }
             ModelRef::Gguf(path) | ModelRef::Safetensors(path) => self.variants(model, path, variants, scratch).await?,
@@ -352,7 +365,7 @@ pub(crate) fn model_path(name: &Path, scratch: &Path) -> Result<PathBuf, Failure
         return Ok(name.to_owned());
     }
     let path = scratch.join("tiny-f16.gguf");
-    std::fs::write(&path, embedded::tiny())?;
+    output::write(&path, embedded::tiny())?;
     Ok(path)
 }
 

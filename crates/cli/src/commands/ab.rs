@@ -88,7 +88,7 @@ fn conclude(
         return Err(Failure::new(Exit::Invalid, what, hint));
     }
     let Some(comparison) = &outcome.comparison else {
-        output::talk("stopped before both targets were measured: there is nothing to compare");
+        output::fail("stopped before both targets were measured: there is nothing to compare");
         return Ok(Exit::Interrupted);
     };
     show(comparison, &arguments.judging, arguments.output.output_format, environment)?;

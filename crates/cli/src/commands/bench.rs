@@ -184,7 +184,7 @@ fn campaign(
 /// Writes the report and takes the run into the index.
 fn finish(record: &Record, folder: &Path, results: &Path) -> Result<(), Failure> {
     let rows = runs::rows(folder)?;
-    std::fs::write(folder.join(REPORT_FILE), html::render(record, Some(&rows)))?;
+    output::write(&folder.join(REPORT_FILE), html::render(record, Some(&rows)))?;
     Index::open(results)?.register(folder)?;
     Ok(())
 }
@@ -202,7 +202,7 @@ fn conclude(
         Status::Interrupted => Exit::Interrupted,
         Status::Failed => Exit::Invalid,
         _ if nothing_succeeded => {
-            output::talk("no request succeeded: there is no measurement; the notes of the phases say why");
+            output::fail("no request succeeded: there is no measurement; the notes of the phases say why");
             Exit::Invalid
         }
         Status::Pending | Status::Running | Status::Complete | Status::Skipped => match gate(record) {

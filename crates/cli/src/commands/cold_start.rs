@@ -82,7 +82,7 @@ async fn drive(
     let closed = recorder.0.close();
     let (record, starts) = ended?;
     closed.map_err(|error| Failure::new(Exit::Usage, error.problem, error.hint))?;
-    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    output::write(&path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     Ok((record, starts, path))
 }

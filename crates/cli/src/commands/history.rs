@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &HistoryArguments, environment: &Environment) -> Re
     }
     let mut index = Index::open(results)?;
     for (path, reason) in index.refresh()?.unreadable {
-        output::talk(&format!("warning: `{}` cannot be read: {reason}", path.display()));
+        output::warn(&format!("`{}` cannot be read: {reason}", path.display()));
     }
     if let Some(run) = &arguments.changes {
         return changes(run, index, arguments, environment);

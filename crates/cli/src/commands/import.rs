@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &ImportArguments) -> Result<Exit, Failure> {
             Ok(one) => taken.push(one),
             Err(failure) => {
                 exit = failure.exit;
-                output::talk(&format!("`{}`: {}", file.display(), failure.text()));
+                output::fail(&format!("`{}`: {}", file.display(), failure.text()));
             }
         }
     }
@@ -110,7 +110,7 @@ fn keep(
     record.settings["import"]["file"] = name.clone().into();
     record.settings["import"]["imported_at"] = now.to_string().into();
     if record.status == Status::Failed {
-        output::talk(&format!("warning: by `{name}` the run was no success; see its notes"));
+        output::warn(&format!("by `{name}` the run was no success; see its notes"));
     }
     let failed = |error: SinkError| Failure::usage(error.problem, error.hint);
     let mut recorder = Recorder::start(folder)?;

@@ -228,7 +228,7 @@ impl Order<'_> {
             }
         })?;
         closed?;
-        std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+        output::write(&path.join(REPORT_FILE), runs::page(&path, &record)?)?;
         Index::open(results)?.register(&path)?;
         Ok((record, path))
     }
@@ -237,13 +237,13 @@ impl Order<'_> {
     fn conclude(&self, record: &Record, folder: &Path, environment: &Environment) -> Result<Exit, Failure> {
         runs::print(record, folder, self.run.output.output_format, environment)?;
         if let Some(why) = invalid_reason(record) {
-            output::talk(&format!("no valid measurement of the target: {why}"));
+            output::fail(&format!("no valid measurement of the target: {why}"));
         }
         if let Some(why) = futile_reason(record) {
-            output::talk(&format!("no valid measurement of the target: {why}"));
+            output::fail(&format!("no valid measurement of the target: {why}"));
         }
         if let Some(share) = self.mostly_failed(record) {
-            output::talk(&format!("no valid measurement of the target: {share}"));
+            output::fail(&format!("no valid measurement of the target: {share}"));
             return Ok(Exit::Invalid);
         }
         Ok(match record.status {
@@ -251,7 +251,7 @@ impl Order<'_> {
             Status::Failed => Exit::Invalid,
             _ if invalid_reason(record).is_some() => Exit::Invalid,
             _ if record.phases.iter().all(|phase| phase.tally.succeeded == 0) => {
-                output::talk("no request succeeded: there is no measurement");
+                output::fail("no request succeeded: there is no measurement");
                 Exit::Invalid
             }
             Status::Pending | Status::Running | Status::Complete | Status::Skipped => match gate(record) {

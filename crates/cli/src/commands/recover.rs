@@ -43,7 +43,7 @@ pub(super) fn run(run: &str, results: &Path, format: OutputFormat, environment: 
     }
     output::talk(&format!("record  {}", path.display()));
     if let Some(why) = invalid_reason(&record) {
-        output::talk(&format!("no valid measurement of the target: {why}"));
+        output::fail(&format!("no valid measurement of the target: {why}"));
     }
     Ok(Exit::Pass)
 }
@@ -64,7 +64,7 @@ fn stream(record: Record, readers: &mut Readers<Progress>) -> Result<Record, Fai
 /// Writes the page, and takes the run into the index of the folder that it lies in.
 fn keep(run: &Path, record: &Record) -> Result<(), Failure> {
     let page = run.join(REPORT_FILE);
-    std::fs::write(&page, runs::page(run, record)?).map_err(|error| {
+    output::write(&page, runs::page(run, record)?).map_err(|error| {
         Failure::usage(format!("write `{}`: {error}", page.display()), "free some space, or make the folder writable")
     })?;
     if let Some(results) = run.parent() {

@@ -41,7 +41,7 @@ pub(super) fn tell(hook: Option<&Webhook>, told: Told<'_>) {
     if let (Some(hook), Some(alert)) = (hook, alert)
         && let Err(failure) = post(hook, &alert)
     {
-        output::talk(&format!("warning: the webhook was not told: {}", failure.text()));
+        output::warn(&format!("the webhook was not told: {}", failure.text()));
     }
 }
 

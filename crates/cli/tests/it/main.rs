@@ -25,6 +25,7 @@ mod load;
 mod load_answers;
 mod load_faults;
 mod load_until;
+mod log_level;
 mod memory_profile;
 mod model;
 mod performance;

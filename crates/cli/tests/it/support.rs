@@ -14,9 +14,15 @@ use weighbridge_types::time::Clock;
 /// The binary, without a key or a color setting of whoever runs the tests.
 pub(crate) fn weighbridge() -> Command {
     let mut command = Command::cargo_bin("weighbridge").unwrap();
-    for name in
-        ["WEIGHBRIDGE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "WEIGHBRIDGE_MODELS_DIR", "NO_COLOR", "COLUMNS"]
-    {
+    for name in [
+        "WEIGHBRIDGE_API_KEY",
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "WEIGHBRIDGE_MODELS_DIR",
+        "WEIGHBRIDGE_LOG_LEVEL",
+        "NO_COLOR",
+        "COLUMNS",
+    ] {
         command.env_remove(name);
     }
     command

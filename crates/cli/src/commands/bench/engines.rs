@@ -200,7 +200,7 @@ fn of_file(engine: &str, model: &ModelRef, scratch: &Path) -> Result<Result<Mode
         ModelRef::Gguf(path) | ModelRef::LlamaCpp(path) => path.clone(),
         ModelRef::Tiny => {
             let file = scratch.join("tiny-f16.gguf");
-            std::fs::write(&file, embedded::tiny())?;
+            output::write(&file, embedded::tiny())?;
             file
         }
         _ => return Ok(Err(format!("it reads GGUF files, and `{model}` is none"))),

@@ -21,8 +21,8 @@ pub(super) fn run(arguments: &EvalImportArguments) -> Result<Exit, Failure> {
     }
     std::fs::create_dir_all(&arguments.out)?;
     let lines: String = documents.iter().map(|document| document.line() + "\n").collect();
-    std::fs::write(&data, lines)?;
-    std::fs::write(&task, task_text(&name))?;
+    output::write(&data, lines)?;
+    output::write(&task, task_text(&name))?;
     if !left_out.is_empty() {
         output::talk(&format!("left aside: {}", left_out.join(", ")));
     }

@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> 
         Some(previous) => (RunFolder::open(&previous.folder)?, Some(previous.record)),
         None => {
             let folder = RunFolder::create(results, "eval", &label, WallTime::now())?;
-            std::fs::write(folder.path().join(QUESTIONS_FILE), lines(&questions))?;
+            output::write(&folder.path().join(QUESTIONS_FILE), lines(&questions))?;
             (folder, None)
         }
     };
@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &EvalJudgeArguments, environment: &Environment) -> 
     let closed = journal.close();
     journal.view.clear();
     closed?;
-    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    output::write(&path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     let exit = super::run::show_record(&record, &path, arguments.output.output_format, environment)?;
     if matches!(record.status, Status::Interrupted | Status::Failed) {

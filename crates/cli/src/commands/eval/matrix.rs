@@ -100,7 +100,7 @@ fn exit(ends: &[CellEnd], path: &Path) -> Exit {
     }
     let is_invalid = |end: &CellEnd| matches!(end, CellEnd::Failed(_));
     if ends.iter().any(is_invalid) || !ends.contains(&CellEnd::Complete) {
-        output::talk("not every cell could be run; `--resume` tries those again");
+        output::fail("not every cell could be run; `--resume` tries those again");
         return Exit::Invalid;
     }
     Exit::Pass
@@ -249,7 +249,7 @@ fn write(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
     text.push(b'\n');
     // By rename, so that a kill leaves the old file or the new one.
     let part: PathBuf = path.with_extension("part");
-    std::fs::write(&part, text)?;
+    output::write(&part, text)?;
     Ok(std::fs::rename(&part, path)?)
 }
 

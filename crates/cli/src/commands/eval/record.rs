@@ -24,6 +24,7 @@ use super::super::runs;
 use crate::arguments::{BleuTokenizer, ScoreArguments};
 use crate::build::build;
 use crate::failure::Failure;
+use crate::output;
 
 /// What kind of run this is.
 const KIND: &str = "eval";
@@ -61,13 +62,13 @@ pub(super) fn keep(arguments: &ScoreArguments, report: &Report, watch: &Watch) -
     let path = folder.path().to_owned();
     let record = record(arguments, report, watch, (folder.run_id().to_owned(), label));
     let failed = |error: SinkError| Failure::usage(error.problem, error.hint);
-    std::fs::write(path.join(SCORES_FILE), serde_json::to_vec_pretty(report)?)?;
+    output::write(&path.join(SCORES_FILE), serde_json::to_vec_pretty(report)?)?;
     let mut recorder = Recorder::start(folder)?;
     recorder.event(&RunEvent::PhaseStarted { phase: Phase::Evaluate, attempt: 1 }).map_err(failed)?;
     recorder.event(&RunEvent::Exhibit(Box::new(report.exhibit()))).map_err(failed)?;
     recorder.checkpoint(&record).map_err(failed)?;
     recorder.close().map_err(failed)?;
-    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    output::write(&path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(&arguments.results.output_dir)?.register(&path)?;
     Ok(path)
 }

@@ -118,10 +118,10 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
             peak_rss_bytes: peak_rss_bytes().unwrap_or_default(),
         };
         let timing = timing.after(Timing::read(&path));
-        std::fs::write(path.join(TIMING_FILE), serde_json::to_vec(&timing)?)?;
+        output::write(&path.join(TIMING_FILE), serde_json::to_vec(&timing)?)?;
         return Ok(if record.status == Status::Complete { Exit::Pass } else { Exit::Invalid });
     }
-    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    output::write(&path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     conclude(&record, &path, exported.as_deref(), arguments, environment)
 }
@@ -305,11 +305,11 @@ fn exit_of(record: &Record) -> Exit {
         Status::Interrupted => Exit::Interrupted,
         Status::Failed => {
             let notes = record.phases.iter().flat_map(|phase| phase.notes.last());
-            notes.for_each(|note| output::talk(note));
+            notes.for_each(|note| output::fail(note));
             Exit::Invalid
         }
         _ if record.phases.iter().all(|phase| phase.tally.succeeded == 0) => {
-            output::talk("no document was answered: there is no measurement");
+            output::fail("no document was answered: there is no measurement");
             Exit::Invalid
         }
         Status::Pending | Status::Running | Status::Complete | Status::Skipped => Exit::Pass,

@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &StreamArguments, environment: &Environment) -> Res
     let record = ended?;
     closed?;
     unprinted.map_or(Ok(()), Err)?;
-    std::fs::write(path.join(REPORT_FILE), runs::page(&path, &record)?)?;
+    output::write(&path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     if is_followed {
         runs::say_where(&path);
@@ -210,7 +210,7 @@ fn exit(record: &Record) -> Exit {
         Status::Interrupted => Exit::Interrupted,
         Status::Failed => Exit::Invalid,
         _ if record.phases.iter().all(|phase| phase.tally.succeeded == 0) => {
-            output::talk("no event has a verdict: there is no measurement");
+            output::fail("no event has a verdict: there is no measurement");
             Exit::Invalid
         }
         _ if own.contains(&Verdict::Missed) => Exit::GateFailed,

@@ -88,7 +88,7 @@ fn model(backend: Backend, folder: &Path) -> Result<String, Failure> {
             let file = folder.join("network.onnx");
             let (_, bytes) = embedded::classifier("network")
                 .ok_or_else(|| Failure::new(Exit::Bug, "find the classifier `network`", "report this as a bug"))?;
-            std::fs::write(&file, bytes)?;
+            output::write(&file, bytes)?;
             format!("onnx:{}", file.display())
         }
     })

@@ -128,7 +128,9 @@ fn folder(path: &Path) -> Result<(), Failure> {
 
 /// Writes a file whole or not at all.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    Ok(replace(path, text.as_bytes())?)
+    replace(path, text.as_bytes())?;
+    output::debug(|| format!("wrote {}, {} bytes", path.display(), text.len()));
+    Ok(())
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {

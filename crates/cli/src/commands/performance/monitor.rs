@@ -18,7 +18,7 @@ use super::targets;
 use crate::arguments::{MonitorArguments, MonitorFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, Level};
 
 /// One sample. Shares are 0 to 1; null where the system does not tell.
 #[derive(Clone, Debug, Serialize)]
@@ -89,10 +89,10 @@ async fn watch(
         sample.alerts = alerts(&sample, limits);
         emit(&line(&sample, arguments.format)?)?;
         for alert in sample.alerts.iter().filter(|alert| !crossed.contains(alert)) {
-            output::talk(&format!("alert: {alert} at {}", sample.timestamp));
+            output::say(Level::Warn, &format!("alert: {alert} at {}", sample.timestamp));
         }
         for alert in crossed.iter().filter(|alert| !sample.alerts.contains(alert)) {
-            output::talk(&format!("over:  {alert} at {}", sample.timestamp));
+            output::say(Level::Warn, &format!("over:  {alert} at {}", sample.timestamp));
         }
         crossed = sample.alerts;
     }
