@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine::{Collector, Engine, Follow, GenerateRequest, SubjectError};
-use weighbridge_types::memory_profile::{MemoryEntry, MemoryProfileSettings, MemorySeries};
+use weighbridge_telemetry::Heap;
+use weighbridge_types::memory_profile::{MemoryEntry, MemoryGrowth, MemoryProfileSettings, MemorySeries, Trim, Trims};
 use weighbridge_types::record::EngineDescription;
 use weighbridge_types::request::Outcome;
 use weighbridge_types::time::{Clock, Stamp};
@@ -43,6 +44,8 @@ pub struct MemoryProfileRun {
     pub request_limit: Duration,
     /// Reads the memory.
     pub reader: MemoryReader,
+    /// Whether the allocator of this process is told to give back what it keeps, after each load and before the reading.
+    pub trim: bool,
     /// Clock of the run.
     pub clock: Clock,
     /// Ends the profile after the request under way; what was read by then is kept.
@@ -60,6 +63,8 @@ pub struct MemoryReadings {
     pub entries: Vec<MemoryEntry>,
     /// Whole series, one value for each cycle.
     pub series: MemorySeries,
+    /// What trims gave back, where they were asked for.
+    pub trims: Option<Trims>,
     /// What a reader must know.
     pub notes: Vec<String>,
 }
@@ -71,6 +76,21 @@ impl MemoryReadings {
         let seconds: f64 = self.entries.iter().filter_map(|entry| entry.load_s).sum();
         let requests = self.entries.last()?.requests;
         (seconds > 0.0 && requests > 0).then(|| requests as f64 / seconds * 3_600.0)
+    }
+
+    /// How far memory went, held against growth that a reader is warned of. Where it was allocated is for others to say.
+    #[must_use]
+    pub fn growth(&self, warn_bytes: u64) -> MemoryGrowth {
+        let grown = |entry: &MemoryEntry| entry.floor_bytes.cast_signed() - self.start_bytes.cast_signed();
+        let is_beyond = |entry: &&MemoryEntry| grown(entry) > warn_bytes.cast_signed();
+        MemoryGrowth {
+            grown_bytes: self.entries.last().map_or(0, grown),
+            peak_bytes: self.entries.iter().map(|entry| entry.floor_bytes).max().unwrap_or(self.start_bytes),
+            warn_bytes,
+            warned_in_cycle: self.entries.iter().find(is_beyond).map(|entry| entry.cycle),
+            sites: None,
+            sites_reason: None,
+        }
     }
 }
 
@@ -141,7 +161,8 @@ impl MemoryProfileRun {
                 let model = self.subject.as_ref().map(|subject| subject.model_ref.clone()).unwrap_or_default();
                 return Err(MemoryProfileError::Hopeless { model, message });
             }
-            let Some(reading) = self.rest(load.is_some()).await else {
+            let (trim, reading) = self.rest(load.is_some()).await;
+            let Some(reading) = reading else {
                 notes.push(format!("{} ended in cycle {cycle}", self.reader.whose()));
                 break;
             };
@@ -153,6 +174,7 @@ impl MemoryProfileRun {
                 load_s: done.time.map(|time| time.as_secs_f64()),
                 floor_bytes: reading.floor_bytes,
                 memory_delta: reading.floor_bytes.cast_signed() - last.cast_signed(),
+                trim,
             };
             last = reading.floor_bytes;
             ledger.keep(entry, reading);
@@ -162,7 +184,8 @@ impl MemoryProfileRun {
             notes.push(format!("{failures} of {requests} requests failed"));
         }
         let (entries, series) = ledger.close();
-        Ok(MemoryReadings { engine, start_bytes: before.floor_bytes, entries, series, notes })
+        let trims = self.trim.then(|| trims(&entries));
+        Ok(MemoryReadings { engine, start_bytes: before.floor_bytes, entries, series, trims, notes })
     }
 
     async fn load(&self, subject: &Subject) -> Result<Load, MemoryProfileError> {
@@ -175,14 +198,24 @@ impl MemoryProfileRun {
         Ok(Load { engine, description, prompts, concurrency })
     }
 
-    /// Memory at rest: after the quiet wait of a load, or over the time of a cycle that only watches.
-    async fn rest(&self, is_loaded: bool) -> Option<Reading> {
+    /// Memory at rest: after the quiet wait of a load and the trim that was asked for, or over the time of a cycle that only
+    /// watches.
+    async fn rest(&self, is_loaded: bool) -> (Option<Trim>, Option<Reading>) {
         let wait = Duration::from_secs_f64(self.settings.wait_s);
         if !is_loaded {
-            return self.floor(wait / READINGS).await;
+            return (None, self.floor(wait / READINGS).await);
         }
         self.pause(wait).await;
-        self.floor(READING_GAP).await
+        let trim = if self.trim { self.give_back() } else { None };
+        (trim, self.floor(READING_GAP).await)
+    }
+
+    /// Has the allocator give back what it keeps; `None` where it cannot, or memory cannot be read.
+    fn give_back(&self) -> Option<Trim> {
+        let before_bytes = self.reader.read(self.clock.now())?.floor_bytes;
+        Heap::trim().ok()?;
+        let after_bytes = self.reader.read(self.clock.now())?.floor_bytes;
+        Some(Trim { before_bytes, after_bytes })
     }
 
     /// The reading with the least memory of a few, each after a gap; `None` where memory cannot be read any more.
@@ -202,6 +235,16 @@ impl MemoryProfileRun {
             () = self.cancel.cancelled() => {}
         }
     }
+}
+
+/// What all trims gave back. Memory that others of this process took meanwhile takes nothing from it.
+fn trims(entries: &[MemoryEntry]) -> Trims {
+    if let Err(reason) = Heap::trim() {
+        return Trims { given_back_bytes: None, reason: Some(reason.to_owned()) };
+    }
+    let given_back = |trim: Trim| trim.before_bytes.saturating_sub(trim.after_bytes);
+    let sum = entries.iter().filter_map(|entry| entry.trim).map(given_back).sum();
+    Trims { given_back_bytes: Some(sum), reason: None }
 }
 
 /// The load of a cycle, always the same.
@@ -278,6 +321,7 @@ impl Ledger {
             load_s: Some(f64::MAX),
             floor_bytes: u64::MAX,
             memory_delta: i64::MAX,
+            trim: Some(Trim { before_bytes: u64::MAX, after_bytes: u64::MAX }),
         };
         let room = || vec![Some(u64::MAX); cycles];
         Self { entries: vec![never; cycles], series: MemorySeries { rss_bytes: room(), heap_bytes: room() }, used: 0 }

@@ -24,7 +24,7 @@ pub(crate) fn flagged<T>(
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let memory = format!("{name}_allocations");
-    during(flag.folder(), name, || during_allocations(flag.allocations_folder(), &memory, work))
+    during(flag.folder(), name, || allocations_of(flag.allocations_folder(), &memory, work)?.0)
 }
 
 /// Does the work, and samples all threads of this process meanwhile when there is a folder: then `NAME_profile.svg`,
@@ -45,37 +45,42 @@ pub(crate) fn during<T>(
     worked
 }
 
-/// The same for where this process allocates memory.
+/// What became of work, and where it allocated memory.
+type Allocated<T> = (Result<T, Failure>, Option<Profile>);
+
+/// Does the work, and samples where this process allocates memory meanwhile when there is a folder, as [`during`]; what was seen
+/// comes back as well.
 ///
 /// # Errors
-/// As [`during`].
+/// When the folder cannot be written or this process cannot be sampled, before the work begins.
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(crate) fn during_allocations<T>(
+pub(crate) fn allocations_of<T>(
     folder: Option<&Path>,
     name: &str,
     work: impl FnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
+) -> Result<Allocated<T>, Failure> {
     use weighbridge_telemetry::profile::{AllocationProfiler, WatchedAllocator};
 
     #[global_allocator]
     static ALLOCATOR: WatchedAllocator = WatchedAllocator;
 
-    let Some(folder) = folder else { return work() };
+    let Some(folder) = folder else { return Ok((work(), None)) };
     make(folder)?;
     let profiler = AllocationProfiler::start().map_err(|error| refused(&error))?;
     let worked = work();
-    conclude(&profiler.stop(), folder, name, "no thread allocated 512 KiB");
-    worked
+    let profile = profiler.stop();
+    conclude(&profile, folder, name, "no thread allocated 512 KiB");
+    Ok((worked, Some(profile)))
 }
 
 /// The same where allocations cannot be sampled.
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-pub(crate) fn during_allocations<T>(
+pub(crate) fn allocations_of<T>(
     folder: Option<&Path>,
     _: &str,
     work: impl FnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    if folder.is_some() { Err(refused(&CpuError::Unsupported)) } else { work() }
+) -> Result<Allocated<T>, Failure> {
+    if folder.is_some() { Err(refused(&CpuError::Unsupported)) } else { Ok((work(), None)) }
 }
 
 fn refused(error: &CpuError) -> Failure {

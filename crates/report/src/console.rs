@@ -130,6 +130,17 @@ pub fn memory_profile(profile: &MemoryProfile, width: Width, color: Color) -> St
     let painted = format!("{}: ", page.paint(&verdict.text, verdict.tone));
     page.wrapped(&painted, verdict.text.width() + 2, &profile.verdict.reason);
     page.facts(&view::memory_profile::figures(profile));
+    if let Some(warning) = view::memory_profile::warning(profile) {
+        page.wrapped("! ", 2, &warning);
+    }
+    match view::memory_profile::sites(profile) {
+        Ok(sites) => {
+            page.out.push('\n');
+            page.table(&sites);
+        }
+        Err(Some(why)) => page.wrapped("! ", 2, &format!("where it was asked for is not known: {why}")),
+        Err(None) => {}
+    }
     for note in &profile.notes {
         page.wrapped("! ", 2, note);
     }

@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::record::EngineDescription;
 
 /// Version of the form of [`MemoryProfile`].
-pub const MEMORY_PROFILE_VERSION: &str = "1.0";
+pub const MEMORY_PROFILE_VERSION: &str = "1.1";
 
 /// What a series of memory readings says about a leak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +125,57 @@ pub struct MemoryEntry {
     pub floor_bytes: u64,
     /// The floor less that of the cycle before, bytes; in the first, less that before the load.
     pub memory_delta: i64,
+    /// What was given back to the system before the reading, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trim: Option<Trim>,
+}
+
+/// The allocator was told to give back what it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trim {
+    /// Resident anonymous memory before, bytes.
+    pub before_bytes: u64,
+    /// The same just after.
+    pub after_bytes: u64,
+}
+
+/// What all trims gave back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trims {
+    /// Before less after, over all cycles, bytes; `None` where nothing can be given back.
+    pub given_back_bytes: Option<u64>,
+    /// Why nothing can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How far memory went from where it began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryGrowth {
+    /// Memory at rest after the last cycle less that before the first, bytes.
+    pub grown_bytes: i64,
+    /// Most memory at rest after any cycle, bytes.
+    pub peak_bytes: u64,
+    /// Growth beyond which a reader is warned, bytes.
+    pub warn_bytes: u64,
+    /// The first cycle after which growth was beyond that; `None` where it never was.
+    pub warned_in_cycle: Option<u64>,
+    /// Where most was allocated, most first, at most ten; `None` where allocations were not sampled.
+    pub sites: Option<Vec<AllocationSite>>,
+    /// Why there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sites_reason: Option<String>,
+}
+
+/// A function that asked for memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AllocationSite {
+    /// Its name: the innermost one that is not of the standard library.
+    pub function: String,
+    /// What it asked for, by samples, bytes; what was freed again counts as well.
+    pub bytes: u64,
+    /// Share of all that was asked for.
+    pub share: f64,
 }
 
 /// Whole series, one value for each cycle.
@@ -158,7 +209,7 @@ pub struct MemoryProfileSettings {
 /// Memory over many equal loads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryProfile {
-    /// Version of this form, `1.0`.
+    /// Version of this form, `1.1`; `1.0` has neither growth nor trims.
     pub schema_version: String,
     /// When it began, RFC 3339.
     pub created_at: String,
@@ -177,6 +228,12 @@ pub struct MemoryProfile {
     /// Whole series, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<MemorySeries>,
+    /// How far memory went; `None` in files of version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<MemoryGrowth>,
+    /// What was given back between cycles, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trims: Option<Trims>,
     /// Whether it leaks.
     pub verdict: LeakVerdict,
     /// What a reader must know.

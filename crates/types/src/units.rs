@@ -15,6 +15,10 @@ pub struct ByteSize(pub u64);
 const BYTE_PREFIXES: [(&str, u64); 5] =
     [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
+/// Sizes in steps of a thousand are read, and never written.
+const DECIMAL_PREFIXES: [(&str, u64); 4] =
+    [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, size) = BYTE_PREFIXES.iter().find(|(_, size)| self.0 >= *size).unwrap_or(&BYTE_PREFIXES[4]);
@@ -29,7 +33,8 @@ impl FromStr for ByteSize {
         let wrong = || UnitError { text: text.to_owned(), expected: "a size such as `512MiB` or `1.5GiB`" };
         let (number, unit) = split_number(text);
         let number: f64 = number.parse().map_err(|_| wrong())?;
-        let scale = BYTE_PREFIXES.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?.1;
+        let mut known = BYTE_PREFIXES.iter().chain(&DECIMAL_PREFIXES);
+        let scale = known.find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?.1;
         let bytes = number * scale as f64;
         if !(0.0..=9.0e15).contains(&bytes) {
             return Err(wrong());
@@ -92,6 +97,8 @@ mod tests {
         check("512MiB", Some(512 << 20));
         check("1.5 GiB", Some(3 << 29));
         check("17 B", Some(17));
+        check("1GB", Some(1_000_000_000));
+        check("2.5 kb", Some(2_500));
         check("-1MiB", None);
         check("512", None);
         check("NaNMiB", None);

@@ -9,7 +9,7 @@ use weighbridge_bench::memory_profile::{MemoryProfileError, MemoryProfileRun, Me
 use weighbridge_engine::Engine;
 use weighbridge_engine::scripted::ScriptedEngine;
 use weighbridge_telemetry::SystemRoot;
-use weighbridge_types::memory_profile::{MemoryProfileSettings, Watched};
+use weighbridge_types::memory_profile::{MemoryProfileSettings, Trim, Trims, Watched};
 use weighbridge_types::time::Clock;
 
 /// A group that holds 1,000 bytes without a file and 3,000 in all, and a folder to change that.
@@ -48,6 +48,7 @@ fn profile(script: Option<&str>, reader: MemoryReader) -> MemoryProfileRun {
         settings,
         request_limit: Duration::from_secs(60),
         reader,
+        trim: false,
         clock: Clock::start(),
         cancel: CancellationToken::new(),
     }
@@ -88,8 +89,21 @@ async fn memory_is_watched_without_a_load_until_it_is_gone() {
     let found = watch.run(&mut changed).await.unwrap();
     let deltas: Vec<_> = found.entries.iter().map(|entry| entry.memory_delta).collect();
     assert_eq!(deltas, [0, -100, 400]);
+    let growth = found.growth(299);
+    assert_eq!((growth.grown_bytes, growth.peak_bytes, growth.warned_in_cycle), (300, 1_300, Some(3)));
+    assert_eq!(found.growth(300).warned_in_cycle, None);
     assert_eq!(found.notes, ["control group `/sys/fs/cgroup/server` ended in cycle 4"]);
     assert!((found.entries[2].at_s - 6.0).abs() < 0.1 && found.requests_per_hour().is_none(), "{found:?}");
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[tokio::test(start_paused = true)]
+async fn each_trim_is_between_two_readings() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = run(MemoryProfileRun { trim: true, ..profile(Some("ttft=1ms"), group(folder.path())) }).await.unwrap();
+    let trims: Vec<_> = found.entries.iter().filter_map(|entry| entry.trim).collect();
+    assert_eq!(trims, [Trim { before_bytes: 1_000, after_bytes: 1_000 }; 5]);
+    assert_eq!(found.trims, Some(Trims { given_back_bytes: Some(0), reason: None }));
 }
 
 #[tokio::test(start_paused = true)]

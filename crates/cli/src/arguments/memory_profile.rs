@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use weighbridge_types::units::ByteSize;
 
-use super::{LocalArguments, OutputArguments};
+use super::{LocalArguments, OutputArguments, ProfileFlag};
 
 const HELP: &str = "\
 Examples:
@@ -13,6 +13,7 @@ Examples:
   weighbridge memory-profile vllm:http://127.0.0.1:8000 --pid 4711 --cycles 1000 --output memory.json --track
   weighbridge memory-profile openai:http://127.0.0.1:8000/v1#m --cgroup /sys/fs/cgroup/server --fail-on-leak
   weighbridge memory-profile --pid 4711 --cycles 120 --interval 1m
+  weighbridge memory-profile tiny --trim --profile --profile-allocations
 
 Exit codes with --fail-on-leak: 0 no leak, 1 a leak, 3 the readings do not decide. Without it: 0.";
 
@@ -69,6 +70,14 @@ pub(crate) struct MemoryProfileArguments {
     /// Keep the series of resident memory and of the heap as well
     #[arg(long)]
     pub(crate) track: bool,
+    /// Growth since the start of which to warn, with the ten places that allocated most where --profile-allocations samples them
+    #[arg(long, value_name = "SIZE", default_value = "1GB")]
+    pub(crate) warn_growth: ByteSize,
+    /// Before each reading have the allocator of this process give back what it keeps, and say how much that was
+    #[arg(long, conflicts_with_all = ["pid", "cgroup"])]
+    pub(crate) trim: bool,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlag,
     /// Also write the profile as JSON: every cycle, the verdict, the host
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

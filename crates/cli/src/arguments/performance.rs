@@ -217,6 +217,14 @@ pub(crate) struct MemoryBenchmarkArguments {
     /// Keep the series of resident memory and of the heap as well
     #[arg(long)]
     pub(crate) track: bool,
+    /// Growth since the start of which to warn, with the ten places that allocated most where --profile-allocations samples them
+    #[arg(long, value_name = "SIZE", default_value = "1GB")]
+    pub(crate) warn_growth: String,
+    /// Before each reading have the allocator give back what it keeps, and say how much that was
+    #[arg(long)]
+    pub(crate) trim: bool,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlag,
     /// Also write the profile as JSON
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `profile`, and the flag of that name of other verbs.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -86,6 +87,17 @@ impl ProfileFlag {
     /// Where the profile goes; `None` where nothing is sampled.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.profile.as_deref()
+    }
+
+    /// The flag as it is typed.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let flag = |folder: &Path| {
+            let mut word = OsString::from("--profile=");
+            word.push(folder);
+            word
+        };
+        let allocations = self.profile_allocations.then(|| "--profile-allocations".into());
+        self.folder().map(flag).into_iter().chain(allocations).collect()
     }
 
     /// Where the profile of allocations goes; `None` where none is asked for.

@@ -6,10 +6,12 @@ use tokio_util::sync::CancellationToken;
 use weighbridge_bench::Subject;
 use weighbridge_bench::memory_profile::{MemoryProfileRun, MemoryReader, MemoryReadings};
 use weighbridge_report::console;
+use weighbridge_telemetry::profile::{Profile as AllocationProfile, allocation_sites};
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::environment::Environment as Host;
 use weighbridge_types::memory_profile::{
-    LeakOutcome, LeakVerdict, MEMORY_PROFILE_VERSION, MemoryEntry, MemoryProfile, MemoryProfileSettings, Watched,
+    AllocationSite, LeakOutcome, LeakVerdict, MEMORY_PROFILE_VERSION, MemoryEntry, MemoryGrowth, MemoryProfile,
+    MemoryProfileSettings, Watched,
 };
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::time::{Clock, WallTime};
@@ -23,13 +25,25 @@ use crate::build::build;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output;
 use crate::registry::Registry;
+use crate::{output, profiling};
+
+const GB: f64 = 1e9;
 
 /// Times that progress is told.
 const TOLD: u64 = 20;
 
+/// Places that are named as those that allocated most.
+const SITES: usize = 10;
+
+/// What its profiles are called.
+const PROFILE: &str = "memory_profile";
+
 pub(super) fn run(arguments: &MemoryProfileArguments, environment: &Environment) -> Result<Exit, Failure> {
+    profiling::during(arguments.profile.folder(), PROFILE, || profiled(arguments, environment))
+}
+
+fn profiled(arguments: &MemoryProfileArguments, environment: &Environment) -> Result<Exit, Failure> {
     let model: Option<ModelRef> = arguments.model.as_deref().map(str::parse).transpose()?;
     let watched = watched(arguments, model.as_ref())?;
     let settings = settings(arguments)?;
@@ -54,20 +68,29 @@ pub(super) fn run(arguments: &MemoryProfileArguments, environment: &Environment)
         settings: settings.clone(),
         request_limit: time("request-timeout", &arguments.request_timeout)?,
         reader,
+        trim: arguments.trim,
         clock: Clock::start(),
         cancel: cancel.clone(),
     };
     let runtime = runtime()?;
     runtime.spawn(cancel_on_interrupt(cancel.clone()));
-    let ended = runtime.block_on(async {
-        if let Some(model) = &model {
-            // A reference that is wrong is told from a model that does not answer.
-            registry.check(model).await?;
-        }
-        Ok::<_, Failure>(run.run(&mut |entry| told(entry, settings.cycles)).await?)
-    });
+    let mut watch = Watch { cycles: settings.cycles, warn_bytes: arguments.warn_growth.0, grown: 0, is_warned: false };
+    let folder = arguments.profile.allocations_folder();
+    let (ended, allocated) = profiling::allocations_of(folder, &format!("{PROFILE}_allocations"), || {
+        runtime.block_on(async {
+            if let Some(model) = &model {
+                // A reference that is wrong is told from a model that does not answer.
+                registry.check(model).await?;
+            }
+            Ok(run.run(&mut |entry| watch.told(entry)).await?)
+        })
+    })?;
     runtime.shutdown_background();
-    let readings = ended?;
+    let mut readings = ended?;
+    if arguments.profile.folder().is_some() {
+        readings.notes.push("this process was sampled meanwhile: what its samples take counts as growth".to_owned());
+    }
+    let growth = growth(&readings, arguments.warn_growth.0, &watched, allocated.as_ref());
     let verdict = verdict(&readings, arguments, limit_bytes);
     let profile = MemoryProfile {
         schema_version: MEMORY_PROFILE_VERSION.to_owned(),
@@ -79,6 +102,8 @@ pub(super) fn run(arguments: &MemoryProfileArguments, environment: &Environment)
         start_bytes: readings.start_bytes,
         entries: readings.entries,
         series: arguments.track.then_some(readings.series),
+        growth: Some(growth),
+        trims: readings.trims,
         verdict,
         notes: readings.notes,
         environment: host,
@@ -130,11 +155,53 @@ fn group_limit(reader: &MemoryReader, host: &Host) -> Option<u64> {
     }
 }
 
-fn told(entry: &MemoryEntry, cycles: u64) {
-    if entry.cycle.is_multiple_of(cycles.div_ceil(TOLD)) || entry.cycle == cycles {
-        let mib = entry.floor_bytes as f64 / f64::from(1 << 20);
-        output::talk(&format!("cycle {} of {cycles}: {} requests, {mib:.2} MiB at rest", entry.cycle, entry.requests));
+/// Whoever follows the cycles.
+struct Watch {
+    cycles: u64,
+    /// Growth of which to warn.
+    warn_bytes: u64,
+    /// Since the start, bytes.
+    grown: i64,
+    is_warned: bool,
+}
+
+impl Watch {
+    fn told(&mut self, entry: &MemoryEntry) {
+        let (cycles, cycle) = (self.cycles, entry.cycle);
+        if cycle.is_multiple_of(cycles.div_ceil(TOLD)) || cycle == cycles {
+            let mib = entry.floor_bytes as f64 / f64::from(1 << 20);
+            output::talk(&format!("cycle {cycle} of {cycles}: {} requests, {mib:.2} MiB at rest", entry.requests));
+        }
+        self.grown += entry.memory_delta;
+        // Said at once: who watches may end it before memory ends.
+        if self.grown > self.warn_bytes.cast_signed() && !self.is_warned {
+            self.is_warned = true;
+            let (grown, limit) = (self.grown as f64 / GB, self.warn_bytes as f64 / GB);
+            output::warn(&format!(
+                "memory has grown by {grown:.3} GB by cycle {cycle}, beyond --warn-growth {limit} GB"
+            ));
+        }
     }
+}
+
+/// How far memory went, with where it was allocated as far as that was sampled.
+fn growth(
+    readings: &MemoryReadings,
+    warn_bytes: u64,
+    watched: &Watched,
+    allocated: Option<&AllocationProfile>,
+) -> MemoryGrowth {
+    let total =
+        allocated.map_or(0, |profile| allocation_sites(profile, usize::MAX).iter().map(|(_, bytes)| bytes).sum());
+    let site =
+        |(function, bytes): (String, u64)| AllocationSite { function, bytes, share: bytes as f64 / total as f64 };
+    let sites = allocated.map(|profile| allocation_sites(profile, SITES).into_iter().map(site).collect());
+    let reason = match (watched, allocated) {
+        (_, Some(_)) => None,
+        (Watched::ThisProcess, None) => Some("allocations were not sampled: `--profile --profile-allocations` does"),
+        (Watched::Process { .. } | Watched::ControlGroup { .. }, None) => Some("only this process can be sampled"),
+    };
+    MemoryGrowth { sites, sites_reason: reason.map(str::to_owned), ..readings.growth(warn_bytes) }
 }
 
 fn verdict(readings: &MemoryReadings, arguments: &MemoryProfileArguments, limit_bytes: Option<f64>) -> LeakVerdict {

@@ -45,6 +45,61 @@ fn scripts_that_keep_nothing_or_level_off_are_cleared() {
     }
 }
 
+/// A script that keeps 1 MiB of each request: what it plants is found by the function that asked for it.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn growth_beyond_a_limit_is_told_at_once_with_where_it_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = |arguments: &[&str]| {
+        let ran = run(folder.path(), arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let text = std::fs::read_to_string(folder.path().join("memory.json")).unwrap();
+        let growth = serde_json::from_str::<MemoryProfile>(&text).unwrap().growth.unwrap();
+        (ran, growth)
+    };
+    let load = ["--requests", "10", "--wait", "1ms", "--concurrency", "2", "--output", "memory.json"];
+    let script = ["memory-profile", "scripted:ttft=0ms,itl=0ms,leak=1MiB", "--cycles", "4"];
+    let sampled = ["--warn-growth", "25MB", "--profile=flames", "--profile-allocations"];
+    let (ran, growth) = profile(&[&script[..], &load, &sampled].concat());
+    assert!(ran.stderr.contains("warning: memory has grown by 0.0"), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("beyond --warn-growth 0.025 GB").count(), 1, "{}", ran.stderr);
+    assert_eq!((growth.warned_in_cycle, growth.warn_bytes), (Some(3), 25_000_000));
+    assert!((38 << 20..60 << 20).contains(&growth.grown_bytes), "{growth:?}");
+    let site = &growth.sites.as_ref().unwrap()[0];
+    assert!(site.function.contains("kept::Held::leak") && site.share > 0.5, "{growth:?}");
+    assert!(ran.stdout.contains("kept::Held::leak"), "{}", ran.stdout);
+    for file in ["memory_profile_profile.svg", "memory_profile_allocations_profile.svg"] {
+        assert!(folder.path().join("flames").join(file).exists(), "{file}: {}", ran.stderr);
+    }
+    // The verb of the suite says the same; without samples it says that there are none.
+    let suite = ["performance-benchmark", "memory-profile", "--model", script[1], "--cycles", "4", "--output"];
+    let suite = [&suite[..], &["memory.json", "--warn-growth", "25MB", "--", "--requests", "10", "--wait", "1ms"]];
+    let (ran, growth) = profile(&suite.concat());
+    assert!(ran.stderr.contains("beyond --warn-growth") && growth.sites.is_none(), "{}", ran.stderr);
+    assert!(growth.sites_reason.unwrap().contains("--profile-allocations"));
+    let (ran, growth) = profile(&[&script[..], &load].concat());
+    assert!(!ran.stderr.contains("warning") && growth.warn_bytes == 1_000_000_000, "{}", ran.stderr);
+    assert_eq!(growth.warned_in_cycle, None);
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn trims_give_back_what_the_allocator_keeps() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its blocks are kept in a ring and freed out of order of size, so that the heap has holes.
+    let script = ["memory-profile", "scripted:ttft=0ms,itl=0ms,hoard=32MiB", "--cycles", "8", "--requests", "2000"];
+    let load = ["--wait", "1ms", "--concurrency", "16", "--output-format", "json", "--trim"];
+    let ran = run(folder.path(), &[&script[..], &load].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let found: MemoryProfile = serde_json::from_str(&ran.stdout).unwrap();
+    let trims = found.trims.unwrap();
+    let sum: u64 = found.entries.iter().map(|entry| entry.trim.unwrap()).map(|t| t.before_bytes - t.after_bytes).sum();
+    assert_eq!(trims.given_back_bytes, Some(sum));
+    assert!(sum > 1 << 20, "{trims:?} {:?}", found.entries);
+    let other = run(folder.path(), &["memory-profile", "--pid", "1", "--trim"]);
+    assert!(other.code == Some(2) && other.stderr.contains("--pid"), "{}", other.stderr);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_is_watched_by_its_process_number() {

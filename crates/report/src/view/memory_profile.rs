@@ -1,6 +1,6 @@
 //! What is said of memory over many equal loads.
 
-use weighbridge_types::memory_profile::{LeakOutcome, MemoryProfile, Ranged, Watched};
+use weighbridge_types::memory_profile::{LeakOutcome, MemoryGrowth, MemoryProfile, Ranged, Trims, Watched};
 
 use super::{Column, Table, Text, Tone};
 use crate::number::{duration, fixed, significant};
@@ -8,6 +8,7 @@ use crate::number::{duration, fixed, significant};
 /// Rows of the table; of a longer profile every so manieth cycle is shown, and the last.
 const ROWS: usize = 12;
 
+const GB: f64 = 1e9;
 const KIB: f64 = 1_024.0;
 const MIB: f64 = 1_048_576.0;
 const GIB: f64 = 1_073_741_824.0;
@@ -92,8 +93,48 @@ pub(crate) fn figures(profile: &MemoryProfile) -> Vec<(&'static str, String)> {
         ("trend", p.map(|p| format!("{p}, Mann-Kendall corrected for autocorrelation"))),
         ("at rest", found.rest_bytes.map(|bytes| format!("{} MiB", fixed(bytes / MIB, 2)))),
         ("limit", limit.map(|limit| limit + &reached.unwrap_or_default())),
+        ("since start", profile.growth.as_ref().map(|growth| since_start(profile, growth))),
+        ("trims", profile.trims.as_ref().map(trims)),
     ];
     figures.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
+}
+
+fn since_start(profile: &MemoryProfile, growth: &MemoryGrowth) -> String {
+    let (start, grown) = (profile.start_bytes as f64 / MIB, growth.grown_bytes as f64 / MIB);
+    let peak = growth.peak_bytes as f64 / MIB;
+    format!("{} MiB, now {grown:+.2}, at most {} at rest", fixed(start, 2), fixed(peak, 2))
+}
+
+fn trims(trims: &Trims) -> String {
+    match (trims.given_back_bytes, &trims.reason) {
+        (Some(bytes), _) => format!("{} MiB given back to the system", fixed(bytes as f64 / MIB, 2)),
+        (None, reason) => format!("unavailable: {}", reason.as_deref().unwrap_or("not told")),
+    }
+}
+
+/// Growth of which a reader is warned; `None` where there is none.
+pub(crate) fn warning(profile: &MemoryProfile) -> Option<String> {
+    let growth = profile.growth.as_ref()?;
+    let cycle = growth.warned_in_cycle?;
+    let limit = growth.warn_bytes as f64 / GB;
+    Some(format!("memory was more than {limit} GB above its start from cycle {cycle} on"))
+}
+
+/// Where most memory was asked for, or why that is not known; nothing where nobody needs it.
+pub(crate) fn sites(profile: &MemoryProfile) -> Result<Table, Option<String>> {
+    let growth = profile.growth.as_ref().ok_or(None)?;
+    let Some(sites) = &growth.sites else {
+        return Err(growth.sites_reason.clone().filter(|_| growth.warned_in_cycle.is_some()));
+    };
+    let columns = vec![Column::numbers("MiB"), Column::numbers("share, %"), Column::words("asked for by")];
+    let rows = sites.iter().map(|site| {
+        vec![
+            fixed(site.bytes as f64 / MIB, 1).into(),
+            fixed(100.0 * site.share, 1).into(),
+            site.function.clone().into(),
+        ]
+    });
+    Ok(Table { columns, rows: rows.collect(), ..Table::default() })
 }
 
 /// How it was decided.

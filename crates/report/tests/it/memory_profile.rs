@@ -4,8 +4,8 @@ use weighbridge_report::console::{Color, Width};
 use weighbridge_report::{console, schema};
 use weighbridge_types::environment::Environment;
 use weighbridge_types::memory_profile::{
-    LeakOutcome, LeakRule, LeakVerdict, MEMORY_PROFILE_VERSION, MemoryEntry, MemoryProfile, MemoryProfileSettings,
-    MemorySeries, Ranged, Watched,
+    AllocationSite, LeakOutcome, LeakRule, LeakVerdict, MEMORY_PROFILE_VERSION, MemoryEntry, MemoryGrowth,
+    MemoryProfile, MemoryProfileSettings, MemorySeries, Ranged, Trim, Trims, Watched,
 };
 
 const MIB: f64 = 1_048_576.0;
@@ -24,6 +24,7 @@ fn leaking() -> MemoryProfile {
         load_s: Some(1.25),
         floor_bytes: (40 << 20) + 256_000 * cycle,
         memory_delta: 256_000,
+        trim: None,
     };
     MemoryProfile {
         schema_version: MEMORY_PROFILE_VERSION.to_owned(),
@@ -42,6 +43,8 @@ fn leaking() -> MemoryProfile {
         },
         start_bytes: 40 << 20,
         entries: (1..=40).map(entry).collect(),
+        growth: None,
+        trims: None,
         series: Some(MemorySeries { rss_bytes: vec![Some(90 << 20); 40], heap_bytes: vec![None; 40] }),
         verdict: LeakVerdict {
             outcome: LeakOutcome::Leak,
@@ -87,6 +90,53 @@ fn what_is_only_watched_is_told_by_the_hour() {
     let text = console::memory_profile(&watched, Width::new(80), Color::Never);
     assert!(!text.contains("B per request (") && !text.contains("requests  at rest"), "{text}");
     assert!(text.contains("703.5 MiB per hour") && text.contains("40 readings, one in 1 min 0 s"), "{text}");
+}
+
+/// A profile that grew beyond what it should, with where that was asked for.
+fn grown() -> MemoryProfile {
+    let mut grown = leaking();
+    for entry in &mut grown.entries {
+        entry.trim = Some(Trim { before_bytes: 90 << 20, after_bytes: 88 << 20 });
+    }
+    grown.trims = Some(Trims { given_back_bytes: Some(80 << 20), reason: None });
+    let site = |function: &str, bytes: u64, share| AllocationSite { function: function.to_owned(), bytes, share };
+    grown.growth = Some(MemoryGrowth {
+        grown_bytes: 1_100_000_000,
+        peak_bytes: 1_200_000_000,
+        warn_bytes: 1_000_000_000,
+        warned_in_cycle: Some(37),
+        sites: Some(vec![
+            site("server::sessions::SessionTable::remember", 1_100_000_000, 0.91),
+            site("<server::sessions::Answer as core::iter::traits::iterator::Iterator>::next", 90_000_000, 0.08),
+        ]),
+        sites_reason: None,
+    });
+    grown
+}
+
+#[test]
+fn growth_is_warned_of_with_where_it_was_asked_for() {
+    let mut grown = grown();
+    let text = console::memory_profile(&grown, Width::new(80), Color::Never);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    insta::assert_snapshot!(text);
+    let form = serde_json::from_str(&schema::memory_profile()).unwrap();
+    assert!(jsonschema::validator_for(&form).unwrap().is_valid(&serde_json::to_value(&grown).unwrap()));
+    let growth = grown.growth.as_mut().unwrap();
+    (growth.sites, growth.sites_reason) = (None, Some("allocations were not sampled".to_owned()));
+    grown.trims = Some(Trims { given_back_bytes: None, reason: Some("no `malloc_trim`".to_owned()) });
+    let text = console::memory_profile(&grown, Width::new(80), Color::Never);
+    assert!(text.contains("not known: allocations were not sampled"), "{text}");
+    assert!(text.contains("unavailable: no `malloc_trim`"), "{text}");
+}
+
+/// A profile as version 1.0 wrote it. It is never written again: whatever changes, this must stay readable.
+#[test]
+fn a_profile_of_version_1_0_is_read() {
+    let text = include_str!("../golden/memory-profile-1.0.json");
+    let read: MemoryProfile = serde_json::from_str(text).unwrap();
+    assert_eq!((read.schema_version.as_str(), read.entries.len()), ("1.0", 3));
+    assert!(read.growth.is_none() && read.trims.is_none() && read.entries[0].trim.is_none());
 }
 
 #[test]

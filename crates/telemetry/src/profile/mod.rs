@@ -26,6 +26,7 @@ mod perf_ring;
 pub mod pprof;
 #[cfg(target_os = "linux")]
 mod process;
+mod sites;
 mod stacks;
 mod stages;
 mod svg;
@@ -40,6 +41,7 @@ pub use flame::{difference_graph, flame_graph};
 pub use hotspots::{Hotspot, hotspots, hotspots_text};
 #[cfg(target_os = "linux")]
 pub use process::{ProcessError, profile_process};
+pub use sites::allocation_sites;
 pub use stacks::{Period, Profile, Sample};
 pub use stages::stage_shares;
 pub use symbols::{ElfSymbols, ReadAt};

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::models_folder;
 use crate::output;
-use crate::profiling::{during, during_allocations};
+use crate::profiling::{allocations_of, during};
 
 /// Requests at once, one level after the other.
 const LEVELS: &str = "1,2,4,8";
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &BenchmarkArguments, environment: &Environment) -> 
         let (folder, work) = (profiled(*kind, arguments), || test(&lab, *kind, arguments));
         let result = match kind {
             // Where memory is allocated says more of it than where the processor was.
-            BenchmarkType::Memory => during_allocations(folder, kind.name(), work)?,
+            BenchmarkType::Memory => allocations_of(folder, kind.name(), work)?.0?,
             _ => during(folder, kind.name(), work)?,
         };
         let path = arguments.output.join(format!("{}_benchmark.json", kind.name()));

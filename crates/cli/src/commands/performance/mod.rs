@@ -68,6 +68,9 @@ fn memory(arguments: &MemoryBenchmarkArguments, environment: &Environment) -> Re
     let mut words: Vec<OsString> = vec!["memory-profile".into(), arguments.model.clone().into()];
     words.extend(["--cycles".into(), arguments.cycles.to_string().into()]);
     words.extend(arguments.track.then(|| "--track".into()));
+    words.extend(["--warn-growth".into(), arguments.warn_growth.clone().into()]);
+    words.extend(arguments.trim.then(|| "--trim".into()));
+    words.extend(arguments.profile.words());
     words.extend(arguments.fail_on_leak.then(|| "--fail-on-leak".into()));
     words.extend(arguments.output.iter().flat_map(|path| ["--output".into(), path.clone().into_os_string()]));
     words.extend(arguments.more.iter().cloned());
