@@ -58,7 +58,7 @@ pub(crate) use performance::{
     MemoryBenchmarkArguments, MetricsExportArguments, MetricsFormat, MetricsVerb, MonitorArguments, MonitorFormat,
     PerformanceVerb, RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
 };
-pub(crate) use profile::{ProfileArguments, ProfileFlag, ProfileVerb};
+pub(crate) use profile::{DiffArguments, ProfileArguments, ProfileFlag, ProfileVerb};
 pub(crate) use webhook::WebhookArguments;
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.

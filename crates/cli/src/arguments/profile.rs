@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::ResultsArguments;
+
 const HELP: &str = "\
 Examples:
   weighbridge bench --quick --profile
   weighbridge profile --pid 4711 --duration 10s --output flamegraphs
   weighbridge profile show flamegraphs/bench_profile.pb
   weighbridge profile diff before.pb after.pb --output change.svg
+  weighbridge profile diff --slow-against-fast latest --output slow.svg
 
 Files are collapsed stacks as text, or messages of pprof, packed with gzip or not, of this program or of others.";
 
@@ -48,18 +51,31 @@ pub(crate) enum ProfileVerb {
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
-    /// Draw what changed between two profiles, each as shares of its own total
-    Diff {
-        /// The earlier profile
-        #[arg(value_name = "BEFORE")]
-        before: PathBuf,
-        /// The later profile
-        #[arg(value_name = "AFTER")]
-        after: PathBuf,
-        /// The flame graph that is written: red grew, blue shrank
-        #[arg(short, long, value_name = "FILE")]
-        output: PathBuf,
-    },
+    /// Draw what changed between two profiles, each as shares of its own total, and list the functions that changed most
+    Diff(DiffArguments),
+}
+
+/// Which profiles are set against each other.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DiffArguments {
+    /// The earlier profile; with --slow-against-fast the one of that run [default: flamegraphs/KIND_profile.pb]
+    #[arg(value_name = "BEFORE", required_unless_present = "slow_against_fast")]
+    pub(crate) before: Option<PathBuf>,
+    /// The later profile
+    #[arg(value_name = "AFTER", required_unless_present = "slow_against_fast", conflicts_with = "slow_against_fast")]
+    pub(crate) after: Option<PathBuf>,
+    /// Of one load that was made with --profile: the time while more of its requests took longer than the median against the time
+    /// while fewer did; a run by its name, folder or label, or `latest`
+    #[arg(long, value_name = "RUN")]
+    pub(crate) slow_against_fast: Option<String>,
+    /// Functions that are listed
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    /// The flame graph that is written: red grew, blue shrank
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) results: ResultsArguments,
 }
 
 /// The flag of verbs that compute in this process.

@@ -16,6 +16,7 @@ use weighbridge_load::{
     invalid_reason, newest_profile,
 };
 use weighbridge_store::{Index, RunFolder};
+use weighbridge_telemetry::profile::note_run;
 use weighbridge_telemetry::{SystemRoot, fingerprint};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::record::{Record, Status, Tally};
@@ -214,6 +215,7 @@ impl Order<'_> {
         };
         let mut journal = Readers::start(folder, Live::new(live, environment))?;
         let (settings, clock) = (self.settings.clone(), Clock::start());
+        note_run(&identity.run_id);
         let run = LoadRun { settings, target, traffic, identity, calibration, recount, watching, root, clock, cancel };
         let ended = run.run(&mut journal).await;
         // The record is whole before anything waits for the terminal.

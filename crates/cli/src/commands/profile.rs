@@ -1,10 +1,14 @@
 //! `profile`: where the processor was, in a running process or in a file.
 
+mod speed;
+
 use std::path::Path;
 
-use weighbridge_telemetry::profile::{FormError, Profile, difference_graph, flame_graph, hotspots_text, read};
+use weighbridge_telemetry::profile::{
+    FormError, Profile, difference_graph, difference_text, flame_graph, hotspots_text, read,
+};
 
-use crate::arguments::{ProfileArguments, ProfileVerb};
+use crate::arguments::{DiffArguments, ProfileArguments, ProfileVerb};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{output, profiling};
@@ -12,7 +16,7 @@ use crate::{output, profiling};
 pub(super) fn run(arguments: &ProfileArguments) -> Result<Exit, Failure> {
     match (&arguments.verb, arguments.pid) {
         (Some(ProfileVerb::Show { file, top, svg }), _) => show(file, *top, svg.as_deref()),
-        (Some(ProfileVerb::Diff { before, after, output }), _) => difference(before, after, output),
+        (Some(ProfileVerb::Diff(diff)), _) => difference(diff),
         (None, Some(pid)) => sample(pid, arguments),
         (None, None) => Err(Failure::usage("sample a process: none is named", "name it with `--pid`")),
     }
@@ -29,11 +33,37 @@ fn show(file: &Path, top: usize, svg: Option<&Path>) -> Result<Exit, Failure> {
     Ok(Exit::Pass)
 }
 
-fn difference(before: &Path, after: &Path, output: &Path) -> Result<Exit, Failure> {
-    let (earlier, later) = (profile_of(before)?, profile_of(after)?);
-    let title = format!("from {} to {}", before.display(), after.display());
-    crate::output::file(output, difference_graph(&title, &earlier, &later))?;
-    output::talk(&format!("flame graph {}", output.display()));
+fn difference(arguments: &DiffArguments) -> Result<Exit, Failure> {
+    let DiffArguments { before, after, top, output, .. } = arguments;
+    let (title, text, graph) = match (&arguments.slow_against_fast, before, after) {
+        (Some(run), file, _) => {
+            let (run_id, parts) = speed::parts(run, file.as_deref(), &arguments.results.output_dir)?;
+            let title = format!("from fast to slow requests of {run_id}");
+            let text = difference_text(("fast", &parts.fast), ("slow", &parts.slow), *top);
+            let graph = difference_graph(&title, &parts.fast, &parts.slow);
+            output::talk(&format!(
+                "samples: {} while slow requests prevailed, {} while fast ones did, {} while neither did, {} without a request",
+                parts.slow.total(),
+                parts.fast.total(),
+                parts.even,
+                parts.idle
+            ));
+            (title, text, graph)
+        }
+        (None, Some(before), Some(after)) => {
+            let (earlier, later) = (profile_of(before)?, profile_of(after)?);
+            let title = format!("from {} to {}", before.display(), after.display());
+            let text = difference_text(("before", &earlier), ("after", &later), *top);
+            let graph = difference_graph(&title, &earlier, &later);
+            (title, text, graph)
+        }
+        (None, _, _) => {
+            return Err(Failure::usage("set profiles against each other: two are needed", "name two files"));
+        }
+    };
+    crate::output::file(output, graph)?;
+    output::talk(&format!("flame graph {}: {title}", output.display()));
+    output::data(&text)?;
     Ok(Exit::Pass)
 }
 

@@ -76,7 +76,8 @@ fn two_profiles_are_drawn_as_what_changed() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "main;run;old 4\nmain;run;same 6\n").unwrap();
     std::fs::write(folder.path().join("b.txt"), "main;run;new 40\nmain;run;same 60\n").unwrap();
-    passes(folder.path(), &["profile", "diff", "a.txt", "b.txt", "--output", "change.svg"]);
+    let ran = passes(folder.path(), &["profile", "diff", "a.txt", "b.txt", "--output", "change.svg"]);
+    assert!(ran.stdout.contains("   40.0%      0.0%     -40.0  old\n"), "{}", ran.stdout);
     let picture = std::fs::read_to_string(folder.path().join("change.svg")).unwrap();
     for title in
         ["new\n0.00 % before, 40.00 % after: +40.00 points", "old\n40.00 % before, 0.00 % after: -40.00 points"]
@@ -86,6 +87,44 @@ fn two_profiles_are_drawn_as_what_changed() {
     let shown = passes(folder.path(), &["profile", "show", "b.txt", "--svg", "b.svg"]);
     assert!(shown.stdout.contains("  60.0%    60.0%         60  same"), "{}", shown.stdout);
     assert!(folder.path().join("b.svg").is_file());
+}
+
+/// Half of the requests have prompts that are 32 times as long: they are the slow ones, and most of their time is prefill.
+#[test]
+fn slow_requests_of_a_run_are_set_against_its_fast_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = ["load", "tiny", "-c", "1", "-n", "40", "--isl", "16|512", "--osl", "16", "--disturbed-limit", "1"];
+    passes(folder.path(), &[&load[..], &["--profile"]].concat());
+    let parted = ["profile", "diff", "--slow-against-fast", "latest", "--output", "slow.svg"];
+    let ran = passes(folder.path(), &parted);
+    assert!(ran.stdout.starts_with("fast: ") && ran.stdout.contains("\nslow: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("function, by its own share"), "{}", ran.stdout);
+    // Every sample is in one of the four counts.
+    let counts = ran.stderr.lines().find_map(|line| line.strip_prefix("samples: ")).unwrap();
+    let counts: Vec<u64> = counts.split(", ").map(|part| part.split(' ').next().unwrap().parse().unwrap()).collect();
+    let sampled = profile(&folder.path().join("flamegraphs/load_profile.pb"));
+    assert_eq!((counts.len(), counts.iter().sum::<u64>(), counts[2]), (4, sampled.total(), 0), "{}", ran.stderr);
+    assert!(counts[0] > counts[1], "{}", ran.stderr);
+    let picture = std::fs::read_to_string(folder.path().join("slow.svg")).unwrap();
+    let shares = picture.split("[prefill]\n").nth(1).unwrap().split(" % ").collect::<Vec<_>>();
+    let share = |text: &str| text.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
+    let (fast, slow) = (share(shares[0]), share(shares[1]));
+    assert!(slow > 1.2 * fast, "{fast} % of fast ones, {slow} % of slow ones");
+    let refused = |arguments: &[&str], problem: &str| {
+        let ran = run(folder.path(), &[&["profile", "diff", "--output", "x.svg"], arguments].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(problem), "{arguments:?} {:?} {}", ran.code, ran.stderr);
+    };
+    let collapsed = "flamegraphs/load_profile.collapsed.txt";
+    refused(&["--slow-against-fast", "latest", collapsed], "do not say when");
+    refused(&["--slow-against-fast", "nothing"], "nothing");
+    refused(&["a.pb"], "AFTER");
+    refused(&["--slow-against-fast", "latest", "a.pb", "b.pb"], "--slow-against-fast");
+    // A later run without the flag has no profile: the file in the folder is of the earlier one.
+    passes(
+        folder.path(),
+        &["load", "tiny", "-c", "1", "-n", "2", "--isl", "8", "--osl", "2", "--disturbed-limit", "1"],
+    );
+    refused(&["--slow-against-fast", "latest"], "not taken during that run");
 }
 
 #[test]

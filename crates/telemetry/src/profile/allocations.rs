@@ -17,6 +17,7 @@ use super::cpu::buffer::{Buffer, Mark};
 use super::cpu::gather::{Collector, Gathered};
 use super::cpu::memory::{Memory, now, thread_name};
 use super::cpu::walk::{Stopped, walk};
+use super::runs::add_runs;
 use super::stacks::{Period, Profile};
 
 /// Bytes from one sample to the next, as other heap profilers have it: some hundred samples a second of a busy program.
@@ -144,7 +145,9 @@ impl AllocationProfiler {
     /// Ends sampling and looks up the names of what was seen.
     #[must_use]
     pub fn stop(mut self) -> Profile {
-        self.end().profile(Period::Allocated(STRIDE)).without_ends(is_of_allocation)
+        let mut profile = self.end().profile(Period::Allocated(STRIDE)).without_ends(is_of_allocation);
+        add_runs(&mut profile, BEGAN.load(Ordering::Relaxed));
+        profile
     }
 
     fn end(&mut self) -> Gathered {

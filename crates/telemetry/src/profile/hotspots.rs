@@ -63,6 +63,33 @@ pub fn hotspots_text(profile: &Profile, top: usize) -> String {
     text
 }
 
+/// The functions whose own share changed most from one profile to another, as a table. Each profile counts as shares of its own
+/// total.
+#[must_use]
+pub fn difference_text(before: (&str, &Profile), after: (&str, &Profile), top: usize) -> String {
+    let ((old_name, old), (new_name, new)) = (before, after);
+    let mut shares: HashMap<&str, [f64; 2]> = HashMap::new();
+    let (olds, news) = (hotspots(old), hotspots(new));
+    for (side, (found, total)) in [(&olds, old.total()), (&news, new.total())].into_iter().enumerate() {
+        for hotspot in found {
+            shares.entry(hotspot.name).or_default()[side] = percent(hotspot.own, total);
+        }
+    }
+    let change = |[old, new]: [f64; 2]| new - old;
+    let mut rows: Vec<(&str, [f64; 2])> =
+        shares.into_iter().filter(|(_, shares)| change(*shares).abs() > 0.0).collect();
+    rows.sort_by(|a, b| change(b.1).abs().total_cmp(&change(a.1).abs()).then(a.0.cmp(b.0)));
+    let mut text = format!("{old_name}: {}\n{new_name}: {}\n\n", summary(old), summary(new));
+    let _ = writeln!(text, "{old_name:>8}  {new_name:>8}    points  function, by its own share");
+    for (name, shares) in rows.iter().take(top) {
+        let _ = writeln!(text, "{:>7.1}%  {:>7.1}%  {:>+8.1}  {name}", shares[0], shares[1], change(*shares));
+    }
+    if rows.len() > top {
+        let _ = writeln!(text, "{:>8}  {:>8}  {:>8}  {} more", "", "", "", rows.len() - top);
+    }
+    text
+}
+
 /// How much was sampled, in a line.
 #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
 pub(super) fn summary(profile: &Profile) -> String {
@@ -120,6 +147,18 @@ mod tests {
         check(2, "idle", 1, 1);
         check(3, "main", 0, 8);
         assert_eq!(found.iter().map(|hotspot| hotspot.own).sum::<u64>(), profile.total());
+    }
+
+    #[test]
+    fn what_changed_most_comes_first() {
+        let mut after = Profile::new(None);
+        after.add(["main", "run", "fresh"], Duration::ZERO, 5);
+        after.add(["main", "run"], Duration::ZERO, 5);
+        let text = difference_text(("fast", &profile()), ("slow", &after), 2);
+        let expected = "fast: 10 samples, 0.10 s on processors at 100 samples a second\nslow: 10 samples\n\n    fast      \
+                        slow    points  function, by its own share\n   80.0%      0.0%     -80.0  work\n    0.0%     \
+                        50.0%     +50.0  fresh\n                              2 more\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

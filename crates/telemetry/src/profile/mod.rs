@@ -26,7 +26,9 @@ mod perf_ring;
 pub mod pprof;
 #[cfg(target_os = "linux")]
 mod process;
+mod runs;
 mod sites;
+mod speed;
 mod stacks;
 mod stages;
 mod svg;
@@ -38,11 +40,13 @@ pub use allocations::{AllocationProfiler, WatchedAllocator};
 pub use cpu::{CpuError, CpuProfiler, HERTZ};
 pub use error::FormError;
 pub use flame::{difference_graph, flame_graph};
-pub use hotspots::{Hotspot, hotspots, hotspots_text};
+pub use hotspots::{Hotspot, difference_text, hotspots, hotspots_text};
 #[cfg(target_os = "linux")]
 pub use process::{ProcessError, profile_process};
+pub use runs::note_run;
 pub use sites::allocation_sites;
-pub use stacks::{Period, Profile, Sample};
+pub use speed::{BySpeed, Span, by_speed};
+pub use stacks::{Period, Profile, ProfiledRun, Sample};
 pub use stages::stage_shares;
 pub use symbols::{ElfSymbols, ReadAt};
 

@@ -2,17 +2,30 @@
 //!
 //! Fields and their numbers are those of `proto/profile.proto` in <https://github.com/google/pprof>. A thread is the label
 //! `thread` of a sample, as in profiles of other languages; every name is a function with one location.
+//!
+//! Samples of a stack are one message. When each was taken stands in a field of our own, [`TIMES`], which other tools pass over, in
+//! the version that a comment of the profile names; profiles without that comment have no times, as those of earlier versions.
 
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::time::Duration;
 
 use super::error::FormError;
-use super::stacks::{Period, Profile};
+use super::stacks::{Period, Profile, ProfiledRun};
 use super::wire::{Broken, Fields, Value, Writer, numbers};
 
 /// Label that holds the thread of a sample.
 const THREAD: &str = "thread";
+
+/// Field of a sample with, for each time, microseconds since the one before and how many samples were taken then.
+const TIMES: u32 = 100;
+
+/// Comment that says in which form times are, and the only form until now.
+const TIMES_COMMENT: &str = "weighbridge-times ";
+const TIMES_VERSION: &str = "1";
+
+/// Comment that names a run that was measured meanwhile: nanoseconds from the first sample's zero to that of the run, then its name.
+const RUN_COMMENT: &str = "weighbridge-run ";
 
 /// Units of what samples stand for.
 const NANOSECONDS: &str = "nanoseconds";
@@ -43,7 +56,9 @@ pub fn write(profile: &Profile) -> Vec<u8> {
     }
     let thread_key = strings.number(THREAD);
     let mut functions = Strings::default();
-    for (frames, count) in profile.stacks() {
+    let has_times = profile.has_times();
+    for (frames, times) in profile.times() {
+        let count = times.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
         let (thread, frames) = frames.split_first().expect("a stack has its thread at least");
         let locations = frames.iter().rev().map(|name| functions.number(name) + 1).collect::<Vec<u64>>();
         let thread = strings.number(thread);
@@ -57,6 +72,9 @@ pub fn write(profile: &Profile) -> Vec<u8> {
                 label.number(1, thread_key);
                 label.number(2, thread);
             });
+            if has_times {
+                sample.numbers(TIMES, deltas(&times));
+            }
         });
     }
     for (id, name) in (1..).zip(&functions.all) {
@@ -71,12 +89,30 @@ pub fn write(profile: &Profile) -> Vec<u8> {
             function.number(3, name);
         });
     }
+    let times = has_times.then(|| format!("{TIMES_COMMENT}{TIMES_VERSION}"));
+    let runs = profile.runs().iter().map(|run| format!("{RUN_COMMENT}{} {}", run.origin.as_nanos(), run.run_id));
+    let comments: Vec<u64> = times.into_iter().chain(runs).map(|comment| strings.number(&comment)).collect();
     strings.all.iter().for_each(|string| message.bytes(6, string.as_bytes()));
     if let (Some((kind, unit)), Some(period)) = (measured, period) {
         message.message(11, |writer| value_type(writer, kind, unit));
         message.number(12, period);
     }
+    if !comments.is_empty() {
+        message.numbers(13, comments);
+    }
     message.finish()
+}
+
+/// Times in order become what [`TIMES`] holds.
+fn deltas(times: &[(Duration, u64)]) -> Vec<u64> {
+    let mut before = 0;
+    let mut numbers = Vec::with_capacity(2 * times.len());
+    for (at, count) in times {
+        let at = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
+        numbers.extend([at - before, *count]);
+        before = at;
+    }
+    numbers
 }
 
 /// The largest number that a signed field holds, where the value is larger.
@@ -129,6 +165,7 @@ pub fn read(bytes: &[u8]) -> Result<Profile, FormError> {
     let functions: HashMap<u64, &str> =
         raw.functions.iter().map(|(id, name)| Ok((*id, raw.string(*name)?))).collect::<Result<_, FormError>>()?;
     let mut profile = Profile::new(raw.period());
+    let has_times = raw.has_times()?;
     for sample in &raw.samples {
         let count =
             *sample.values.get(column).ok_or_else(|| wrong("a sample has fewer values than there are types"))?;
@@ -147,7 +184,25 @@ pub fn read(bytes: &[u8]) -> Result<Profile, FormError> {
                 frames.push((*name).to_owned());
             }
         }
-        profile.add(frames.iter().map(String::as_str), Duration::ZERO, count);
+        let frames = || frames.iter().map(String::as_str);
+        if !has_times || sample.times.is_empty() {
+            profile.add(frames(), Duration::ZERO, count);
+            continue;
+        }
+        let (mut at, mut sum) = (Some(0_u64), Some(0_u64));
+        for pair in sample.times.chunks(2) {
+            let (delta, count) = (pair[0], pair.get(1).copied().unwrap_or(0));
+            (at, sum) = (at.and_then(|at| at.checked_add(delta)), sum.and_then(|sum| sum.checked_add(count)));
+            profile.add(frames(), Duration::from_micros(at.unwrap_or(u64::MAX)), count);
+        }
+        if at.is_none() || sum != Some(count) {
+            return Err(wrong("the times of a sample do not add up to its count"));
+        }
+    }
+    for run in raw.comments()?.into_iter().filter_map(|comment| comment.strip_prefix(RUN_COMMENT)) {
+        let origin = run.split_once(' ').and_then(|(nanos, run_id)| Some((nanos.parse().ok()?, run_id)));
+        let (nanos, run_id) = origin.ok_or_else(|| wrong("a run has no time"))?;
+        profile.add_run(ProfiledRun { run_id: run_id.to_owned(), origin: Duration::from_nanos(nanos) });
     }
     Ok(profile)
 }
@@ -173,6 +228,7 @@ struct RawProfile {
     strings: Vec<String>,
     period_type: (u64, u64),
     period: Option<u64>,
+    comments: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -181,6 +237,8 @@ struct RawSample {
     locations: Vec<u64>,
     values: Vec<u64>,
     labels: Vec<(u64, u64)>,
+    /// As [`TIMES`] has them.
+    times: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -205,6 +263,7 @@ impl RawProfile {
                 (6, Value::Bytes(bytes)) => raw.strings.push(String::from_utf8_lossy(bytes).into_owned()),
                 (11, Value::Bytes(bytes)) => raw.period_type = pair(bytes, 1, 2)?,
                 (12, Value::Number(period)) => raw.period = Some(period),
+                (13, value) => numbers(value, &mut raw.comments)?,
                 (1 | 2 | 4 | 5 | 6 | 11 | 12, _) => return Err(wrong("a field has the kind of another")),
                 _ => {}
             }
@@ -218,6 +277,19 @@ impl RawProfile {
     fn string(&self, number: u64) -> Result<&str, FormError> {
         let string = usize::try_from(number).ok().and_then(|number| self.strings.get(number));
         string.map(String::as_str).ok_or_else(|| wrong(&format!("text {number} is not in its table")))
+    }
+
+    fn comments(&self) -> Result<Vec<&str>, FormError> {
+        self.comments.iter().map(|comment| self.string(*comment)).collect()
+    }
+
+    /// Whether samples have times that this program reads.
+    fn has_times(&self) -> Result<bool, FormError> {
+        match self.comments()?.into_iter().find_map(|comment| comment.strip_prefix(TIMES_COMMENT)) {
+            None => Ok(false),
+            Some(TIMES_VERSION) => Ok(true),
+            Some(other) => Err(wrong(&format!("its times have version {other}, this program reads {TIMES_VERSION}"))),
+        }
     }
 
     fn count_column(&self) -> Result<usize, FormError> {
@@ -249,6 +321,7 @@ impl RawSample {
                 (1, value) => numbers(value, &mut sample.locations)?,
                 (2, value) => numbers(value, &mut sample.values)?,
                 (3, Value::Bytes(bytes)) => sample.labels.push(pair(bytes, 1, 2)?),
+                (TIMES, value) => numbers(value, &mut sample.times)?,
                 _ => {}
             }
         }

@@ -19,6 +19,16 @@ pub struct Profile {
     stacks: Vec<Vec<u32>>,
     places: HashMap<Vec<u32>, u32>,
     samples: Vec<Sample>,
+    runs: Vec<ProfiledRun>,
+}
+
+/// A run that was measured while sampling went on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfiledRun {
+    /// Its name: not empty, of one line.
+    pub run_id: String,
+    /// The origin of its clock, since sampling began.
+    pub origin: Duration,
 }
 
 /// What a sample stands for.
@@ -86,6 +96,29 @@ impl Profile {
         number
     }
 
+    /// Notes a run that was measured meanwhile, so that samples can be held against its requests.
+    pub fn add_run(&mut self, run: ProfiledRun) {
+        self.runs.push(run);
+    }
+
+    /// The runs that were measured meanwhile, as far as they were noted.
+    #[must_use]
+    pub fn runs(&self) -> &[ProfiledRun] {
+        &self.runs
+    }
+
+    /// Whether samples say when they were taken.
+    #[must_use]
+    pub fn has_times(&self) -> bool {
+        self.samples.iter().any(|sample| !sample.at.is_zero())
+    }
+
+    /// An empty profile of the same kind, of the same runs.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self { runs: self.runs.clone(), ..Self::new(self.period) }
+    }
+
     /// Counts samples for which there was no room.
     pub const fn add_lost(&mut self, lost: u64) {
         self.lost = self.lost.saturating_add(lost);
@@ -114,6 +147,20 @@ impl Profile {
         self.samples.iter().map(|sample| (self.frames(sample.stack), *sample))
     }
 
+    /// When each stack was seen and how often, in the order of the stacks' names and then of time.
+    pub(super) fn times(&self) -> BTreeMap<Vec<&str>, Vec<(Duration, u64)>> {
+        let mut all = vec![Vec::new(); self.stacks.len()];
+        for sample in &self.samples {
+            all[sample.stack as usize].push((sample.at, sample.count));
+        }
+        let stacks = (0..).zip(all).filter(|(_, times)| !times.is_empty());
+        let sorted = |mut times: Vec<(Duration, u64)>| {
+            times.sort_unstable();
+            times
+        };
+        stacks.map(|(stack, times)| (self.frames(stack), sorted(times))).collect()
+    }
+
     fn frames(&self, stack: u32) -> Vec<&str> {
         self.stacks[stack as usize].iter().map(|&name| &*self.names[name as usize]).collect()
     }
@@ -133,7 +180,7 @@ impl Profile {
     /// The same stacks without what they end with, as long as that is named so; a thread stays.
     #[must_use]
     pub fn without_ends(&self, is_end: impl Fn(&str) -> bool) -> Self {
-        let mut trimmed = Self::new(self.period);
+        let mut trimmed = self.emptied();
         trimmed.add_lost(self.lost);
         for (mut frames, sample) in self.samples() {
             while frames.len() > 1 && frames.last().is_some_and(|name| is_end(name)) {
@@ -147,7 +194,7 @@ impl Profile {
     /// What was seen from `from` on and before `to`, both since sampling began.
     #[must_use]
     pub fn between(&self, from: Duration, to: Duration) -> Self {
-        let mut part = Self::new(self.period);
+        let mut part = self.emptied();
         for (frames, sample) in self.samples().filter(|(_, sample)| (from..to).contains(&sample.at)) {
             part.add(frames, sample.at, sample.count);
         }

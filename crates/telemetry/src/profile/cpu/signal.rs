@@ -14,6 +14,8 @@ use super::CpuError;
 use super::buffer::{Buffer, Mark};
 use super::memory::{Memory, now, thread_name};
 use super::walk::{Stopped, walk};
+use crate::profile::runs;
+use crate::profile::stacks::Profile;
 
 /// Where the handler puts samples; null while nothing is sampled. It is only ever set to a buffer that lives as long as the
 /// process.
@@ -35,6 +37,11 @@ pub(super) fn stop() {
     // Ending a timer that is known to the kernel is not refused.
     let _ = set_timer(Duration::ZERO);
     BUFFER.store(null_mut(), Ordering::Release);
+}
+
+/// Adds to what was sampled the runs that were measured meanwhile.
+pub(super) fn add_runs(profile: &mut Profile) {
+    runs::add_runs(profile, BEGAN.load(Ordering::Relaxed));
 }
 
 fn refused(call: &'static str) -> CpuError {

@@ -86,21 +86,81 @@ fn references_to_nothing_are_refused() {
     check(&|message| message.message(1, |kind| kind.number(2, 9)), "text 9 is not in its table");
 }
 
+/// Two samples of a stack and one of another, during a run.
+fn timed() -> Profile {
+    let mut profile = ours();
+    profile.add(["main", "run", "matmul"], Duration::from_micros(1_500), 1);
+    profile.add(["main", "run", "matmul"], Duration::from_micros(1_200), 2);
+    profile.add_run(ProfiledRun { run_id: "20260301T123000Z-load-a b".to_owned(), origin: Duration::from_nanos(7) });
+    profile
+}
+
+/// [`timed`] as version 1 of the times wrote it. It is never written again: whatever changes, this must stay readable.
+const TIMED: &str = "0a04080110020a040803100412150a0101120503b6c6b90e1a0408051006a20602000312140a0012050192c2e8041a0408051007a206020001121f0a0201021207cb01c6f2e0d1071a0408051008a2060900c801b00902ac020122060801220208012a0608011009180922060802220208022a060802100a180a3200320773616d706c65733205636f756e743203637075320b6e616e6f7365636f6e64733206746872656164320668656c706572320469646c6532046d61696e32066d61746d756c320372756e321377656967686272696467652d74696d65732031322b77656967686272696467652d72756e2037203230323630333031543132333030305a2d6c6f61642d6120625a04080310046092c2e8046a020b0c";
+
+#[test]
+fn times_are_kept_beside_what_other_tools_read() {
+    let back = read(&write(&timed())).unwrap();
+    let times = |profile: &Profile| {
+        let times = profile.times().into_iter();
+        times.map(|(frames, times)| (frames.join(";"), times)).collect::<Vec<_>>()
+    };
+    assert_eq!(times(&back), times(&timed()));
+    assert_eq!(back.runs(), timed().runs());
+    let golden = read(&bytes(TIMED)).unwrap();
+    assert_eq!((times(&golden), golden.runs()), (times(&timed()), timed().runs()));
+    // A profile without times has none, and neither does one of an earlier version.
+    assert!(!read(&bytes(OURS)).unwrap().has_times() && back.has_times());
+}
+
+#[test]
+fn times_that_cannot_be_meant_are_refused() {
+    let check = |comment: &str, times: &[u64], problem: &str| {
+        let mut message = Writer::default();
+        message.bytes(1, &[]);
+        message.message(2, |sample| {
+            sample.numbers(2, [3]);
+            sample.numbers(TIMES, times.iter().copied());
+        });
+        message.bytes(6, b"");
+        message.bytes(6, comment.as_bytes());
+        message.numbers(13, [1]);
+        match (read(&message.finish()), problem) {
+            (Ok(profile), "") => assert_eq!(profile.total(), 3),
+            (Err(FormError::Message { problem: found }), _) => assert!(found.contains(problem), "{found}"),
+            (other, _) => panic!("{problem}: {other:?}"),
+        }
+    };
+    check("weighbridge-times 1", &[5, 1, 5, 2], "");
+    check("weighbridge-times 1", &[], "");
+    check("of another tool", &[5, 9], "");
+    check("weighbridge-times 1", &[5, 1], "do not add up");
+    check("weighbridge-times 1", &[5, 3, 5], "");
+    check("weighbridge-times 1", &[u64::MAX, 1, 1, 2], "do not add up");
+    check("weighbridge-times 1", &[1, u64::MAX, 1, 4], "do not add up");
+    check("weighbridge-times 2", &[5, 3], "version 2");
+    check("weighbridge-run soon", &[], "no time");
+}
+
 proptest! {
     #[test]
     fn what_is_written_reads_back(
-        stacks in prop::collection::vec((prop::collection::vec("[a-z;<>: ]{0,6}", 1..6), 1_u64..9), 0..9),
+        stacks in prop::collection::vec(
+            (prop::collection::vec("[a-z;<>: ]{0,6}", 1..6), 1_u64..9, prop::option::of(0_u64..99)),
+            0..9,
+        ),
         period in prop::option::of((any::<bool>(), 1_u64..1_000_000_000)),
     ) {
         let mut profile = Profile::new(period.map(|(is_time, number)| match is_time {
             true => Period::Processor(Duration::from_nanos(number)),
             false => Period::Allocated(number),
         }));
-        for (frames, count) in &stacks {
-            profile.add(frames.iter().map(String::as_str), Duration::ZERO, *count);
+        for (frames, count, at) in &stacks {
+            profile.add(frames.iter().map(String::as_str), Duration::from_micros(at.unwrap_or(0)), *count);
         }
         let back = read(&write(&profile)).unwrap();
         prop_assert_eq!(back.period(), profile.period());
+        prop_assert_eq!(back.times(), profile.times());
         prop_assert_eq!(back, profile);
     }
 
@@ -111,9 +171,11 @@ proptest! {
 
     #[test]
     fn changed_bytes_are_read_or_refused(at in 0..OURS.len() / 2, byte in any::<u8>(), cut in 0..OURS.len() / 2) {
-        let mut changed = bytes(OURS);
-        changed[at] = byte;
-        let _ = read(&changed);
-        let _ = read(&changed[..cut]);
+        for golden in [OURS, TIMED] {
+            let mut changed = bytes(golden);
+            changed[at] = byte;
+            let _ = read(&changed);
+            let _ = read(&changed[..cut]);
+        }
     }
 }
