@@ -166,7 +166,9 @@ impl Registry {
             ModelRef::Endpoint(endpoint) => {
                 Ok(Arc::new(HttpEngine::connect(endpoint.clone(), self.http_options(endpoint)).await?))
             }
-            ModelRef::Scripted(script) => Ok(Arc::new(ScriptedEngine::new(script.parse::<Script>()?))),
+            ModelRef::Scripted(script) => {
+                Ok(Arc::new(ScriptedEngine::new(script.parse::<Script>()?).named(&model.to_string())))
+            }
         }
     }
 
@@ -278,7 +280,7 @@ impl Registry {
         if let ModelRef::Scripted(script) = &model
             && let Ok(script) = script.parse::<Script>()
         {
-            let engine: Arc<dyn Engine> = Arc::new(ScriptedEngine::new(script));
+            let engine: Arc<dyn Engine> = Arc::new(ScriptedEngine::new(script).named(&model.to_string()));
             return Arc::new(move || {
                 let engine = Arc::clone(&engine);
                 Box::pin(async move { Ok(engine) })

@@ -263,6 +263,7 @@ impl FromStr for Script {
 #[derive(Debug)]
 pub struct ScriptedEngine {
     script: Arc<Script>,
+    model_ref: String,
     requests: AtomicU64,
     cache: PrefixCache,
     kept: Kept,
@@ -275,11 +276,18 @@ impl ScriptedEngine {
     pub fn new(script: Script) -> Self {
         Self {
             script: Arc::new(script),
+            model_ref: String::new(),
             requests: AtomicU64::new(0),
             cache: PrefixCache::default(),
             kept: Kept::default(),
             in_flight: InFlight::default(),
         }
+    }
+
+    /// The engine under the reference that a user has for it, which tells one script from another.
+    #[must_use]
+    pub fn named(self, model_ref: &str) -> Self {
+        Self { model_ref: model_ref.to_owned(), ..self }
     }
 }
 
@@ -287,6 +295,7 @@ impl Engine for ScriptedEngine {
     fn describe(&self) -> EngineDescription {
         EngineDescription {
             engine: "scripted".to_owned(),
+            model_ref: self.model_ref.clone(),
             model: "script".to_owned(),
             device: "none".to_owned(),
             scripted: true,

@@ -39,6 +39,12 @@ impl Scale {
         Self::of(&metric.unit, metric.value.unwrap_or(0.0))
     }
 
+    /// The scale of differences that are no ratio: a share of 20 % that becomes 0 % has lost 20 points, and not 20 %.
+    pub(crate) fn of_difference(&self) -> Self {
+        let unit = if self.unit == "%" { "points".to_owned() } else { self.unit.clone() };
+        Self { unit, ..*self }
+    }
+
     /// The stored value on this scale.
     pub(crate) fn apply(&self, value: f64) -> f64 {
         value / self.divisor

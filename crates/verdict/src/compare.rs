@@ -22,6 +22,9 @@ use crate::shapes::shapes;
 /// Runs a side from which a verdict is taken without a warning.
 const ENOUGH_RUNS: usize = 5;
 
+/// Kind of runs whose repetitions share their documents, and so the luck of which those are.
+const EVALUATION: &str = "eval";
+
 /// One side: its runs, in order of time.
 #[derive(Clone, Debug)]
 pub struct Side {
@@ -158,6 +161,13 @@ fn notes(sides: &[Side], noise: &Noise<'_>, paired: bool) -> Vec<String> {
     }
     if noise.runs() == 0 && !paired {
         notes.push("what equal runs differ by on this host is not known: the threshold alone is the margin".to_owned());
+    }
+    if sides.iter().flat_map(|side| &side.runs).any(|run| run.kind == EVALUATION) {
+        notes.push(
+            "runs of an evaluation ask the same documents: a verdict on its scores is on these documents, and `weighbridge eval \
+             compare` pairs them to say what others would tell"
+                .to_owned(),
+        );
     }
     for run in sides.iter().flat_map(|side| &side.runs) {
         if run.status != Status::Complete {

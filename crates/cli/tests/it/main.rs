@@ -8,6 +8,7 @@ mod browser;
 mod candle;
 mod classify;
 mod compare;
+mod compare_kinds;
 mod crash;
 mod documents;
 mod engines;

@@ -125,9 +125,10 @@ fn line(row: &ComparedMetric, notes: &mut Notes) -> Vec<Text> {
     let (ours, theirs) = (mean(&row.baseline), mean(&row.candidate));
     let scale = Scale::of(&row.unit, ours.abs().max(theirs.abs()));
     let figure = |value: f64| number::significant(scale.apply(value), 4);
+    let by = scale.of_difference();
     let interval = match (&row.interval, &row.interval_reason) {
         (Some(interval), _) => {
-            let (low, high) = (change(row, interval.low, &scale), change(row, interval.high, &scale));
+            let (low, high) = (change_of(row, interval.low, &by), change_of(row, interval.high, &by));
             match low.rsplit_once(' ') {
                 // The unit once, behind.
                 Some((bare, unit)) if high.ends_with(unit) => format!("{bare} to {high}"),
@@ -138,6 +139,7 @@ fn line(row: &ComparedMetric, notes: &mut Notes) -> Vec<Text> {
         (None, None) => "n/a".to_owned(),
     };
     let value = row.ratio.unwrap_or(row.difference);
+    let change = change_of(row, value, &by);
     let verdict = match row.verdict {
         Some(verdict) => {
             let mark = if row.margin_is_noise {
@@ -153,7 +155,7 @@ fn line(row: &ComparedMetric, notes: &mut Notes) -> Vec<Text> {
         || "·".to_owned(),
         |least| match row.ratio {
             Some(_) => format!("{} %", number::significant(100.0 * least, 2)),
-            None => scale.label(&number::significant(scale.apply(least), 2)),
+            None => by.label(&number::significant(by.apply(least), 2)),
         },
     );
     let words = cell_words(&row.cell);
@@ -163,7 +165,7 @@ fn line(row: &ComparedMetric, notes: &mut Notes) -> Vec<Text> {
         format!("{}, {place}", row.key).trim_end_matches(", ").into(),
         figure(ours).into(),
         scale.label(&figure(theirs)).into(),
-        change(row, value, &scale).into(),
+        change.into(),
         verdict,
         interval.into(),
         seen.into(),
@@ -172,7 +174,7 @@ fn line(row: &ComparedMetric, notes: &mut Notes) -> Vec<Text> {
 }
 
 /// A ratio as a signed share, or a difference with its unit.
-fn change(row: &ComparedMetric, value: f64, scale: &Scale) -> String {
+fn change_of(row: &ComparedMetric, value: f64, scale: &Scale) -> String {
     let signed = |value: f64, text: String| if value > 0.0 { format!("+{text}") } else { text };
     if row.ratio.is_some() {
         let share = 100.0 * (value - 1.0);
