@@ -25,6 +25,12 @@ impl Key {
         Ok(Self(Sha256::digest(serde_json::to_vec(&canonical)?).into()))
     }
 
+    /// Its digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        self.0.iter().fold(String::with_capacity(2 * Self::LENGTH), |text, byte| text + &format!("{byte:02x}"))
+    }
+
     pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         Self(bytes)
     }

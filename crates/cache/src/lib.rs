@@ -22,7 +22,7 @@ mod level;
 mod levels;
 mod memory;
 mod pack;
-mod remote;
+pub mod remote;
 pub mod segment;
 mod tag;
 

@@ -1,10 +1,18 @@
 //! A level that several hosts share: a server of keys and values.
 
+mod address;
+mod memcached;
+mod pool;
+mod redis;
+pub mod resp;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use weighbridge_types::time::Clock;
 
 use crate::clock::WallClock;
 use crate::gate::Gate;
@@ -13,8 +21,23 @@ use crate::level::{Kept, LevelReport, LevelSettings};
 use crate::segment::{self, Version};
 use crate::tag::Tag;
 
+pub use memcached::Memcached;
+pub use pool::RemoteSettings;
+pub use redis::Redis;
+
 /// How long a server that failed is left alone at first, and at most.
 const BACK_OFF_MS: (u64, u64) = (1_000, 30_000);
+
+/// Connects to nothing yet: the client of a server by the scheme of its address, `redis://` or `memcached://`.
+///
+/// # Errors
+/// When the address has another form.
+pub fn remote(address: &str, settings: RemoteSettings, clock: Clock) -> Result<Arc<dyn Remote>, RemoteError> {
+    if address.starts_with("memcached:") {
+        return Ok(Arc::new(Memcached::new(address, settings, clock)?));
+    }
+    Ok(Arc::new(Redis::new(address, settings, clock)?))
+}
 
 /// What a server could not do. No text holds a password.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +82,11 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// When the server cannot say.
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, RemoteError>;
 
-    /// Keeps bytes for a while.
+    /// Keeps bytes for a while; whether it does, which it need not where they are too many for it.
     ///
     /// # Errors
-    /// When the server does not.
-    fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<(), RemoteError>;
+    /// When the server cannot.
+    fn put(&self, key: &Key, value: &[u8], ttl: Duration) -> Result<bool, RemoteError>;
 
     /// Takes the right to compute the answer under a key, for a while; whether nobody else has it.
     ///
@@ -76,6 +99,16 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the server cannot; the right then ends by itself.
     fn release(&self, key: &Key, token: &str) -> Result<(), RemoteError>;
+}
+
+/// What an answer is called by a server. The form of its value is part of the name.
+fn name(key: &Key) -> String {
+    format!("weighbridge:v2:{}", key.hex())
+}
+
+/// What the right to compute it is called.
+fn lease_name(key: &Key) -> String {
+    format!("weighbridge:v2:lease:{}", key.hex())
 }
 
 /// Who may compute an answer.
@@ -145,7 +178,7 @@ impl RemoteLevel {
         let ttl = Duration::from_millis(expires_ms.saturating_sub(now_ms));
         let mut bytes = Vec::new();
         let is_fit = segment::append(&mut bytes, key, &Kept { expires_ms, ..kept.clone() }).is_some();
-        let is_kept = is_fit && !ttl.is_zero() && self.ask(|server| server.put(key, &bytes, ttl)).is_some();
+        let is_kept = is_fit && !ttl.is_zero() && self.ask(|server| server.put(key, &bytes, ttl)) == Some(true);
         (if is_kept { &self.stored } else { &self.skipped }).fetch_add(1, Ordering::Relaxed);
     }
 

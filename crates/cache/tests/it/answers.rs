@@ -50,10 +50,10 @@ impl Remote for Server {
         Ok(self.values.lock().unwrap().get(key).cloned())
     }
 
-    fn put(&self, key: &Key, value: &[u8], _: Duration) -> Result<(), RemoteError> {
+    fn put(&self, key: &Key, value: &[u8], _: Duration) -> Result<bool, RemoteError> {
         self.check()?;
         self.values.lock().unwrap().insert(*key, value.to_vec());
-        Ok(())
+        Ok(true)
     }
 
     fn try_lease(&self, key: &Key, token: &str, _: Duration) -> Result<bool, RemoteError> {

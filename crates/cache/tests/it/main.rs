@@ -7,3 +7,4 @@ mod child;
 mod folder;
 mod kill;
 mod levels;
+mod remote;
