@@ -18,6 +18,7 @@ use crate::error::CacheError;
 use crate::key::Key;
 use crate::level::{Kept, LevelReport};
 use crate::levels::{Keep, Levels, Source};
+use crate::near::{Near, NearHit};
 use crate::remote::Lease;
 use crate::tag::Tag;
 
@@ -157,6 +158,13 @@ impl Answers {
             Some(value) => Ok((value, Source::Memory)),
             None => self.inner.find_or_compute(key, keep, Box::pin(compute)).await,
         }
+    }
+
+    /// The answer to a text that is near, where one is known and still kept. Whoever gives it out says that it is that of another text.
+    pub async fn get_near(&self, near: &Near, scope: Key, text: &str, tag: Tag) -> Option<(Bytes, NearHit)> {
+        let hit = near.find(scope, text)?;
+        let (value, _) = self.get(hit.key, tag).await?;
+        Some((value, hit))
     }
 
     /// Brings answers from lower levels into memory; how many there were.

@@ -25,6 +25,15 @@ impl Key {
         Ok(Self(Sha256::digest(serde_json::to_vec(&canonical)?).into()))
     }
 
+    /// The digest of a call: the name of the function, its arguments in their order, and named ones, whose order does not matter.
+    /// Arguments of two types have two digests: `1`, `1.0`, `"1"` and `true` all differ.
+    ///
+    /// # Errors
+    /// When an argument has no form in JSON.
+    pub fn of_call(function: &str, positional: &impl Serialize, named: &impl Serialize) -> Result<Self, CacheError> {
+        Self::of(&("call", function, positional, named))
+    }
+
     /// Its digits.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -48,6 +57,31 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn calls_differ_by_everything_but_the_order_of_names() {
+        let call = |positional: serde_json::Value, named: serde_json::Value| {
+            Key::of_call("score", &positional, &named).unwrap()
+        };
+        assert_eq!(call(json!([1]), json!({"a": 1, "b": 2})), call(json!([1]), json!({"b": 2, "a": 1})));
+        let keys = [
+            call(json!([1]), json!({})),
+            call(json!([1.0]), json!({})),
+            call(json!(["1"]), json!({})),
+            call(json!([true]), json!({})),
+            call(json!([null]), json!({})),
+            call(json!([[1]]), json!({})),
+            call(json!([]), json!({"a": 1})),
+            call(json!([1, 2]), json!({})),
+            call(json!([2, 1]), json!({})),
+            Key::of_call("other", &json!([1]), &json!({})).unwrap(),
+        ];
+        let mut distinct = keys.to_vec();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), keys.len());
+        assert_eq!((keys[0].hex().len(), &keys[0].hex()[..16]), (64, format!("{:?}", keys[0]).trim_end_matches('…')));
+    }
 
     #[test]
     fn the_order_of_fields_does_not_matter_and_every_value_does() {

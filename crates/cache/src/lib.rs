@@ -3,7 +3,8 @@
 //! A [`Key`] is the digest of everything that decides an answer; the caller puts it together, and says by a [`Tag`] what the
 //! answer is. [`Levels`] looks into memory, then into what lies below: folders of append-only files ([`segment`]), in which every
 //! entry carries a checksum, its expiry and what computing it took, and servers behind [`Remote`]. [`Answers`] is the front of a
-//! server: many callers that miss the same answer wait for one computation. [`Cache`] is memory before one folder for whoever
+//! server: many callers that miss the same answer wait for one computation. [`Near`]
+//! finds texts that are nearly equal, for those who want that, [`cached`] wraps a function. [`Cache`] is memory before one folder for whoever
 //! wants its errors. This room does not know what an answer is.
 //!
 //! Several processes may read and write one folder: each appends to a file of its own, and looks now and then for what others
@@ -13,6 +14,7 @@
 
 mod answers;
 mod cache;
+mod cached;
 mod clock;
 mod disk;
 mod error;
@@ -21,6 +23,7 @@ mod key;
 mod level;
 mod levels;
 mod memory;
+mod near;
 mod pack;
 pub mod remote;
 pub mod segment;
@@ -28,11 +31,13 @@ mod tag;
 
 pub use answers::{Answers, AnswersReport, AnswersSettings, Failure};
 pub use cache::{Cache, Counts, Limits};
+pub use cached::cached;
 pub use clock::{ManualWall, SystemWall, WallClock};
 pub use disk::{VerifyReport, Writes, verify};
 pub use error::CacheError;
 pub use key::Key;
 pub use level::{Kept, LevelReport, LevelSettings, Policy};
 pub use levels::{Keep, Levels, Source};
+pub use near::{Near, NearHit, NearReport, NearSettings, normalize, simhash};
 pub use remote::{Remote, RemoteError};
 pub use tag::Tag;

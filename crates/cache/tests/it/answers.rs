@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use weighbridge_cache::{
-    Answers, AnswersSettings, Failure, Keep, Key, LevelSettings, Levels, ManualWall, Remote, RemoteError, Source, Tag,
-    Writes,
+    Answers, AnswersSettings, Failure, Keep, Key, LevelSettings, Levels, ManualWall, Near, NearHit, NearSettings,
+    Remote, RemoteError, Source, Tag, Writes,
 };
 use weighbridge_types::time::Clock;
 
@@ -95,17 +95,19 @@ async fn a_thousand_misses_of_one_key_are_one_computation() {
         })
         .collect();
     gate.wait().await;
-    let mut computed = 0;
+    let mut counts = HashMap::new();
     for task in tasks {
         let (value, source) = task.await.unwrap();
         assert_eq!(value, "once");
-        computed += u32::from(source == Source::Computed);
+        *counts.entry(source).or_insert(0) += 1;
     }
-    assert_eq!((computations.load(Ordering::SeqCst), computed), (1, 1));
+    assert_eq!((computations.load(Ordering::SeqCst), counts[&Source::Computed]), (1, 1));
     answers.flush().await.unwrap();
     let report = answers.report();
     assert_eq!((report.computed, report.writing, report.levels[1].entries), (1, 0, Some(1)));
-    assert_eq!(report.joined + report.levels[0].hits, 999);
+    // Who came too late to join found it in memory.
+    let late = counts.get(&Source::Memory).copied().unwrap_or(0);
+    assert_eq!((report.joined + late, counts.len()), (999, 2 + usize::from(late > 0)));
     // The folder was asked once, by whoever flew.
     assert_eq!((report.levels[1].misses, report.levels[1].hits), (1, 0));
 }
@@ -167,6 +169,20 @@ async fn the_first_request_after_warming_is_a_hit_in_memory() {
     assert_eq!((answers.warm(keys, KEEP.tag).await, answers.warm(vec![key(9)], KEEP.tag).await), (1, 0));
     assert_eq!(answers.get(key(1), KEEP.tag).await, Some((Bytes::from("kept"), Source::Memory)));
     assert_eq!(answers.get(key(9), KEEP.tag).await, None);
+}
+
+#[tokio::test]
+async fn a_near_text_is_answered_only_when_it_is_asked_for() {
+    let (answers, near) = (answers(levels()), Near::new(NearSettings::default()));
+    let (scope, text) = (key(100), "Is this line of the log an attack on the host?");
+    answers.put(key(1), Bytes::from("no"), KEEP).await;
+    near.insert(scope, text, key(1));
+    let similar = "is this line of the log an attack   on the host";
+    assert_eq!(answers.get(Key::of(&similar).unwrap(), KEEP.tag).await, None);
+    let hit = NearHit { key: key(1), distance: 0 };
+    assert_eq!(answers.get_near(&near, scope, similar, KEEP.tag).await, Some((Bytes::from("no"), hit)));
+    assert_eq!(answers.get_near(&near, key(101), similar, KEEP.tag).await, None);
+    assert_eq!((near.report().hits, near.report().lookups), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
