@@ -157,7 +157,7 @@ impl Disk {
             count(&shared.counts.skipped, 1);
             return Err(CacheError::TooLong { bytes, limit });
         }
-        if !shared.gate.is_open(now_ms) {
+        if !shared.gate.enter(now_ms) {
             count(&shared.counts.skipped, 1);
             return Ok(false);
         }
@@ -368,6 +368,20 @@ mod tests {
 
     fn key(number: u32) -> Key {
         Key::of(&number).unwrap()
+    }
+
+    #[test]
+    fn what_is_pending_is_counted_and_readable() {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualWall::new(1_000)));
+        let disk = Disk::open(folder.path(), LevelSettings::cold(1 << 20), Writes::Behind, clock).unwrap();
+        let held = disk.shared.folder();
+        (0..3).for_each(|number| assert!(disk.put(key(number), &kept("pending")).unwrap()));
+        assert_eq!(disk.shared.queue.pending(), (3, 0));
+        assert_eq!(disk.get(&key(2), Tag::BYTES).unwrap().unwrap().value, "pending");
+        drop(held);
+        disk.flush().unwrap();
+        let report = disk.report();
+        assert_eq!((report.pending, report.stored, report.lost), (0, 3, 0));
     }
 
     /// `/dev/full` is a device on which every write finds no space.

@@ -196,7 +196,7 @@ impl RemoteLevel {
 
     /// Asks the server unless it failed a moment ago.
     fn ask<T>(&self, question: impl FnOnce(&dyn Remote) -> Result<T, RemoteError>) -> Option<T> {
-        if !self.gate.is_open(self.clock.now_ms()) {
+        if !self.gate.enter(self.clock.now_ms()) {
             return None;
         }
         let answer = question(&*self.server);

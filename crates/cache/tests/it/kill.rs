@@ -76,6 +76,36 @@ fn child_notes_what_was_acknowledged() {
     }
 }
 
+/// The part of the child: flushes what it writes behind, says so, and waits to be killed.
+#[test]
+fn child_flushes_and_waits() {
+    let Some(folder) = child::folder() else {
+        return;
+    };
+    let levels = Levels::new(LevelSettings::memory(0), Arc::new(SystemWall));
+    let levels = levels.with_disk(&folder, LevelSettings::cold(1 << 30), Writes::Behind).unwrap();
+    (0..2_000).for_each(|number| levels.put(key(number), value(number).into(), Keep::tagged(Tag::BYTES)));
+    levels.flush().unwrap();
+    File::create(folder.join("notes")).unwrap();
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn what_was_flushed_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = child::start("kill::child_flushes_and_waits", folder.path());
+    while !folder.path().join("notes").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let levels = levels(folder.path());
+    assert!((0..2_000).all(|number| levels.get(&key(number), Tag::BYTES).is_some()));
+}
+
 #[test]
 fn nothing_that_was_acknowledged_is_lost_in_a_kill() {
     for wanted in [4, 4_000, 40_000] {
