@@ -95,14 +95,7 @@ impl Entry {
     /// The answer; `None` where its bytes are not those that were written.
     #[must_use]
     pub fn kept(self) -> Option<Kept> {
-        let About { raw_length, cost_ms, tag, stored_ms, expires_ms } = self.about;
-        let raw_length = usize::try_from(raw_length).ok().filter(|length| self.is_whole && *length <= LONGEST)?;
-        let value = match self.packed.len() {
-            length if length == raw_length => self.packed,
-            length if length < raw_length => pack::unpack(&self.packed, raw_length).ok()?,
-            _ => return None,
-        };
-        Some(Kept { value: Bytes::from(value), tag, cost_ms, stored_ms, expires_ms })
+        if self.is_whole { kept(self.about, self.packed.into()) } else { None }
     }
 }
 
@@ -190,12 +183,25 @@ pub(crate) fn read_on(
 }
 
 /// Reads the one entry that lies in these bytes, if it is whole and that of the key.
-pub(crate) fn find(bytes: &[u8], version: Version, key: &Key) -> Option<Kept> {
+pub(crate) fn find(bytes: Vec<u8>, version: Version, key: &Key) -> Option<Kept> {
+    let bytes = Bytes::from(bytes);
     let (head, packed) = bytes.split_at_checked(version.entry_head())?;
     let (found, about) = parts(version, head);
     let is_whole = found == *key && number(head, 0) as usize == packed.len();
     let is_whole = is_whole && checksum(version, head, packed) == number(head, 4);
-    Entry { offset: 0, size: bytes.len() as u64, key: found, about, packed: packed.to_vec(), is_whole }.kept()
+    if is_whole { kept(about, bytes.slice(version.entry_head()..)) } else { None }
+}
+
+/// Unpacks the value of a whole entry; `None` where it is not what the head says, or longer than any that is kept.
+fn kept(about: About, packed: Bytes) -> Option<Kept> {
+    let About { raw_length, cost_ms, tag, stored_ms, expires_ms } = about;
+    let raw_length = usize::try_from(raw_length).ok().filter(|length| *length <= LONGEST)?;
+    let value = match packed.len() {
+        length if length == raw_length => packed,
+        length if length < raw_length => pack::unpack(&packed, raw_length).ok()?.into(),
+        _ => return None,
+    };
+    Some(Kept { value, tag, cost_ms, stored_ms, expires_ms })
 }
 
 /// A number in the head of an entry.
@@ -261,7 +267,7 @@ mod tests {
         Key::from_bytes([number; Key::LENGTH])
     }
 
-    fn kept(value: &[u8]) -> Kept {
+    fn an_answer(value: &[u8]) -> Kept {
         let value = Bytes::copy_from_slice(value);
         Kept { value, tag: Tag::new(3, 2), cost_ms: 1_500, stored_ms: 1 << 40, expires_ms: (1 << 40) + 9 }
     }
@@ -292,7 +298,7 @@ mod tests {
                 if is_old {
                     bytes.extend(old(&key(number), value));
                 } else {
-                    append(&mut bytes, &key(number), &kept(value)).unwrap();
+                    append(&mut bytes, &key(number), &an_answer(value)).unwrap();
                 }
                 ends.push(bytes.len());
             }
@@ -307,7 +313,7 @@ mod tests {
             for (number, found) in entries.into_iter().enumerate() {
                 let found = found.kept().unwrap();
                 prop_assert_eq!(&found.value[..], &values[number][..]);
-                prop_assert!(is_old || found == kept(&values[number]));
+                prop_assert!(is_old || found == an_answer(&values[number]));
             }
         }
 
@@ -315,13 +321,13 @@ mod tests {
         #[test]
         fn a_changed_byte_is_noticed(value in vec(0_u8..3, 1..200), at in 4_usize.., flip in 1_u8..) {
             let mut bytes = HEAD_2.to_vec();
-            append(&mut bytes, &key(7), &kept(&value)).unwrap();
+            append(&mut bytes, &key(7), &an_answer(&value)).unwrap();
             // Behind the length: another one reads other bytes as the value, which the next tests cover.
             let at = HEAD.len() + 4 + at % (bytes.len() - HEAD.len() - 4);
             bytes[at] ^= flip;
             let (entries, _) = all(&bytes);
             prop_assert!(entries.iter().all(|entry| !entry.is_whole));
-            prop_assert_eq!(find(&bytes[HEAD.len()..], Version::Two, &key(7)), None);
+            prop_assert_eq!(find(bytes[HEAD.len()..].to_vec(), Version::Two, &key(7)), None);
         }
 
         #[test]
@@ -331,25 +337,25 @@ mod tests {
                     let _ = entry.kept();
                 }
             }
-            let _ = (find(&bytes, Version::One, &key(1)), find(&bytes, Version::Two, &key(1)));
+            let _ = (find(bytes.clone(), Version::One, &key(1)), find(bytes, Version::Two, &key(1)));
         }
 
         /// What is read at its place is what was written, and nobody else's.
         #[test]
         fn an_entry_is_found_by_its_key(value in vec(0_u8..3, 0..2_000)) {
             let mut bytes = Vec::new();
-            let about = append(&mut bytes, &key(7), &kept(&value)).unwrap();
+            let about = append(&mut bytes, &key(7), &an_answer(&value)).unwrap();
             prop_assert_eq!(about.raw_length as usize, value.len());
-            prop_assert_eq!(find(&bytes, Version::Two, &key(7)), Some(kept(&value)));
-            prop_assert_eq!(find(&bytes, Version::Two, &key(8)), None);
-            prop_assert_eq!(find(&old(&key(7), &value), Version::One, &key(7)).unwrap().value, value);
+            prop_assert_eq!(find(bytes.clone(), Version::Two, &key(7)), Some(an_answer(&value)));
+            prop_assert_eq!(find(bytes, Version::Two, &key(8)), None);
+            prop_assert_eq!(find(old(&key(7), &value), Version::One, &key(7)).unwrap().value, value);
         }
     }
 
     #[test]
     fn text_takes_fewer_bytes() {
         let mut bytes = Vec::new();
-        append(&mut bytes, &key(1), &kept("the quick brown fox ".repeat(200).as_bytes())).unwrap();
+        append(&mut bytes, &key(1), &an_answer("the quick brown fox ".repeat(200).as_bytes())).unwrap();
         assert!(bytes.len() < 200, "{}", bytes.len());
     }
 
@@ -357,6 +363,6 @@ mod tests {
     fn a_file_of_another_kind_is_told() {
         assert_eq!(all(b"SQLite format 3"), (Vec::new(), None));
         assert_eq!(all(b""), (Vec::new(), Some(Tail::Torn { end: 0 })));
-        assert!(append(&mut Vec::new(), &key(1), &kept(&vec![0; LONGEST + 1])).is_none());
+        assert!(append(&mut Vec::new(), &key(1), &an_answer(&vec![0; LONGEST + 1])).is_none());
     }
 }

@@ -211,9 +211,9 @@ impl Folder {
             match OpenOptions::new().read(true).append(true).create_new(true).open(&path) {
                 Ok(mut file) => {
                     self.next = number + 1;
-                    // Nobody else can hold the lock of a file that was not there; a reader lets it go at once.
-                    file.lock().map_err(CacheError::io("lock", &path))?;
-                    file.write_all(HEAD_2).map_err(CacheError::io("write", &path))?;
+                    if !claim(&mut file).map_err(CacheError::io("write", &path))? {
+                        continue;
+                    }
                     let size = AtomicU64::new(HEAD.len() as u64);
                     let own = Arc::new(Segment { path, file, version: Version::Two, number, size });
                     self.segments.insert(number, own.clone());
@@ -357,6 +357,20 @@ impl Read for Positioned<'_> {
     }
 }
 
+/// Locks a file that was just made and writes its head; whether it is ours. A process that opened the folder at this moment may have
+/// locked it first, and then writes it itself, or has already written the head and let it go.
+fn claim(file: &mut File) -> io::Result<bool> {
+    if file.try_lock().is_err() {
+        return Ok(false);
+    }
+    match file.metadata()?.len() {
+        0 => file.write_all(HEAD_2)?,
+        length if length == HEAD.len() as u64 => {}
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
 /// The files of a folder with their numbers, the oldest first.
 pub(super) fn files(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CacheError> {
     let mut files = Vec::new();
@@ -370,4 +384,24 @@ pub(super) fn files(folder: &Path) -> Result<Vec<(u64, PathBuf)>, CacheError> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_belongs_to_whoever_locks_it_and_has_one_head() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        let open = || OpenOptions::new().read(true).append(true).create(true).open(&path).unwrap();
+        let (mut ours, mut theirs) = (open(), open());
+        assert!(claim(&mut ours).unwrap() && !claim(&mut theirs).unwrap());
+        drop(ours);
+        assert!(claim(&mut theirs).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), HEAD_2);
+        theirs.write_all(b"an entry").unwrap();
+        drop(theirs);
+        assert!(!claim(&mut open()).unwrap());
+    }
 }

@@ -255,7 +255,7 @@ impl Shared {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => bytes.clear(),
             Err(error) => return Err(CacheError::io("read", &segment.path)(error)),
         }
-        let kept = segment::find(&bytes, segment.version, key);
+        let kept = segment::find(bytes, segment.version, key);
         if kept.is_none() {
             self.index.forget(key, &location);
             count(&self.counts.damaged, 1);

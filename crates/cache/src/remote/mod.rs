@@ -160,7 +160,7 @@ impl RemoteLevel {
 
     fn find(&self, key: &Key, tag: Tag) -> Option<Kept> {
         let bytes = self.ask(|server| server.get(key))??;
-        let kept = segment::find(&bytes, Version::Two, key);
+        let kept = segment::find(bytes, Version::Two, key);
         let problem = match &kept {
             None => &self.damaged,
             Some(kept) if kept.expires_ms <= self.clock.now_ms() => &self.expired,
