@@ -147,6 +147,7 @@ impl Engine for CandleEngine {
         Capabilities {
             token_prompts: true,
             ignore_eos: true,
+            constraint: true,
             exact_tokens: true,
             in_process: true,
             ..Capabilities::default()

@@ -124,6 +124,7 @@ impl Engine for LlamaCppEngine {
             score: true,
             token_prompts: true,
             ignore_eos: true,
+            constraint: true,
             exact_tokens: true,
             in_process: true,
             ..Capabilities::default()

@@ -1,10 +1,11 @@
 //! llama.cpp's tokenizer behind the contract's.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
+use weighbridge_engine::constraint::TokenTrie;
 use weighbridge_engine::pieces::Pieces;
 use weighbridge_engine::{Tokenizer, TokenizerError};
 
@@ -12,6 +13,8 @@ use weighbridge_engine::{Tokenizer, TokenizerError};
 pub(crate) struct LlamaTokenizer {
     model: Arc<LlamaModel>,
     pieces: Pieces,
+    /// Made with the first answer that is held to a grammar.
+    trie: OnceLock<Arc<TokenTrie>>,
     bos: Option<u32>,
     /// Every token that ends a generation.
     eos: Vec<u32>,
@@ -23,7 +26,7 @@ impl LlamaTokenizer {
         let pieces = Pieces::collect(vocab.tokens().map(|token| vocab.token_to_piece(token, false, None)));
         let bos = vocab.should_add_bos().then(|| id(vocab.bos())).flatten();
         let eos = vocab.tokens().filter(|&token| vocab.is_eog(token)).filter_map(id).collect();
-        Self { pieces, bos, eos, model }
+        Self { pieces, trie: OnceLock::new(), bos, eos, model }
     }
 }
 
@@ -51,6 +54,10 @@ impl Tokenizer for LlamaTokenizer {
 
     fn token_bytes(&self, token: u32) -> Vec<u8> {
         self.pieces.get(token).to_vec()
+    }
+
+    fn trie(&self) -> Arc<TokenTrie> {
+        Arc::clone(self.trie.get_or_init(|| Arc::new(self.pieces.trie())))
     }
 
     fn bos(&self) -> Option<u32> {

@@ -115,9 +115,14 @@ impl Engine for OnnxEngine {
         match self.served {
             Served::Classifier { .. } => Capabilities { classify: true, ..none },
             Served::Encoder { .. } => Capabilities { embed: true, ..none },
-            Served::Decoder { .. } => {
-                Capabilities { score: true, token_prompts: true, ignore_eos: true, exact_tokens: true, ..none }
-            }
+            Served::Decoder { .. } => Capabilities {
+                score: true,
+                token_prompts: true,
+                ignore_eos: true,
+                constraint: true,
+                exact_tokens: true,
+                ..none
+            },
         }
     }
 

@@ -1,6 +1,9 @@
 //! The tokenizer of a decoder: texts to tokens, and the bytes of each token.
 
+use std::sync::{Arc, OnceLock};
+
 use tokenizers::{ModelWrapper, Tokenizer as HfTokenizer};
+use weighbridge_engine::constraint::TokenTrie;
 use weighbridge_engine::pieces::{Pieces, Spelling};
 use weighbridge_engine::{Tokenizer, TokenizerError};
 
@@ -12,6 +15,8 @@ use crate::folder::{Config, Folder};
 pub(crate) struct Vocabulary {
     encoder: HfTokenizer,
     pieces: Pieces,
+    /// Made with the first answer that is held to a grammar.
+    trie: OnceLock<Arc<TokenTrie>>,
     bos: Option<u32>,
     eos: Vec<u32>,
 }
@@ -40,7 +45,7 @@ impl Vocabulary {
         let pieces = Pieces::collect((0..last).map(piece));
         // The token that is put before a text is the surest sign that the model wants one.
         let bos = encoder.encode_fast("", true).map_err(failed)?.get_ids().first().copied();
-        Ok(Self { encoder, pieces, bos, eos: folder.ends(config)? })
+        Ok(Self { encoder, pieces, trie: OnceLock::new(), bos, eos: folder.ends(config)? })
     }
 }
 
@@ -57,6 +62,10 @@ impl Tokenizer for Vocabulary {
 
     fn token_bytes(&self, token: u32) -> Vec<u8> {
         self.pieces.get(token).to_vec()
+    }
+
+    fn trie(&self) -> Arc<TokenTrie> {
+        Arc::clone(self.trie.get_or_init(|| Arc::new(self.pieces.trie())))
     }
 
     fn bos(&self) -> Option<u32> {

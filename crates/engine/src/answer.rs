@@ -5,6 +5,7 @@ use weighbridge_types::request::{Channel, FailureClass, FinishReason, Usage};
 use weighbridge_types::time::{Clock, Stamp};
 use weighbridge_types::units::millis;
 
+use crate::constraint::{Choice, Guide};
 use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
 use crate::request::GenerateRequest;
 use crate::sampling::{Sampler, log_probability};
@@ -85,6 +86,8 @@ pub struct Answer {
     ignore_eos: bool,
     reports_log_probabilities: bool,
     sampler: Sampler,
+    /// What keeps the text to its grammar, if there is one.
+    guide: Option<Guide>,
     text: TextAssembler,
     events: Events,
 }
@@ -100,6 +103,7 @@ impl Answer {
             ignore_eos: request.ignore_eos,
             reports_log_probabilities: request.logprobs.is_some(),
             sampler: Sampler::new(request.sampling, &prompt),
+            guide: request.constraint.map(Guide::new),
             text: TextAssembler::new(request.stop),
             tokens: prompt,
             events,
@@ -141,25 +145,34 @@ impl Answer {
         // The model's own probability, so before sampling changes the logits.
         let before = self.reports_log_probabilities.then(|| logits.to_vec());
         let sample = Stage::Sample.enter();
-        let chosen = self.sampler.choose(logits);
+        let chosen = self.choose(logits, tokenizer);
         drop(sample);
         let _stage = Stage::PostProcess.enter();
         let token = match chosen {
             Ok(token) => token,
-            Err(error) => {
-                self.events.fail(error.to_string());
+            Err(problem) => {
+                self.events.fail(problem);
                 return Progress::Ended;
             }
         };
         let at = self.events.clock.now();
-        if !self.ignore_eos && tokenizer.eos().contains(&token) {
+        let Some(token) = token else {
             self.report_rest(at);
             return self.finish(FinishReason::Stop);
-        }
+        };
         self.tokens.push(token);
-        let mut piece = self.text.push(&tokenizer.token_bytes(token));
+        let bytes = tokenizer.token_bytes(token);
+        let is_over = match self.guide.as_mut().map(|guide| guide.take(&bytes)) {
+            None => false,
+            Some(Ok(is_over)) => is_over,
+            Some(Err(error)) => {
+                self.events.fail(error.to_string());
+                return Progress::Ended;
+            }
+        };
+        let mut piece = self.text.push(&bytes);
         let is_last = self.generated() == self.max_tokens;
-        if is_last && !piece.stopped {
+        if (is_last || is_over) && !piece.stopped {
             piece.text.push_str(&self.text.finish());
         }
         #[expect(clippy::cast_possible_truncation, reason = "frames carry single precision")]
@@ -167,11 +180,26 @@ impl Answer {
         let frame =
             Frame { channel: Channel::Answer, text: piece.text, tokens: 1, token_ids: vec![token], log_probabilities };
         self.events.send(EngineEvent { at, kind: EventKind::Frame(frame) });
-        match (piece.stopped, is_last) {
+        match (piece.stopped || is_over, is_last) {
             (true, _) => self.finish(FinishReason::Stop),
             (false, true) => self.finish(FinishReason::Length),
             (false, false) => Progress::Running,
         }
+    }
+
+    /// The next token; `None` where the generation ends instead.
+    fn choose(&mut self, logits: &mut [f32], tokenizer: &dyn Tokenizer) -> Result<Option<u32>, String> {
+        if let Some(guide) = &mut self.guide {
+            match guide.restrict(logits, tokenizer) {
+                Ok(Choice::Open) => {}
+                Ok(Choice::Over) => return Ok(None),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        let token = self.sampler.choose(logits).map_err(|error| error.to_string())?;
+        // Under a grammar an end is only let through where the text is complete.
+        let may_end = self.guide.is_some() || !self.ignore_eos;
+        Ok(Some(token).filter(|token| !(may_end && tokenizer.eos().contains(token))))
     }
 
     /// Reports text that was held back, in a frame without a token.

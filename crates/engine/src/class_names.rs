@@ -66,6 +66,9 @@ impl Engine for ClassNames {
     }
 
     fn generate(&self, request: GenerateRequest) -> EventStream {
+        if let Err(error) = request.check_free(&self.describe().engine) {
+            return EngineEvent::refused(&request, &error);
+        }
         let asked = self.clone();
         let answer = async move { stream::iter(asked.answer(request.prompt, request.clock).await) };
         stream::once(answer).flatten().boxed()

@@ -97,6 +97,8 @@ pub struct Capabilities {
     pub token_prompts: bool,
     /// Generation goes on after an end-of-sequence token when asked.
     pub ignore_eos: bool,
+    /// The text of an answer can be held to a grammar.
+    pub constraint: bool,
     /// Frames carry exact token counts.
     pub exact_tokens: bool,
     /// Computes in this process, so that its memory is ours.

@@ -1,7 +1,12 @@
 //! What an engine reports while it generates.
 
+use futures_util::stream;
 use weighbridge_types::request::{Channel, FailureClass, FinishReason, Receipt, Usage};
 use weighbridge_types::time::Stamp;
+
+use crate::contract::EventStream;
+use crate::error::EngineError;
+use crate::request::GenerateRequest;
 
 /// Something that happened to a request, and when.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +15,17 @@ pub struct EngineEvent {
     pub at: Stamp,
     /// What happened.
     pub kind: EventKind,
+}
+
+impl EngineEvent {
+    /// The one event of a request that an engine cannot serve.
+    #[must_use]
+    pub fn refused(request: &GenerateRequest, error: &EngineError) -> EventStream {
+        let failure =
+            RequestFailure { class: FailureClass::ClientError, message: error.to_string(), retry_after: None };
+        let event = Self { at: request.clock.now(), kind: EventKind::Failed(failure) };
+        Box::pin(stream::iter([event]))
+    }
 }
 
 /// What happened.

@@ -6,7 +6,7 @@
 //! engine in the same form. The [`scripted`] engine follows a known timeline: it is the ground truth for every meter.
 //!
 //! What engines in process have in common lies here as well: [`sampling`] chooses tokens from logits, [`text`] assembles text
-//! from tokens, [`answer`] makes events of both; [`prompt`] reads what
+//! from tokens, [`answer`] makes events of both; [`constraint`] holds texts to a JSON schema; [`prompt`] reads what
 //! is asked; [`pieces`] are the bytes of tokens; [`stage`] marks threads for profiles; [`device`] says which device is taken, and how much of its memory.
 //!
 //! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
@@ -16,6 +16,7 @@ pub mod answer;
 mod batch;
 mod class_names;
 mod collect;
+pub mod constraint;
 mod contract;
 pub mod device;
 mod error;

@@ -1,5 +1,7 @@
 //! The bytes of each token.
 
+use crate::constraint::TokenTrie;
+
 /// Bytes of all tokens in one allocation, by id.
 #[derive(Debug, Default)]
 pub struct Pieces {
@@ -38,6 +40,13 @@ impl Pieces {
         let Some(&end) = self.ends.get(index) else { return &[] };
         let start = index.checked_sub(1).map_or(0, |previous| self.ends[previous]);
         self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// All of them as a trie, for answers that are held to a grammar.
+    #[must_use]
+    pub fn trie(&self) -> TokenTrie {
+        let ids = 0..u32::try_from(self.len()).unwrap_or(u32::MAX);
+        TokenTrie::new(ids.map(|token| self.get(token)))
     }
 }
 

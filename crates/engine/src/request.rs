@@ -1,7 +1,10 @@
 //! What is asked of an engine.
 
+use std::sync::Arc;
+
 use weighbridge_types::time::{Clock, Stamp};
 
+use crate::constraint::Grammar;
 use crate::error::EngineError;
 
 /// Who speaks.
@@ -120,6 +123,9 @@ pub struct GenerateRequest {
     pub ignore_eos: bool,
     /// Texts that end the generation; they are not part of the answer.
     pub stop: Vec<String>,
+    /// What the text must be: the generation ends when it is complete and nothing but white space could follow, also under
+    /// `ignore_eos`. An engine that cannot hold it says so in its capabilities and refuses the request. `None` leaves the text free.
+    pub constraint: Option<Arc<Grammar>>,
     /// Number of likeliest tokens to report with log-probabilities at each step; `None` reports none.
     pub logprobs: Option<u32>,
     /// Who goes first where an engine cannot serve all at once: a lower number does, as in vLLM; 0 is usual. Engines without
@@ -141,6 +147,7 @@ impl GenerateRequest {
             max_tokens,
             ignore_eos: false,
             stop: Vec::new(),
+            constraint: None,
             logprobs: None,
             priority: 0,
             deadline: None,
@@ -164,6 +171,20 @@ impl GenerateRequest {
             return invalid("a stop string is empty".to_owned());
         }
         Ok(())
+    }
+
+    /// Refuses a constraint, for an engine that cannot hold one.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] where there is one.
+    pub fn check_free(&self, engine: &str) -> Result<(), EngineError> {
+        match self.constraint {
+            None => Ok(()),
+            Some(_) => {
+                let operation = "hold the text of an answer to a grammar";
+                Err(EngineError::Unsupported { operation, engine: engine.to_owned() })
+            }
+        }
     }
 }
 

@@ -81,7 +81,8 @@ impl Sampler {
         let floor = if top_k == 0 { (1.0 - top_p) / logits.len() as f32 } else { 0.0 };
         self.candidates.clear();
         for (token, &probability) in (0..).zip(&*logits) {
-            if probability >= floor {
+            // What cannot be drawn must not be what is left when rounding leaves nothing.
+            if probability >= floor && probability > 0.0 {
                 self.candidates.push(Candidate { token, probability });
             }
         }

@@ -308,6 +308,9 @@ impl Engine for ScriptedEngine {
     }
 
     fn generate(&self, request: GenerateRequest) -> EventStream {
+        if let Err(error) = request.check_free("scripted") {
+            return EngineEvent::refused(&request, &error);
+        }
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let fault = self.script.fault.filter(|fault| fault.strikes(number));
         self.kept.request(&self.script);

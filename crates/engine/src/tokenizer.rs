@@ -1,6 +1,9 @@
 //! Text to tokens and back.
 
 use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::constraint::TokenTrie;
 
 /// Turns text into tokens and back. Engines hand theirs out, so that prompts can be made to an exact length and
 /// answers counted after a run; nobody calls it while a request is being timed.
@@ -24,6 +27,12 @@ pub trait Tokenizer: Send + Sync + Debug {
 
     /// Tokens that end a generation.
     fn eos(&self) -> &[u32];
+
+    /// The vocabulary as a trie of bytes, for answers that are held to a grammar. Asked for with the first token of each of them: a
+    /// tokenizer that serves many keeps it, because it costs some hundred nanoseconds per token.
+    fn trie(&self) -> Arc<TokenTrie> {
+        Arc::new(TokenTrie::new((0..self.vocab_size()).map(|token| self.token_bytes(token))))
+    }
 
     /// Text of a sequence of tokens; bytes that are no UTF-8 become replacement characters.
     fn decode(&self, tokens: &[u32]) -> String {

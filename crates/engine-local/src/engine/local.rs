@@ -186,6 +186,7 @@ impl Engine for LocalEngine {
             score: true,
             token_prompts: true,
             ignore_eos: true,
+            constraint: true,
             exact_tokens: true,
             in_process: true,
             ..Capabilities::default()

@@ -1,6 +1,7 @@
 //! Hugging Face `tokenizer.json`.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use tokenizers::{ModelWrapper, Tokenizer as HfTokenizer};
 
@@ -35,7 +36,13 @@ pub(super) fn build(text: &str, metadata: &Metadata) -> Result<LocalTokenizer> {
     let controls = added.iter().filter(|(_, token)| token.special).map(|(&id, token)| (id, token.content.as_str()));
     let special = SpecialTokens::read(metadata, count, BosDefault::Omitted)?.with_known_ends(controls);
     let bos = special.bos.or(first_added(&encoder)?);
-    Ok(LocalTokenizer { pieces, bos, eos: special.eos, encoder: Encoder::Vocabulary(Box::new(encoder)) })
+    Ok(LocalTokenizer {
+        pieces,
+        trie: OnceLock::new(),
+        bos,
+        eos: special.eos,
+        encoder: Encoder::Vocabulary(Box::new(encoder)),
+    })
 }
 
 /// The token that the post-processor puts before a text: the surest sign that the model wants one.

@@ -10,7 +10,10 @@ mod open;
 mod spm;
 mod vocabulary;
 
+use std::sync::{Arc, OnceLock};
+
 use tokenizers::Tokenizer as HfTokenizer;
+use weighbridge_engine::constraint::TokenTrie;
 use weighbridge_engine::{Tokenizer, TokenizerError};
 
 use self::vocabulary::Vocabulary;
@@ -55,6 +58,8 @@ impl TokenizerSpec {
 pub struct LocalTokenizer {
     encoder: Encoder,
     pieces: Pieces,
+    /// Made with the first answer that is held to a grammar.
+    trie: OnceLock<Arc<TokenTrie>>,
     bos: Option<u32>,
     eos: Vec<u32>,
 }
@@ -106,7 +111,7 @@ impl LocalTokenizer {
     fn bytes(rows: usize, metadata: &Metadata) -> Result<Self> {
         let pieces = Pieces::collect((0..=u8::MAX).take(rows).map(|byte| [byte]));
         let special = SpecialTokens::read(metadata, rows, BosDefault::Omitted)?;
-        Ok(Self { encoder: Encoder::Bytes, pieces, bos: special.bos, eos: special.eos })
+        Ok(Self { encoder: Encoder::Bytes, pieces, trie: OnceLock::new(), bos: special.bos, eos: special.eos })
     }
 }
 
@@ -146,6 +151,10 @@ impl Tokenizer for LocalTokenizer {
 
     fn token_bytes(&self, token: u32) -> Vec<u8> {
         self.pieces.get(token).to_vec()
+    }
+
+    fn trie(&self) -> Arc<TokenTrie> {
+        Arc::clone(self.trie.get_or_init(|| Arc::new(self.pieces.trie())))
     }
 
     fn bos(&self) -> Option<u32> {

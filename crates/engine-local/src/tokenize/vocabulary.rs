@@ -1,5 +1,7 @@
 //! The vocabulary keys of a GGUF file.
 
+use std::sync::OnceLock;
+
 use tokenizers::{AddedToken, Tokenizer as HfTokenizer};
 
 use super::{BosDefault, Encoder, LocalTokenizer, SpecialTokens};
@@ -84,6 +86,7 @@ impl<'a> Vocabulary<'a> {
         let special = SpecialTokens::read(metadata, self.tokens.len(), bos_default)?.with_known_ends(controls);
         Ok(LocalTokenizer {
             pieces: Pieces::collect(pieces),
+            trie: OnceLock::new(),
             encoder: Encoder::Vocabulary(Box::new(encoder)),
             bos: special.bos,
             eos: special.eos,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that panics fails its test, which is wanted")]
 
 mod behavior;
+mod constraint;
 mod damage;
 mod engine;
 mod fixtures;
