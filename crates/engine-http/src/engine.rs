@@ -113,6 +113,7 @@ impl Engine for HttpEngine {
             score: self.traits.score,
             token_prompts: self.traits.token_prompts,
             ignore_eos: self.traits.ignore_eos != IgnoreEos::No,
+            constraint: self.traits.constraint,
             exact_tokens: self.writer.reports_counts() || self.delivery == Delivery::Whole,
             ..Capabilities::default()
         }

@@ -59,6 +59,8 @@ pub(crate) struct Traits {
     pub(crate) logprobs: bool,
     pub(crate) ignore_eos: IgnoreEos,
     pub(crate) token_prompts: bool,
+    /// The text of an answer can be held to a grammar.
+    pub(crate) constraint: bool,
     /// Each chunk can carry the token count so far.
     pub(crate) continuous_usage: bool,
     /// The completions API returns the prompt's log-probabilities with the tokens' ids.
@@ -84,6 +86,7 @@ const OPENAI: Traits = Traits {
     logprobs: true,
     ignore_eos: IgnoreEos::No,
     token_prompts: true,
+    constraint: true,
     continuous_usage: false,
     score: false,
     version_at: None,
@@ -102,6 +105,7 @@ pub(crate) const fn traits(preset: Preset) -> Traits {
             seed: false,
             logprobs: false,
             token_prompts: false,
+            constraint: false,
             models: ModelList::Partial,
             ..OPENAI
         },
@@ -144,6 +148,8 @@ pub(crate) const fn traits(preset: Preset) -> Traits {
             default_url: "http://127.0.0.1:3000/v1",
             text_prompts: TextPrompts::Continue,
             token_prompts: false,
+            // It has a form of its own for schemas.
+            constraint: false,
             version_at: Some(VersionAt { path: "/info", key: "version" }),
             ..OPENAI
         },
@@ -165,6 +171,8 @@ pub(crate) const fn traits(preset: Preset) -> Traits {
             repetition_penalty: field("repetition_penalty", 1),
             logprobs: false,
             token_prompts: false,
+            // It passes over fields that it does not know.
+            constraint: false,
             models: ModelList::Partial,
             ..OPENAI
         },

@@ -67,7 +67,32 @@ impl Writer {
             None => drop(body.insert("prompt".to_owned(), prompt(&request.prompt))),
         }
         body.extend(self.extra_body.clone());
-        Ok(Call { path, body: Value::Object(body).to_string().into(), api })
+        Ok(Call { path, body: self.with_constraint(body, request).into(), api })
+    }
+
+    /// The text of a body, with what the answer must be. That is written apart, because a body sorts what is in it and the order of
+    /// a schema's properties has a meaning.
+    fn with_constraint(&self, body: Body, request: &GenerateRequest) -> String {
+        let (field, any, before, after) = match self.traits.dialect {
+            Dialect::OpenAi | Dialect::Anthropic => (
+                "response_format",
+                r#"{"type":"json_object"}"#,
+                r#"{"type":"json_schema","json_schema":{"name":"answer","strict":true,"schema":"#,
+                "}}",
+            ),
+            Dialect::Ollama => ("format", r#""json""#, "", ""),
+        };
+        let is_set = body.contains_key(field);
+        let mut text = Value::Object(body).to_string();
+        if let Some(grammar) = request.constraint.as_ref().filter(|_| !is_set) {
+            text.pop();
+            let format = match grammar.source() {
+                None => any.to_owned(),
+                Some(schema) => format!("{before}{schema}{after}"),
+            };
+            text.push_str(&format!(r#","{field}":{format}}}"#));
+        }
+        text
     }
 
     /// The conversation to send; `None` where the prompt is to be continued.
@@ -114,6 +139,11 @@ impl Writer {
             ("set a `temperature` above 1", anthropic && temperature > 1.0),
             ("set `seed`", draws && seed != 0 && !traits.seed),
             ("set `ignore_eos`", request.ignore_eos && traits.ignore_eos == IgnoreEos::No),
+            ("hold the text of an answer to a grammar", request.constraint.is_some() && !traits.constraint),
+            (
+                "hold the text to a grammar where a prompt is continued and not answered as a chat",
+                request.constraint.is_some() && !chat && traits.dialect == Dialect::OpenAi,
+            ),
             ("report log-probabilities", request.logprobs.is_some() && !traits.logprobs),
         ];
         match refused.into_iter().find(|(_, wanted)| *wanted) {
@@ -126,7 +156,8 @@ impl Writer {
         let mut body = self.sampling(request, &request.stop, "stop");
         let limit_field = if chat { self.limit_field } else { "max_tokens" };
         body.insert(limit_field.to_owned(), json!(request.max_tokens));
-        if request.ignore_eos {
+        // Under a grammar a text ends when it is complete.
+        if request.ignore_eos && request.constraint.is_none() {
             body.insert("ignore_eos".to_owned(), json!(true));
             if self.traits.ignore_eos == IgnoreEos::FieldAndMinTokens {
                 body.insert("min_tokens".to_owned(), json!(request.max_tokens));
@@ -223,6 +254,7 @@ fn number(value: f32) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use weighbridge_engine::constraint::Grammar;
     use weighbridge_types::model_ref::Preset;
     use weighbridge_types::time::Clock;
 
@@ -301,6 +333,29 @@ mod tests {
     }
 
     #[test]
+    fn a_grammar_is_passed_on_in_its_order() {
+        let written = |preset, schema: Option<&str>| {
+            let mut request = GenerateRequest::new(Prompt::Chat(Vec::new()), 8, Clock::start());
+            let grammar = match schema {
+                None => Grammar::json(),
+                Some(schema) => Grammar::ordered(schema.parse().unwrap()).unwrap(),
+            };
+            request.constraint = Some(grammar);
+            let writer = Writer::new(traits(preset), "127.0.0.1", "m".to_owned(), &HttpOptions::default());
+            let body = writer.write(&request).unwrap().body;
+            assert!(serde_json::from_slice::<Value>(&body).is_ok());
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        let schema = r#"{"properties":{"z":{},"a":{}}}"#;
+        let ends = |text: String, end: &str| assert!(text.ends_with(end), "{text}");
+        ends(written(Preset::OpenAi, None), r#","response_format":{"type":"json_object"}}"#);
+        let format = r#"{"type":"json_schema","json_schema":{"name":"answer","strict":true,"schema":"#;
+        ends(written(Preset::Vllm, Some(schema)), &format!(r#","response_format":{format}{schema}}}}}}}"#));
+        ends(written(Preset::Ollama, None), r#","format":"json"}"#);
+        ends(written(Preset::Ollama, Some(schema)), &format!(r#","format":{schema}}}"#));
+    }
+
+    #[test]
     fn openai_itself_has_another_name_for_the_limit() {
         let openai = traits(Preset::OpenAi);
         let writer = Writer::new(openai, "api.openai.com", "m".to_owned(), &HttpOptions::default());
@@ -364,6 +419,10 @@ mod tests {
         check(Preset::Anthropic, |request| request.sampling.temperature = 1.5, "above 1");
         check(Preset::Anthropic, |request| request.logprobs = Some(1), "log-probabilities");
         check(Preset::Anthropic, |request| request.prompt = Prompt::Tokens(vec![1]), "token ids");
+        let to_json = |request: &mut GenerateRequest| request.constraint = Some(Grammar::json());
+        check(Preset::Anthropic, to_json, "to a grammar");
+        check(Preset::Tgi, to_json, "to a grammar");
+        check(Preset::Vllm, to_json, "prompt is continued");
         check(Preset::Vllm, |request| request.max_tokens = 0, "`max_tokens`");
         check(Preset::Vllm, |request| request.sampling.top_p = f32::NAN, "top_p");
         assert!(write(Preset::Anthropic, drawing).is_ok());
