@@ -112,12 +112,15 @@ impl Walk<'_> {
 
     /// Takes in all tokens that follow in a string.
     fn whole_text(&mut self, text: TextState, threads: &[Thread]) {
+        if text.only_avoids_names() {
+            return self.further_name(text, threads);
+        }
         let Some((least, most)) = text.plain_limits() else {
             return self.text_below(TokenTrie::ROOT, text, threads);
         };
         let trie = self.trie;
         let tokens = trie.in_text(|| text_tokens(trie));
-        if most == u32::MAX {
+        if most >= tokens.most {
             self.mask.merge(&tokens.inside);
         } else {
             let fits = |token: &u32| u32::from(tokens.characters[*token as usize]) <= most;
@@ -126,6 +129,48 @@ impl Walk<'_> {
         let closed = self.closed(threads);
         for &(node, _) in tokens.closing.iter().filter(|(_, characters)| (least..=most).contains(characters)) {
             self.after_text(node, &closed);
+        }
+    }
+
+    /// Takes in all tokens that follow in the name of a further property: those of any string but for the few that make one of the
+    /// names that it must not be.
+    fn further_name(&mut self, text: TextState, threads: &[Thread]) {
+        let trie = self.trie;
+        let tokens = trie.in_text(|| text_tokens(trie));
+        let mut inside = tokens.inside.clone();
+        let mut refused: Vec<std::ops::Range<u32>> = Vec::new();
+        let mut open = vec![(trie.end(TokenTrie::ROOT), text)];
+        let mut node = TokenTrie::ROOT + 1;
+        while let Some(&(end, text)) = open.last() {
+            if node >= end {
+                open.pop();
+                continue;
+            }
+            let after = trie.end(node);
+            match text.step(trie.byte(node), &self.grammar.nodes) {
+                TextStep::On(text) if !text.is_free() => {
+                    open.push((after, text));
+                    node += 1;
+                    continue;
+                }
+                // From here on it is as any string.
+                TextStep::On(_) | TextStep::Closed => {}
+                TextStep::Refused => {
+                    trie.tokens_within(node).iter().for_each(|&token| inside.remove(token));
+                    refused.push(node..after);
+                }
+            }
+            node = after;
+        }
+        self.mask.merge(&inside);
+        let closed = self.closed(threads);
+        let mut refused = refused.into_iter().peekable();
+        for &(node, _) in &tokens.closing {
+            // Both are in the order of nodes.
+            while refused.next_if(|refused| refused.end <= node).is_some() {}
+            if !refused.peek().is_some_and(|refused| refused.contains(&node)) {
+                self.after_text(node, &closed);
+            }
         }
     }
 
@@ -166,7 +211,8 @@ fn text_tokens(trie: &TokenTrie) -> TextTokens {
     };
     let closing = walk_text(trie, &[], TokenTrie::ROOT, TextState::counting(), take_in);
     let closing = closing.into_iter().map(|(node, text)| (node, begun(text))).collect();
-    TextTokens { inside, characters, closing }
+    let most = characters.iter().copied().max().unwrap_or_default().into();
+    TextTokens { inside, characters, most, closing }
 }
 
 /// Visits the nodes below one that stay in a string. Returns those that close it, with the state before. Nearly all tokens follow in

@@ -108,7 +108,17 @@ impl TextState {
 
     /// Characters that must and may still come, where nothing else is asked of the string and it is between two of them.
     pub(super) fn plain_limits(self) -> Option<(u32, u32)> {
-        (self.track == Track::Free && self.phase == Phase::Plain).then_some((self.least, self.most))
+        (self.is_free() && self.phase == Phase::Plain).then_some((self.least, self.most))
+    }
+
+    /// Whether nothing is asked of the string but its length.
+    pub(super) fn is_free(self) -> bool {
+        self.track == Track::Free
+    }
+
+    /// Whether nothing is asked of the string but that it is not a certain name, and it is between two characters.
+    pub(super) fn only_avoids_names(self) -> bool {
+        matches!(self.track, Track::NoName(..)) && self.phase == Phase::Plain
     }
 
     /// Takes one more byte.

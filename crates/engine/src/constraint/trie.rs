@@ -35,6 +35,8 @@ pub(super) struct TextTokens {
     pub(super) inside: TokenMask,
     /// Characters of each of these that are begun, by token.
     pub(super) characters: Vec<u16>,
+    /// The most of them.
+    pub(super) most: u32,
     /// Nodes whose byte is the closing quote, with the characters before it.
     pub(super) closing: Vec<(u32, u32)>,
 }
@@ -114,6 +116,13 @@ impl TokenTrie {
         let first = self.nodes[node as usize].first_token as usize;
         // The next node has the next tokens, whether it is below or beside this one.
         let end = self.nodes.get(node as usize + 1).map_or(self.tokens.len(), |next| next.first_token as usize);
+        &self.tokens[first..end]
+    }
+
+    /// Tokens whose bytes begin with those of a node.
+    pub(super) fn tokens_within(&self, node: u32) -> &[u32] {
+        let first = self.nodes[node as usize].first_token as usize;
+        let end = self.nodes.get(self.end(node) as usize).map_or(self.tokens.len(), |next| next.first_token as usize);
         &self.tokens[first..end]
     }
 
@@ -236,6 +245,8 @@ mod tests {
         assert_eq!(found, expected.map(|(id, text)| (id, text.as_bytes().to_vec())).collect::<Vec<_>>());
         assert_eq!(trie.len(), 8);
         assert!(trie.tokens(TokenTrie::ROOT).is_empty());
+        assert_eq!(trie.tokens_within(TokenTrie::ROOT), [3, 2, 5, 4, 0, 7, 6]);
+        assert_eq!(trie.tokens_within(2), [2, 5, 4]);
         assert!(TokenTrie::new([[0; LONGEST_TOKEN + 1]]).nodes.len() == 1);
     }
 
