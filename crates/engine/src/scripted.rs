@@ -472,6 +472,19 @@ mod tests {
         assert_eq!(got.outcome, Outcome::Succeeded { finish: FinishReason::Length });
     }
 
+    #[tokio::test]
+    async fn a_grammar_is_refused() {
+        let engine = ScriptedEngine::new(Script::default());
+        assert!(!engine.capabilities().constraint);
+        let request = GenerateRequest::new(Prompt::Text(String::new()), 4, Clock::start());
+        let request = GenerateRequest { constraint: Some(crate::constraint::Grammar::json()), ..request };
+        let now = request.clock.now();
+        let refused = collect(engine.generate(request), Collector::new(now, now, 4)).await;
+        let Outcome::Failed { class, message } = refused.outcome else { panic!("{:?}", refused.outcome) };
+        assert_eq!((class, refused.timeline.frames.len()), (FailureClass::ClientError, 0));
+        assert_eq!(message, "hold the text of an answer to a grammar with the `scripted` engine: it cannot");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn bundles_keep_the_rate() {
         let got = play("ttft=100ms,itl=10ms,bundle=4", 10).await;

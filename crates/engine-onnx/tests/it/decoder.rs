@@ -6,6 +6,7 @@ use std::path::Path;
 
 use futures_util::StreamExt;
 use serde::Deserialize;
+use weighbridge_engine::constraint::Grammar;
 use weighbridge_engine::{
     EmbedRequest, Engine, EventKind, GenerateRequest, Message, Prompt, Role, Sampling, ScoreRequest,
 };
@@ -154,6 +155,23 @@ async fn the_seed_decides_and_stop_texts_end() {
     let whole = request(Prompt::Text(generated.prompt), 24);
     let stopped = ends(GenerateRequest { stop: vec![stop], ..whole.clone() }).await;
     assert_eq!((stopped, ends(whole).await), (Some(FinishReason::Stop), Some(FinishReason::Length)));
+}
+
+#[tokio::test]
+async fn answers_are_held_to_a_grammar() {
+    let engine = engine();
+    assert!(engine.capabilities().constraint);
+    for (schema, least) in [(r#"{"type":"integer","minimum":3,"maximum":8}"#, 1), (r#"{"enum":[[1,2],[1,3]]}"#, 2)] {
+        let grammar = Grammar::ordered(schema.parse().unwrap()).unwrap();
+        let sampling = Sampling { temperature: 1.5, seed: 5, ..Sampling::default() };
+        let asked = request(Prompt::Text("port".to_owned()), 12);
+        let (tokens, _) = tokens(&engine, GenerateRequest { sampling, constraint: Some(grammar), ..asked }).await;
+        let text = engine.tokenizer().unwrap().decode(&tokens);
+        assert!(
+            tokens.len() >= least && ["3", "4", "5", "6", "7", "8", "[1,2]", "[1,3]"].contains(&text.trim()),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]
