@@ -1,6 +1,7 @@
 //! Whether a value fits a schema: values of `enum` are held against what stands beside it.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use serde_json::Number;
 
@@ -9,11 +10,11 @@ use super::error::SchemaError;
 use super::parts::{Part, Type, count, together, types};
 use super::pattern::Automaton;
 
-/// Schemas that are looked at for one value, at most: alternatives within alternatives could take for ever.
-const MOST_LOOKS: u32 = 20_000;
+/// Schemas that are looked at for the values of one `enum`, at most: alternatives within alternatives could take for ever.
+const MOST_LOOKS: u32 = 100_000;
 
 /// Schemas within each other at most.
-const MOST_LEVELS: u32 = 200;
+const MOST_LEVELS: u32 = 100;
 
 /// Holds values against schemas of one document.
 #[derive(Debug)]
@@ -21,11 +22,13 @@ pub(super) struct Checker<'d> {
     root: &'d Document,
     looks: u32,
     levels: u32,
+    /// Automata of expressions that were met.
+    automata: HashMap<&'d str, Option<Automaton>>,
 }
 
 impl<'d> Checker<'d> {
-    pub(super) const fn new(root: &'d Document) -> Self {
-        Self { root, looks: 0, levels: 0 }
+    pub(super) fn new(root: &'d Document) -> Self {
+        Self { root, looks: 0, levels: 0, automata: HashMap::new() }
     }
 
     /// Whether a value fits all of these schemas and what they refer to; `oneOf` is read as `anyOf`.
@@ -37,13 +40,28 @@ impl<'d> Checker<'d> {
             if self.looks > MOST_LOOKS || self.levels > MOST_LEVELS {
                 return Err(part.error("enum", "is held against too many schemas"));
             }
-            if !(fits_plainly(&part, value)? && self.fits_inside(&part, value)? && self.fits_choice(&part, value)?) {
+            if !(fits_plainly(&part, value)
+                && self.fits_pattern(&part, value)?
+                && self.fits_inside(&part, value)?
+                && self.fits_choice(&part, value)?)
+            {
                 fits = false;
                 break;
             }
         }
         self.levels -= 1;
         Ok(fits)
+    }
+
+    fn fits_pattern(&mut self, part: &Part<'d>, value: &Document) -> Result<bool, SchemaError> {
+        let (Some(pattern), Some(text)) = (part.get("pattern").and_then(Document::text), value.text()) else {
+            return Ok(true);
+        };
+        if !self.automata.contains_key(pattern) {
+            let automaton = Automaton::new(pattern, 0, u32::MAX).map_err(|problem| part.error("pattern", problem))?;
+            self.automata.insert(pattern, automaton);
+        }
+        Ok(self.automata[pattern].as_ref().is_some_and(|automaton| automaton.holds(text)))
     }
 
     fn fits_choice(&mut self, part: &Part<'d>, value: &Document) -> Result<bool, SchemaError> {
@@ -82,9 +100,9 @@ impl<'d> Checker<'d> {
 }
 
 /// Whether the value itself fits, leaving aside what is in it.
-fn fits_plainly(part: &Part<'_>, value: &Document) -> Result<bool, SchemaError> {
+fn fits_plainly(part: &Part<'_>, value: &Document) -> bool {
     if matches!(part.schema, Document::Bool(false)) {
-        return Ok(false);
+        return false;
     }
     let is_type = |known: &Document| types(known).into_iter().any(|kind| is_of(kind, value));
     let same = |known: &Document| is_same(known, value);
@@ -98,10 +116,6 @@ fn fits_plainly(part: &Part<'_>, value: &Document) -> Result<bool, SchemaError> 
             let characters = length(text.chars().count());
             fits &= part.get("minLength").and_then(count).is_none_or(|least| characters >= least);
             fits &= part.get("maxLength").and_then(count).is_none_or(|most| characters <= most);
-            if let Some(pattern) = part.get("pattern").and_then(Document::text) {
-                let automaton = Automaton::new(pattern, 0, u32::MAX);
-                fits &= automaton.map_err(|problem| part.error("pattern", problem))?.is_some_and(|it| it.holds(text));
-            }
         }
         Document::List(elements) => {
             fits &= part.get("minItems").and_then(count).is_none_or(|least| length(elements.len()) >= least);
@@ -122,7 +136,7 @@ fn fits_plainly(part: &Part<'_>, value: &Document) -> Result<bool, SchemaError> 
         }
         Document::Null | Document::Bool(_) => {}
     }
-    Ok(fits)
+    fits
 }
 
 fn is_of(kind: Type, value: &Document) -> bool {

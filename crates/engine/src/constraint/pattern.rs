@@ -12,6 +12,9 @@ const MOST_STATES: usize = 1024;
 /// Steps of the expression with its repetitions written out, at most.
 const MOST_STEPS: usize = 4096;
 
+/// Steps that are looked at to make an automaton, at most: some tenths of a second.
+const MOST_WORK: usize = 2_000_000;
+
 /// Groups within each other at most.
 const MOST_GROUPS: u32 = 32;
 
@@ -373,8 +376,21 @@ fn literal(character: char) -> Result<Set, String> {
     }
 }
 
-/// All steps that are reached without reading.
-fn close(program: &Program, starts: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+/// For each symbol, the first that every set of the program treats alike.
+fn first_alike(program: &Program) -> [usize; SYMBOLS] {
+    let mut sets: Vec<Set> = Vec::new();
+    for step in &program.steps {
+        match step {
+            Step::Read(set, _) if !sets.contains(set) => sets.push(*set),
+            _ => {}
+        }
+    }
+    let is_alike = |a: usize, b: usize| sets.iter().all(|set| set.has(a) == set.has(b));
+    std::array::from_fn(|symbol| (0..symbol).find(|&before| is_alike(before, symbol)).unwrap_or(symbol))
+}
+
+/// All steps that are reached without reading, and how many were looked at.
+fn close(program: &Program, starts: impl IntoIterator<Item = usize>) -> (BTreeSet<usize>, usize) {
     let mut open: Vec<usize> = starts.into_iter().collect();
     let mut closed = BTreeSet::new();
     while let Some(step) = open.pop() {
@@ -384,25 +400,35 @@ fn close(program: &Program, starts: impl IntoIterator<Item = usize>) -> BTreeSet
             open.extend(starts);
         }
     }
+    let looked_at = closed.len();
     closed.retain(|&step| !matches!(program.steps[step], Step::Split(_)));
-    closed
+    (closed, looked_at)
 }
 
 /// Makes it deterministic, counting characters as far as they matter, and takes out what leads to no end.
 fn determinize(program: &Program, start: usize, least: u32, most: u32) -> Result<Option<Automaton>, String> {
     let counted = if most == u32::MAX { least } else { most };
-    let mut states = vec![(close(program, [start]), 0)];
+    let mut states = vec![(close(program, [start]).0, 0)];
     let mut known: HashMap<(BTreeSet<usize>, u32), u16> = HashMap::from([(states[0].clone(), 0)]);
-    let mut next = Vec::new();
+    let (mut next, mut work) = (Vec::new(), 0);
+    let alike = first_alike(program);
     while next.len() < states.len() {
         let (steps, count) = states[next.len()].clone();
         let mut row = [DEAD; SYMBOLS];
         for symbol in (0..SYMBOLS).filter(|_| most == u32::MAX || count < most) {
+            if alike[symbol] < symbol {
+                row[symbol] = row[alike[symbol]];
+                continue;
+            }
             let reads = steps.iter().filter_map(|&step| match &program.steps[step] {
                 Step::Read(set, then) if set.has(symbol) => Some(*then),
                 _ => None,
             });
-            let reached = close(program, reads);
+            let (reached, looked_at) = close(program, reads);
+            work += steps.len() + looked_at;
+            if work > MOST_WORK {
+                return Err("takes too long to be made an automaton".to_owned());
+            }
             if reached.is_empty() {
                 continue;
             }

@@ -13,7 +13,7 @@ use super::number::{Bounds, Limit};
 use super::parts::{Part, Type, count, together, types};
 use super::pattern::Automaton;
 
-/// Nodes of a grammar at most.
+/// Nodes of a grammar, and properties of one object, at most.
 const MOST_NODES: usize = 4096;
 
 /// Schemas that hold together, and values of one `enum`, at most.
@@ -21,6 +21,9 @@ const MOST_PARTS: usize = 256;
 
 /// Containers within each other in a value of `enum` at most: with those around it, readers of JSON still take it.
 const WORD_DEPTH: u32 = 32;
+
+/// Strings with a `pattern` at most: each takes up to a quarter of a mebibyte.
+const MOST_PATTERNS: usize = 64;
 
 /// Bytes of the values of one `enum`, at most.
 const MOST_WORD_BYTES: usize = 1 << 20;
@@ -39,11 +42,13 @@ struct Compiler<'d> {
     /// Nodes by the places of their parts and the choices that were made.
     known: HashMap<(BTreeSet<String>, BTreeSet<String>), NodeId>,
     open: Vec<Task<'d>>,
+    /// Strings with a pattern so far.
+    patterns: usize,
 }
 
 /// The nodes of a schema, and the one of the whole.
 pub(super) fn compile(root: &Document) -> Result<(Vec<Node>, NodeId), SchemaError> {
-    let mut compiler = Compiler { root, nodes: Vec::new(), known: HashMap::new(), open: Vec::new() };
+    let mut compiler = Compiler { root, nodes: Vec::new(), known: HashMap::new(), open: Vec::new(), patterns: 0 };
     let whole = compiler.demand(vec![Part::new(String::new(), root)], BTreeSet::new())?;
     // Not by recursion: schemas may refer to each other through as many steps as there are nodes.
     while let Some(task) = compiler.open.pop() {
@@ -109,7 +114,7 @@ impl<'d> Compiler<'d> {
                 Type::Null => words(&["null"]),
                 Type::Boolean => words(&["false", "true"]),
                 Type::Integer | Type::Number => number(parts, kind == Type::Integer)?,
-                Type::String => text(parts)?,
+                Type::String => self.text(parts)?,
                 Type::Array => self.array(parts)?,
                 Type::Object => self.object(parts)?,
             };
@@ -126,8 +131,9 @@ impl<'d> Compiler<'d> {
         });
         let Some((part, values)) = listed else { return Ok(None) };
         let (mut words, mut bytes): (Vec<Box<[u8]>>, usize) = (Vec::new(), 0);
+        let mut checker = Checker::new(self.root);
         for value in values {
-            if Checker::new(self.root).fits(parts.to_vec(), value)? && is_shallow(value) {
+            if checker.fits(parts.to_vec(), value)? && is_shallow(value) {
                 let word = value.to_string().into_bytes();
                 bytes += word.len();
                 words.push(word.into());
@@ -180,6 +186,9 @@ impl<'d> Compiler<'d> {
                 names.push(name);
             }
         }
+        if let Some(part) = parts.first().filter(|_| names.len() > MOST_NODES) {
+            return Err(part.error("schema", format!("has more than {MOST_NODES} properties")));
+        }
         let mut properties = Vec::with_capacity(names.len());
         for name in names {
             let of_part = |part: &Part<'d>| {
@@ -193,6 +202,30 @@ impl<'d> Compiler<'d> {
         let is_closed = further.iter().any(|part| matches!(part.schema, Document::Bool(false)));
         let additional = if is_closed { None } else { Some(self.demand(further, BTreeSet::new())?) };
         Ok(Node::Object(ObjectNode::new(properties, additional)))
+    }
+
+    fn text(&mut self, parts: &[Part<'d>]) -> Result<Node, SchemaError> {
+        let (least, most) = counts(parts, "minLength", "maxLength");
+        let mut patterns = parts.iter().filter_map(|part| Some((part, part.get("pattern")?.text()?)));
+        let Some((part, pattern)) = patterns.next() else {
+            return Ok(Node::Text(TextNode { least, most, pattern: None }));
+        };
+        if let Some((part, other)) = patterns.find(|(_, other)| *other != pattern) {
+            return Err(
+                part.error("pattern", format!("is `{other}` beside `{pattern}`: one is supported for a string"))
+            );
+        }
+        self.patterns += 1;
+        if self.patterns > MOST_PATTERNS {
+            return Err(part.error("pattern", format!("is of more than {MOST_PATTERNS} kinds of strings")));
+        }
+        let automaton = Automaton::new(pattern, least, most);
+        let automaton = automaton.map_err(|problem| part.error("pattern", format!("{problem}: `{pattern}`")))?;
+        // The automaton counts characters itself.
+        Ok(match automaton {
+            Some(_) => Node::Text(TextNode { least: 0, most: u32::MAX, pattern: automaton }),
+            None => Node::Choice(Vec::new()),
+        })
     }
 }
 
@@ -266,22 +299,4 @@ fn number(parts: &[Part<'_>], is_integer: bool) -> Result<Node, SchemaError> {
         }
     }
     Ok(Node::Number { is_integer, bounds })
-}
-
-fn text(parts: &[Part<'_>]) -> Result<Node, SchemaError> {
-    let (least, most) = counts(parts, "minLength", "maxLength");
-    let mut patterns = parts.iter().filter_map(|part| Some((part, part.get("pattern")?.text()?)));
-    let Some((part, pattern)) = patterns.next() else {
-        return Ok(Node::Text(TextNode { least, most, pattern: None }));
-    };
-    if let Some((part, other)) = patterns.find(|(_, other)| *other != pattern) {
-        return Err(part.error("pattern", format!("is `{other}` beside `{pattern}`: one is supported for a string")));
-    }
-    let automaton = Automaton::new(pattern, least, most);
-    let automaton = automaton.map_err(|problem| part.error("pattern", format!("{problem}: `{pattern}`")))?;
-    // The automaton counts characters itself.
-    Ok(match automaton {
-        Some(_) => Node::Text(TextNode { least: 0, most: u32::MAX, pattern: automaton }),
-        None => Node::Choice(Vec::new()),
-    })
 }

@@ -224,6 +224,12 @@ fn what_cannot_be_held_is_refused_with_its_place() {
     let error = Grammar::schema(&json!({"if": {}})).unwrap_err();
     assert!(error.to_string().starts_with("hold the JSON schema: at `#`, `if` is not supported; `type`, "), "{error}");
     assert!("{".parse::<Grammar>().unwrap_err().to_string().contains("is no JSON"));
+    // Values are held against so many schemas and no more.
+    let chain: Vec<String> =
+        (0..300).map(|at| format!(r##""a{at}":{{"anyOf":[{{"$ref":"#/$defs/a{}"}}]}}"##, (at + 1) % 300)).collect();
+    let schema = format!(r##"{{"enum":[1],"anyOf":[{{"$ref":"#/$defs/a0"}}],"$defs":{{{}}}}}"##, chain.join(","));
+    assert!(Grammar::ordered(schema.parse().unwrap()).unwrap_err().to_string().contains("too many schemas"));
+    refused(r#"{"type":"string","pattern":"^((a?){60}b?){60}$"}"#, "#", "pattern");
     // Alternatives of alternatives would be more kinds than there is room for.
     let named = |at: usize| {
         format!(r##""a{at}":{{"anyOf":[{{"type":"null"}},{{"$ref":"#/$defs/a{}"}}],"minLength":{at}}}"##, (at + 1) % 30)
