@@ -1,0 +1,168 @@
+//! `/api/v1`: the models as they stand, loading and unloading them, health, what failed, and what happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+use weighbridge_serving::{FaultClass, FaultLog, ModelState, Residence};
+use weighbridge_types::time::WallTime;
+use weighbridge_types::units::parse_duration;
+
+use crate::dialect::push_event;
+use crate::error::ApiError;
+use crate::service::Service;
+
+/// Longest wait for the last request of a model that is to be unloaded.
+const UNLOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often listeners are told how things stand, while nothing happens.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+
+/// Every model as it stands, and the memory that they take.
+pub(crate) fn models(service: &Service) -> Value {
+    let states = service.pool.states();
+    let pool = service.pool.settings();
+    json!({
+        "models": states.iter().map(|state| model(service, state)).collect::<Vec<_>>(),
+        "models_count": states.iter().filter(|state| state.residence == Residence::Loaded).count(),
+        "model_memory_bytes": states.iter().map(|state| state.bytes).sum::<u64>(),
+        "memory_budget_bytes": pool.memory_budget,
+        "max_concurrent_models": pool.max_models,
+        "strategy": pool.strategy,
+    })
+}
+
+/// One model as it stands, with its queue and the memory that its engine accounts for.
+fn model(service: &Service, state: &ModelState) -> Value {
+    let mut all = json!(state);
+    if let Some(entry) = service.entries.get(&state.name) {
+        all["queue"] = json!(entry.gate.state());
+    }
+    let engine = service.pool.peek(&state.name).ok().flatten();
+    all["memory"] = engine.and_then(|engine| engine.memory()).map_or(Value::Null, |memory| {
+        json!({
+            "weights_mapped": memory.weights_mapped,
+            "weights_heap": memory.weights_heap,
+            "kv_held": memory.kv_held,
+            "kv_idle": memory.kv_idle,
+            "kv_peak": memory.kv_peak,
+            "scratch_held": memory.scratch_held,
+        })
+    });
+    all
+}
+
+/// Loads a model.
+pub(crate) async fn load(service: &Service, name: &str) -> Result<Value, ApiError> {
+    let report = service.pool.load(name).await?;
+    Ok(json!({
+        "model": service.pool.resolve(name)?,
+        "was_loaded": report.was_loaded,
+        "load_ms": report.load_time.as_secs_f64() * 1e3,
+        "bytes": report.bytes,
+    }))
+}
+
+/// Unloads a model once its last request has ended.
+pub(crate) async fn unload(service: &Service, name: &str) -> Result<Value, ApiError> {
+    let was_loaded = service.pool.unload(name, UNLOAD_PATIENCE).await?;
+    Ok(json!({"model": service.pool.resolve(name)?, "was_loaded": was_loaded}))
+}
+
+/// Whether the process lives, and how its parts are.
+pub(crate) fn health(service: &Service) -> (StatusCode, Value) {
+    let states = service.pool.states();
+    let broken: Vec<&str> =
+        states.iter().filter(|state| state.problem.is_some()).map(|state| state.name.as_str()).collect();
+    let off: Vec<String> = service
+        .settings
+        .answers
+        .iter()
+        .flat_map(|answers| answers.report().levels)
+        .filter_map(|level| level.off)
+        .collect();
+    let status = match (service.is_ready(), broken.is_empty() && off.is_empty()) {
+        (false, _) if service.stopping.is_cancelled() => "draining",
+        (false, _) => "starting",
+        (true, false) => "degraded",
+        (true, true) => "ok",
+    };
+    let value = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "instance": service.settings.instance,
+        "in_flight": service.in_flight(),
+        "waiting": service.waiting(),
+        "components": {
+            "models": {"ok": broken.is_empty(), "failed": broken},
+            "cache": {"ok": off.is_empty(), "off": off},
+        },
+    });
+    // A component that failed does not make a restart useful.
+    (StatusCode::OK, value)
+}
+
+/// Whether requests are welcome: 503 before the start has ended and while the service drains.
+pub(crate) fn ready(service: &Service) -> (StatusCode, Value) {
+    let is_ready = service.is_ready();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, json!({"ready": is_ready}))
+}
+
+/// What failed within a time, by class.
+pub(crate) fn errors(service: &Service, query: Option<&str>) -> Result<Value, ApiError> {
+    let last = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("last="))).unwrap_or("1h");
+    let span = parse_duration(last).map_err(|error| ApiError::invalid(format!("failed to {error}")))?;
+    let faults = service.faults.last(span, WallTime::now());
+    let counts: serde_json::Map<String, Value> =
+        FaultLog::count(&faults).iter().map(|count| (count.class.name().to_owned(), json!(count.count))).collect();
+    Ok(json!({"last": last, "count": faults.len(), "by_class": counts, "latest": &faults[..faults.len().min(50)]}))
+}
+
+/// What the cache was of use for.
+pub(crate) fn cache(service: &Service) -> Result<Value, ApiError> {
+    let Some(answers) = &service.settings.answers else {
+        let message = "the cache is off; start with `--cache-memory SIZE`";
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "cache_off", message, FaultClass::Request));
+    };
+    Ok(json!(answers.report()))
+}
+
+/// What happens, as events: what becomes of models at once, and how things stand every second.
+pub(crate) fn events(service: &Arc<Service>) -> Response {
+    let state = (Arc::clone(service), service.pool.events(), true);
+    let chunks = stream::unfold(state, |(service, mut events, is_first)| async move {
+        if service.stopping.is_cancelled() {
+            return None;
+        }
+        let mut out = Vec::new();
+        let told = match is_first {
+            true => None,
+            false => tokio::select! {
+                event = events.recv() => Some(event),
+                () = service.stopping.cancelled() => return None,
+                () = tokio::time::sleep(SNAPSHOT_EVERY) => None,
+            },
+        };
+        match told {
+            Some(Ok(event)) => push_event(&mut out, Some("model"), &json!(event)),
+            Some(Err(RecvError::Lagged(missed))) => push_event(&mut out, Some("missed"), &json!({"events": missed})),
+            Some(Err(RecvError::Closed)) => return None,
+            None => {
+                let (_, health) = health(&service);
+                push_event(&mut out, Some("state"), &health);
+            }
+        }
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(out)), (service, events, false)))
+    });
+    let mut response = Response::new(Body::from_stream(chunks));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

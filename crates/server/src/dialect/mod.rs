@@ -1,0 +1,73 @@
+//! What clients write and read: three dialects over one way of answering.
+
+pub(crate) mod anthropic;
+pub(crate) mod ollama;
+pub(crate) mod openai;
+
+use serde::de::DeserializeOwned;
+use weighbridge_engine::{Frame, Message, Role};
+
+use crate::answer::{Answered, Counts, Finish};
+use crate::error::ApiError;
+
+/// Writes answers in a dialect. One is made per request; of a stream it is told in the order in which things happen.
+pub(crate) trait Writer: Send {
+    /// The type of a stream.
+    fn stream_type(&self) -> &'static str;
+
+    /// What comes before the first token.
+    fn begin(&mut self, out: &mut Vec<u8>);
+
+    /// Text of one answer.
+    fn frame(&mut self, choice: usize, frame: &Frame, out: &mut Vec<u8>);
+
+    /// The end of one answer.
+    fn finish(&mut self, choice: usize, finish: Finish, out: &mut Vec<u8>);
+
+    /// The end of all.
+    fn end(&mut self, usage: Counts, out: &mut Vec<u8>);
+
+    /// The end by a failure, once the stream has begun.
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>);
+
+    /// An answer that is no stream.
+    fn whole(&mut self, answered: &Answered) -> Vec<u8>;
+}
+
+/// Reads a body; says where it is wrong.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| ApiError::invalid(format!("failed to read the body: {error}")))
+}
+
+/// Appends a text as JSON.
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
+    // Writing text into memory cannot fail.
+    drop(serde_json::to_writer(out, text));
+}
+
+/// Appends a value as one event.
+pub(crate) fn push_event(out: &mut Vec<u8>, name: Option<&str>, value: &serde_json::Value) {
+    if let Some(name) = name {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"data: ");
+    drop(serde_json::to_writer(&mut *out, value));
+    out.extend_from_slice(b"\n\n");
+}
+
+/// A turn of a conversation, by the name of who speaks.
+pub(crate) fn turn(role: &str, content: String) -> Result<Message, ApiError> {
+    let role = match role {
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" | "function" => Role::Tool,
+        other => {
+            let message = format!("failed to read the role `{other}`; write system, user, assistant or tool");
+            return Err(ApiError::invalid(message));
+        }
+    };
+    Ok(Message { role, content })
+}

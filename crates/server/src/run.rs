@@ -1,0 +1,90 @@
+//! Serves a router on a listener, with bounds on what a connection may do.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Pause after a connection could not be accepted, as without free file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What connections may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; others wait to be accepted.
+    pub connections: usize,
+    /// Longest time for a request's head, also between two requests on one connection.
+    pub head_timeout: Duration,
+    /// Longest time from the word to stop until the last answer is cut off.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 16_384, head_timeout: Duration::from_secs(30), drain_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Serves until `shutdown` is told, then lets requests that have begun end. Connections that are still busy when the time for that
+/// is over are cut; how many.
+///
+/// # Errors
+/// None after it has begun: a connection that fails ends alone.
+pub async fn run(listener: TcpListener, app: Router, limits: Limits, shutdown: CancellationToken) -> io::Result<usize> {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let tracker = TaskTracker::new();
+    let cut = CancellationToken::new();
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = shutdown.cancelled() => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Small writes are what a stream of tokens consists of.
+        drop(stream.set_nodelay(true));
+        let service = TowerToHyperService::new(app.clone());
+        let (shutdown, cut) = (shutdown.clone(), cut.clone());
+        tracker.spawn(async move {
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).keep_alive(true);
+            let connection = server.serve_connection(TokioIo::new(stream), service);
+            tokio::pin!(connection);
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = shutdown.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        _ = connection.as_mut() => {}
+                        () = cut.cancelled() => {}
+                    }
+                }
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    tracker.close();
+    let drained = tokio::time::timeout(limits.drain_timeout, tracker.wait()).await.is_ok();
+    let left = if drained { 0 } else { tracker.len() };
+    cut.cancel();
+    tracker.wait().await;
+    Ok(left)
+}

@@ -1,0 +1,226 @@
+//! Everything that handlers share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use weighbridge_cache::Answers;
+use weighbridge_serving::{
+    Buckets, Fault, FaultLog, Gate, GateSettings, Loader, ModelPool, ModelSettings, PoolSettings, Rate,
+};
+use weighbridge_types::time::{Clock, WallTime};
+
+use crate::auth::Keys;
+use crate::error::ApiError;
+use crate::figures::{Figures, count};
+
+/// What bounds the requests for one model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelLimits {
+    /// Requests that are computed at once.
+    pub running: usize,
+    /// Requests that wait at most.
+    pub waiting: usize,
+    /// Longest wait for a place.
+    pub queue_timeout: Duration,
+}
+
+/// A model that is served.
+pub struct Served {
+    /// What its user decided.
+    pub settings: ModelSettings,
+    /// Who makes it.
+    pub loader: Arc<dyn Loader>,
+    /// What bounds its requests.
+    pub limits: ModelLimits,
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Served").field("settings", &self.settings).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// What a service is made with.
+#[derive(Clone, Debug)]
+pub struct ServiceSettings {
+    /// Who may ask; nobody is refused where there are no keys.
+    pub keys: Keys,
+    /// How often each key may ask; `None` sets no limit.
+    pub rate: Option<Rate>,
+    /// Tokens of an answer whose request names no limit.
+    pub default_max_tokens: u32,
+    /// Longest time from a request's arrival to its end.
+    pub request_timeout: Duration,
+    /// Longest time for which a client may take nothing of its answer.
+    pub stall_timeout: Duration,
+    /// Largest body of a request, bytes.
+    pub largest_body: usize,
+    /// Name of this instance among others; in health and metrics.
+    pub instance: Option<String>,
+    /// Answers that may be given again; `None` keeps none.
+    pub answers: Option<Answers>,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            keys: Keys::default(),
+            rate: None,
+            default_max_tokens: 256,
+            request_timeout: Duration::from_secs(600),
+            stall_timeout: Duration::from_secs(30),
+            largest_body: 8 << 20,
+            instance: None,
+            answers: None,
+        }
+    }
+}
+
+/// One model's place in the service.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) gate: Gate,
+    pub(crate) figures: Figures,
+    /// What decides its answers beside the request; `None` before its first load.
+    revision: Mutex<Option<Arc<str>>>,
+}
+
+/// The service behind the routes. It is shared by all of them.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) pool: ModelPool,
+    pub(crate) entries: HashMap<String, Entry>,
+    pub(crate) settings: ServiceSettings,
+    pub(crate) buckets: Option<Buckets>,
+    pub(crate) faults: FaultLog,
+    pub(crate) clock: Clock,
+    /// Told when the service ends; streams then finish, and nothing new begins.
+    pub(crate) stopping: CancellationToken,
+    is_ready: AtomicBool,
+    in_flight: AtomicU64,
+    random: AtomicU64,
+}
+
+impl Service {
+    /// A service of these models, none of which is loaded.
+    ///
+    /// # Panics
+    /// When two models have one name: the edge checks its settings.
+    #[must_use]
+    pub fn new(settings: ServiceSettings, pool: PoolSettings, models: Vec<Served>, clock: Clock) -> Arc<Self> {
+        let entry = |served: &Served| {
+            let ModelLimits { running, waiting, queue_timeout } = served.limits;
+            let gate = Gate::new(GateSettings { running, waiting, patience: queue_timeout }, clock);
+            (served.settings.name.clone(), Entry { gate, figures: Figures::default(), revision: Mutex::default() })
+        };
+        let entries = models.iter().map(entry).collect();
+        let pool =
+            ModelPool::new(pool, models.into_iter().map(|served| (served.settings, served.loader)).collect(), clock);
+        let (_, wall) = clock.now_beside_wall();
+        Arc::new(Self {
+            pool,
+            entries,
+            buckets: settings.rate.map(|rate| Buckets::new(rate, clock)),
+            faults: FaultLog::default(),
+            clock,
+            stopping: CancellationToken::new(),
+            is_ready: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
+            random: AtomicU64::new(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)),
+            settings,
+        })
+    }
+
+    /// The models.
+    #[must_use]
+    pub fn pool(&self) -> &ModelPool {
+        &self.pool
+    }
+
+    /// Says that what is to be there from the start is loaded.
+    pub fn ready(&self) {
+        self.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed) && !self.stopping.is_cancelled()
+    }
+
+    /// Requests under way.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for a place, over all models.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.entries.values().map(|entry| entry.gate.state().waiting).sum()
+    }
+
+    /// Cuts how many requests are computed at once to a share of what is configured, since memory is short, or gives all
+    /// places back with 1.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a share of a small count"
+    )]
+    pub fn throttle(&self, share: f64) {
+        for entry in self.entries.values() {
+            let places = entry.gate.settings().running as f64 * share.clamp(0.0, 1.0);
+            entry.gate.resize(places.ceil() as usize);
+        }
+    }
+
+    /// A number that no other request gets: the seed of one that names none, and part of its id.
+    pub(crate) fn random(&self) -> u64 {
+        // SplitMix64: the step and the mixing of Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+        let mut z = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Counts a failure and remembers it.
+    pub(crate) fn failed(&self, model: Option<&str>, error: &ApiError) {
+        if let Some(entry) = model.and_then(|model| self.entries.get(model)) {
+            let class = weighbridge_serving::FaultClass::ALL.iter().position(|class| *class == error.class);
+            count(&entry.figures.failed[class.unwrap_or(0)], 1);
+        }
+        let unix_ms = WallTime::now().unix_millis();
+        let (model, message) = (model.map(str::to_owned), error.message.clone());
+        self.faults.add(Fault { unix_ms, class: error.class, model, message });
+    }
+
+    pub(crate) fn revision(&self, model: &str) -> Option<Arc<str>> {
+        self.entries.get(model)?.revision.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_revision(&self, model: &str, revision: String) {
+        let Some(entry) = self.entries.get(model) else { return };
+        let mut known = entry.revision.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_deref() != Some(revision.as_str()) {
+            *known = Some(revision.into());
+        }
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>) -> Inside {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Inside(Arc::clone(self))
+    }
+}
+
+/// A request under way.
+pub(crate) struct Inside(Arc<Service>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

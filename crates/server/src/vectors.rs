@@ -1,0 +1,143 @@
+//! `/v1/embeddings` and `/api/v1/classify`: texts in, vectors or classes out.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use weighbridge_engine::{ClassifyRequest, EmbedRequest};
+use weighbridge_types::time::Stamp;
+
+use crate::dialect::read;
+use crate::error::ApiError;
+use crate::figures::count;
+use crate::generate::{entry, lend};
+use crate::service::Service;
+
+/// Texts of one request at most.
+const MOST_TEXTS: usize = 2_048;
+
+#[derive(Deserialize)]
+struct Body {
+    model: String,
+    input: Input,
+    encoding_format: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Input {
+    One(String),
+    More(Vec<String>),
+}
+
+impl Input {
+    fn texts(self) -> Result<Vec<String>, ApiError> {
+        let texts = match self {
+            Self::One(text) => vec![text],
+            Self::More(texts) => texts,
+        };
+        if texts.is_empty() || texts.len() > MOST_TEXTS {
+            return Err(ApiError::invalid(format!(
+                "`input` holds {} texts, it must be 1 to {MOST_TEXTS}",
+                texts.len()
+            )));
+        }
+        Ok(texts)
+    }
+}
+
+/// The vectors of texts, as OpenAI writes them.
+pub(crate) async fn embed(service: &Arc<Service>, key: &str, body: &[u8], arrived: Stamp) -> Result<Value, ApiError> {
+    let body: Body = read(body)?;
+    let is_packed = match body.encoding_format.as_deref() {
+        None | Some("float") => false,
+        Some("base64") => true,
+        Some(other) => {
+            return Err(ApiError::invalid(format!("`encoding_format` is `{other}`; write float or base64")));
+        }
+    };
+    let _inside = service.enter();
+    let model = service.pool.resolve(&body.model)?;
+    let texts = body.input.texts()?;
+    let (lent, _) = lend(service, &model, key).await?;
+    let embedded = lent.lease.engine().embed(EmbedRequest { inputs: texts }).await?;
+    drop(lent);
+    let tokens: u64 = embedded.iter().map(|one| u64::from(one.tokens)).sum();
+    finished(service, &model, arrived, tokens)?;
+    let data: Vec<Value> = embedded
+        .iter()
+        .enumerate()
+        .map(|(index, one)| {
+            let vector = if is_packed { Value::String(base64(&one.vector)) } else { json!(one.vector) };
+            json!({"object": "embedding", "index": index, "embedding": vector})
+        })
+        .collect();
+    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
+    Ok(json!({"object": "list", "data": data, "model": model, "usage": usage}))
+}
+
+/// The classes of texts.
+pub(crate) async fn classify(
+    service: &Arc<Service>,
+    key: &str,
+    body: &[u8],
+    arrived: Stamp,
+) -> Result<Value, ApiError> {
+    let body: Body = read(body)?;
+    let _inside = service.enter();
+    let model = service.pool.resolve(&body.model)?;
+    let texts = body.input.texts()?;
+    let (lent, _) = lend(service, &model, key).await?;
+    let engine = lent.lease.engine();
+    let classes = engine.classes();
+    let classified = engine.classify(ClassifyRequest { inputs: texts }).await?;
+    drop(lent);
+    finished(service, &model, arrived, 0)?;
+    let results: Vec<Value> = classified
+        .iter()
+        .map(|one| {
+            let probabilities: Vec<f64> = one.log_probabilities.iter().map(|log| log.exp()).collect();
+            let best = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+            let label = best.and_then(|best| classes.get(best));
+            let scores: serde_json::Map<String, Value> =
+                classes.iter().cloned().zip(probabilities.iter().map(|p| json!(p))).collect();
+            json!({"label": label, "probability": best.map(|best| probabilities[best]), "scores": scores})
+        })
+        .collect();
+    Ok(json!({"model": model, "results": results}))
+}
+
+fn finished(service: &Service, model: &str, arrived: Stamp, tokens: u64) -> Result<(), ApiError> {
+    let figures = &entry(service, model)?.figures;
+    figures.e2e.add(service.clock.now() - arrived);
+    count(&figures.finished[0], 1);
+    count(&figures.input_tokens, tokens);
+    Ok(())
+}
+
+/// Little-endian floats in base 64 (RFC 4648), as OpenAI's clients ask for.
+fn base64(vector: &[f32]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * place)) as usize & 63];
+            text.push(if place <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_packed_as_python_packs_them() {
+        // base64.b64encode(struct.pack("<2f", 1.0, -2.5)), CPython 3.11.
+        assert_eq!(base64(&[1.0, -2.5]), "AACAPwAAIMA=");
+        assert_eq!(base64(&[]), "");
+    }
+}
