@@ -18,6 +18,7 @@ mod memory_profile;
 mod observe;
 mod performance;
 mod profile;
+mod serve;
 mod webhook;
 
 use std::ffi::OsString;
@@ -59,6 +60,7 @@ pub(crate) use performance::{
     PerformanceVerb, RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
 };
 pub(crate) use profile::{DiffArguments, ProfileArguments, ProfileFlag, ProfileVerb};
+pub(crate) use serve::{ErrorsArguments, ServeArguments, StrategyArgument};
 pub(crate) use webhook::WebhookArguments;
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
@@ -129,6 +131,10 @@ pub(crate) enum Verb {
     Calibrate(CalibrateArguments),
     /// Answer with a known timeline on 127.0.0.1, to test clients against
     ScriptedServer(ScriptedServerArguments),
+    /// Serve models to clients of OpenAI, Anthropic and Ollama, within a budget of memory
+    Serve(Box<ServeArguments>),
+    /// What a running service says failed of late, by class
+    Errors(ErrorsArguments),
     /// Look into model files, make them, convert them
     Model {
         #[command(subcommand)]

@@ -25,6 +25,10 @@ pub(crate) struct Environment {
     pub(crate) ort_library: Option<PathBuf>,
     /// `WEIGHBRIDGE_MODELS_DIR`: folder of models that are listed, and that may be named without a path.
     pub(crate) models: Option<PathBuf>,
+    /// `INSTANCE_ID`, or `WEIGHBRIDGE_INSTANCE_ID` before it: the name of this instance among others that serve.
+    pub(crate) instance: Option<String>,
+    /// `MAX_CONCURRENT_MODELS`: models in memory at most, for `serve`; what is no number is left aside.
+    pub(crate) max_models: Option<usize>,
     /// `WEIGHBRIDGE_LOG_LEVEL`: how much is said on stderr: error, warn, info (as usual) or debug.
     pub(crate) log_level: Level,
 }
@@ -46,6 +50,8 @@ impl Environment {
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
             ort_library: text("ORT_DYLIB_PATH").map(PathBuf::from),
             models: text("WEIGHBRIDGE_MODELS_DIR").map(PathBuf::from),
+            instance: text("WEIGHBRIDGE_INSTANCE_ID").or_else(|| text("INSTANCE_ID")),
+            max_models: text("MAX_CONCURRENT_MODELS").and_then(|count| count.parse().ok()).filter(|count| *count > 0),
             log_level: text("WEIGHBRIDGE_LOG_LEVEL").map_or(Ok(Level::default()), |name| level(&name))?,
         })
     }

@@ -94,7 +94,7 @@ impl Decoding {
         match ask {
             Ask::Generate(request, events) => match self.begin(*request, events.clone()) {
                 Ok(answer) => self.sequences.push_back(Sequence { answer, state: self.decoder.start() }),
-                Err(error) => events.fail(error.to_string()),
+                Err(error) => events.refuse(&error),
             },
             Ask::Score(request, answer) => drop(answer.send(self.score(&request))),
         }

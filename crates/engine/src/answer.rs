@@ -6,6 +6,7 @@ use weighbridge_types::time::{Clock, Stamp};
 use weighbridge_types::units::millis;
 
 use crate::constraint::{Choice, Guide};
+use crate::error::EngineError;
 use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
 use crate::request::GenerateRequest;
 use crate::sampling::{Sampler, log_probability};
@@ -52,6 +53,17 @@ impl Events {
     fn send(&self, event: EngineEvent) {
         // It fails only when nobody listens, which the next step sees.
         drop(self.sender.try_send(event));
+    }
+
+    /// Ends the generation with what the engine refuses: what is wrong with the request itself is the fault of who asked.
+    pub fn refuse(&self, error: &EngineError) {
+        let class = match error {
+            EngineError::Unsupported { .. } | EngineError::ContextOverflow { .. } | EngineError::InvalidRequest { .. } => {
+                FailureClass::ClientError
+            }
+            EngineError::Failed { .. } => FailureClass::Engine,
+        };
+        self.end(class, error.to_string());
     }
 
     /// Ends the generation with a failure.

@@ -89,6 +89,10 @@ impl From<RequestFailure> for ApiError {
             | FailureClass::TimeoutFirstToken
             | FailureClass::TimeoutStall => (StatusCode::GATEWAY_TIMEOUT, "timeout", FaultClass::Timeout),
             FailureClass::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", FaultClass::Overload),
+            // As engines in process say it; those elsewhere have words of their own.
+            FailureClass::ClientError if failure.message.contains("into a context of") => {
+                (StatusCode::BAD_REQUEST, "context_length_exceeded", FaultClass::Request)
+            }
             FailureClass::ClientError => (StatusCode::BAD_REQUEST, "invalid_request", FaultClass::Request),
             FailureClass::Connect | FailureClass::Tls => {
                 (StatusCode::BAD_GATEWAY, "upstream_unreachable", FaultClass::Network)
@@ -98,7 +102,8 @@ impl From<RequestFailure> for ApiError {
             }
             FailureClass::Engine => (StatusCode::INTERNAL_SERVER_ERROR, "engine_failed", FaultClass::Model),
         };
-        Self { retry_after: failure.retry_after, ..Self::new(status, code, failure.message, class) }
+        let message = format!("failed to {}", failure.message);
+        Self { retry_after: failure.retry_after, ..Self::new(status, code, message, class) }
     }
 }
 

@@ -140,6 +140,12 @@ impl Service {
         &self.pool
     }
 
+    /// Told when the service is to end: whoever runs it cancels it, and streams of events heed it.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
     /// Says that what is to be there from the start is loaded.
     pub fn ready(&self) {
         self.is_ready.store(true, Ordering::Relaxed);

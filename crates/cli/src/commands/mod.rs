@@ -8,6 +8,7 @@ mod calibrate;
 mod cold_start;
 mod compare;
 mod doctor;
+mod errors;
 mod eval;
 mod history;
 mod import;
@@ -24,6 +25,7 @@ mod report;
 mod runs;
 mod schema;
 mod scripted_server;
+mod serve;
 mod sides;
 mod system;
 mod typed;
@@ -56,6 +58,8 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Profile(profile) => profile::run(&profile),
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
+        Verb::Serve(arguments) => serve::run(&arguments, environment),
+        Verb::Errors(arguments) => errors::run(&arguments, environment),
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Eval { verb } => eval::run(verb, environment),
         Verb::Compare(compare) => compare::run(&compare, environment),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floor of each room, lowest first.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 6] = [
     &["types", "stats"],
     &["engine"],
     &[
@@ -21,6 +21,7 @@ const FLOORS: [&[&str]; 5] = [
         "summary",
     ],
     &["bench", "eval", "load", "report", "serving", "verdict"],
+    &["server"],
     &["cli"],
 ];
 

@@ -131,7 +131,7 @@ impl Worker {
                 let place = self.sequences.partition_point(|running| running.priority <= sequence.priority);
                 self.sequences.insert(place, sequence);
             }
-            Err(error) => events.fail(error.to_string()),
+            Err(error) => events.refuse(&error),
         }
     }
 

@@ -1,0 +1,113 @@
+//! `serve` and what asks a running service.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use weighbridge_types::units::ByteSize;
+
+use super::{LocalArguments, OutputArguments, positive};
+
+const HELP: &str = "\
+Examples:
+  weighbridge serve
+  weighbridge serve --model small=gguf:small.gguf --model big=gguf:big.gguf --memory-budget 4GiB
+  weighbridge serve --model net=onnx:network --model far=openai:http://127.0.0.1:8000/v1#llama
+  weighbridge serve --config serve.yaml --key-file keys.txt --host 0.0.0.0
+
+Clients of OpenAI, Anthropic and Ollama work unchanged: point them at http://127.0.0.1:8700/v1, http://127.0.0.1:8700 and
+http://127.0.0.1:8700. /openapi.json lists the routes; metrics are on a listener of their own.";
+
+/// A server of models.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ServeArguments {
+    /// A model as NAME=REFERENCE, or a reference alone; may be given several times [default: tiny]
+    #[arg(long, value_name = "NAME=REFERENCE")]
+    pub(crate) model: Vec<String>,
+    /// Models and limits in a YAML file; flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address to listen on; one that others reach needs `--key-file`
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) host: IpAddr,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8700)]
+    pub(crate) port: u16,
+    /// Port of 127.0.0.1 for `/metrics`; 0 takes a free one [default: none]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics_port: Option<u16>,
+    /// File with a key per line, as `NAME SCOPE KEY`; the scope is infer or admin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Memory that all models in this process may take together [default: none]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory_budget: Option<ByteSize>,
+    /// Models in memory at most [default: none]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) max_models: Option<usize>,
+    /// What is done at the limit [default: lazy]
+    #[arg(long, value_enum)]
+    pub(crate) strategy: Option<StrategyArgument>,
+    /// Requests that one model computes at once [default: 16]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(crate) max_running: Option<usize>,
+    /// Requests for one model that wait at most; others are refused with 503 [default: 256]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_queue: Option<usize>,
+    /// Longest wait for a place; a number alone is seconds [default: 60s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) queue_timeout: Option<String>,
+    /// Longest time for one request [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) request_timeout: Option<String>,
+    /// Longest time from the word to stop until the last answer is cut off
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(crate) drain_timeout: String,
+    /// Requests per second of one key; beyond it they are refused with 429 [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<f64>,
+    /// Share of memory in use at which fewer requests are computed at once, and then models unloaded
+    #[arg(long, value_name = "SHARE", default_value_t = 0.85)]
+    pub(crate) memory_pressure_threshold: f64,
+    /// Keep answers that would be the same again, in so much memory [default: none are kept]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) cache_memory: Option<ByteSize>,
+    /// Folder below the memory of the cache
+    #[arg(long, value_name = "FOLDER", requires = "cache_memory")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Size of that folder
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
+    pub(crate) cache_disk: ByteSize,
+    /// Server below both that several instances share: redis://HOST:PORT/DB or memcached://HOST:PORT
+    #[arg(long, value_name = "URL", requires = "cache_memory")]
+    pub(crate) cache_redis: Option<String>,
+    #[command(flatten)]
+    pub(crate) local: LocalArguments,
+}
+
+/// What is done at the limit of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StrategyArgument {
+    /// Load all models at the start, as far as they fit.
+    Eager,
+    /// Load models as they are asked for; the one used longest ago goes.
+    Lazy,
+    /// The one goes whose absence would cost least.
+    Adaptive,
+    /// Refuse what does not fit.
+    Circuit,
+}
+
+/// What a running service says failed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ErrorsArguments {
+    /// How far back
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) last: String,
+    /// The service
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8700")]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}

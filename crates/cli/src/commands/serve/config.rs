@@ -1,0 +1,255 @@
+//! The file and the flags of `serve`, put together and checked.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use weighbridge_engine_local::quant::BlockType;
+use weighbridge_server::ModelLimits;
+use weighbridge_serving::{LoadWhen, ModelSettings, PoolSettings, Strategy};
+use weighbridge_types::model_ref::ModelRef;
+use weighbridge_types::units::ByteSize;
+
+use super::duration;
+use crate::arguments::{ServeArguments, StrategyArgument};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::models_folder;
+use crate::registry::block_type;
+
+/// Characters of a model's name: it stands in paths of URLs and in labels of metrics.
+const NAME_RULE: &str = "letters, digits, and . _ - : at most 128 of them, a letter or digit first";
+
+/// What is served, and within which limits.
+pub(super) struct Config {
+    pub(super) models: Vec<ModelConfig>,
+    pub(super) pool: PoolSettings,
+    pub(super) limits: ModelLimits,
+    pub(super) request_timeout: Duration,
+}
+
+/// One model.
+pub(super) struct ModelConfig {
+    pub(super) reference: ModelRef,
+    pub(super) settings: ModelSettings,
+    /// The form that it is quantized to before it is loaded; `None` takes it as it is.
+    pub(super) quantize: Option<BlockType>,
+}
+
+/// The file as written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    model_service: ServiceFile,
+    models: Vec<ModelFile>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ServiceFile {
+    max_concurrent_models: Option<usize>,
+    memory_threshold_mb: Option<u64>,
+    model_cache_size: Option<usize>,
+    strategy: Option<String>,
+    batch_size: Option<usize>,
+    max_queue: Option<usize>,
+    queue_timeout: Option<String>,
+    request_timeout: Option<String>,
+    enable_model_quantization: bool,
+    enable_gpu_acceleration: bool,
+    apple_silicon_optimization: bool,
+    unified_memory_optimization: bool,
+    metal_performance_shaders: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelFile {
+    name: Option<String>,
+    reference: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    tier: Option<String>,
+    load: Option<String>,
+    #[serde(default)]
+    pin: bool,
+    #[serde(default)]
+    priority: i32,
+    idle_ttl: Option<String>,
+    memory: Option<String>,
+    quantize: Option<String>,
+}
+
+impl Config {
+    /// Puts flags over the environment over the file over the defaults.
+    ///
+    /// # Errors
+    /// When a value is wrong, two models have one name, or there is none.
+    pub(super) fn resolve(arguments: &ServeArguments, environment: &Environment) -> Result<Self, Failure> {
+        let file = read(arguments)?;
+        warn_of_what_has_no_effect(&file.model_service);
+        let mut models = Vec::new();
+        for model in file.models {
+            models.push(of_file(model, file.model_service.enable_model_quantization, environment)?);
+        }
+        for text in &arguments.model {
+            models.push(of_flag(text, environment)?);
+        }
+        if models.is_empty() {
+            models.push(of_flag("tiny", environment)?);
+        }
+        check_names(&models)?;
+        let service = file.model_service;
+        let budget = arguments.memory_budget.map(|size| size.0);
+        let time = |flag: &Option<String>, file: &Option<String>, name: &str, usual: u64| {
+            let text = flag.as_ref().or(file.as_ref());
+            text.map_or(Ok(Duration::from_secs(usual)), |text| duration(text, name))
+        };
+        Ok(Self {
+            models,
+            pool: PoolSettings {
+                memory_budget: budget.or(service.memory_threshold_mb.map(|mb| mb << 20)),
+                max_models: arguments
+                    .max_models
+                    .or(environment.max_models)
+                    .or(service.max_concurrent_models)
+                    .or(service.model_cache_size),
+                strategy: strategy(arguments.strategy, service.strategy.as_deref())?,
+                ..PoolSettings::default()
+            },
+            limits: ModelLimits {
+                running: arguments.max_running.or(service.batch_size).unwrap_or(16).max(1),
+                waiting: arguments.max_queue.or(service.max_queue).unwrap_or(256),
+                queue_timeout: time(&arguments.queue_timeout, &service.queue_timeout, "--queue-timeout", 60)?,
+            },
+            request_timeout: time(&arguments.request_timeout, &service.request_timeout, "--request-timeout", 600)?,
+        })
+    }
+}
+
+fn read(arguments: &ServeArguments) -> Result<File, Failure> {
+    let Some(path) = &arguments.config else { return Ok(File::default()) };
+    let wrong = |problem: String| {
+        let what = format!("read `{}`: {problem}", path.display());
+        Failure::usage(what, "the guide on serving models shows a whole file")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// Keys of other systems are accepted, and it is said that they change nothing.
+fn warn_of_what_has_no_effect(service: &ServiceFile) {
+    let keys = [
+        ("apple_silicon_optimization", service.apple_silicon_optimization),
+        ("metal_performance_shaders", service.metal_performance_shaders),
+        ("enable_gpu_acceleration", service.enable_gpu_acceleration),
+    ];
+    for (key, _) in keys.iter().filter(|(_, is_on)| *is_on) {
+        crate::output::warn(&format!(
+            "`model_service.{key}` has no effect in this build: models compute on the processor"
+        ));
+    }
+    if service.unified_memory_optimization {
+        crate::output::talk(
+            "`model_service.unified_memory_optimization`: weights are mapped from their files, as always",
+        );
+    }
+}
+
+fn of_flag(text: &str, environment: &Environment) -> Result<ModelConfig, Failure> {
+    // A URL after a name may hold `=`; a name may not.
+    let (name, reference) = match text.split_once('=') {
+        Some((name, reference)) if !name.contains(':') => (Some(name.to_owned()), reference),
+        _ => (None, text),
+    };
+    let reference: ModelRef = models_folder::named(reference, environment)?.parse()?;
+    let name = name.unwrap_or_else(|| name_of(&reference));
+    let settings = ModelSettings { is_remote: is_remote(&reference), ..ModelSettings::new(name) };
+    Ok(ModelConfig { reference, settings, quantize: None })
+}
+
+fn of_file(file: ModelFile, quantizes: bool, environment: &Environment) -> Result<ModelConfig, Failure> {
+    let reference: ModelRef = models_folder::named(&file.reference, environment)?.parse()?;
+    let name = file.name.unwrap_or_else(|| name_of(&reference));
+    let wrong = |key: &str, value: &str, expected: &str| {
+        Failure::usage(format!("accept `{value}` as `{key}` of the model `{name}`"), format!("write {expected}"))
+    };
+    let load = match file.load.as_deref() {
+        None | Some("lazy") => LoadWhen::Lazy,
+        Some("eager") => LoadWhen::Eager,
+        Some("on_demand") => LoadWhen::OnDemand,
+        Some(other) => return Err(wrong("load", other, "eager, lazy or on_demand")),
+    };
+    let declared = file
+        .memory
+        .as_deref()
+        .map(|text| text.parse::<ByteSize>().map_err(|_| wrong("memory", text, "a size such as 512MiB")));
+    let usual = quantizes.then_some("q8_0");
+    let quantize = file.quantize.as_deref().or(usual).map(block_type).transpose()?;
+    let can_be = matches!(reference, ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_));
+    let settings = ModelSettings {
+        aliases: file.aliases,
+        tier: file.tier,
+        load,
+        declared_bytes: declared.transpose()?.map_or(0, |size| size.0),
+        pinned: file.pin,
+        priority: file.priority,
+        idle_ttl: file.idle_ttl.as_deref().map(|text| duration(text, "idle_ttl")).transpose()?,
+        is_remote: is_remote(&reference),
+        name,
+    };
+    Ok(ModelConfig { reference, settings, quantize: quantize.filter(|_| can_be) })
+}
+
+fn is_remote(reference: &ModelRef) -> bool {
+    matches!(reference, ModelRef::Endpoint(_))
+}
+
+/// A short name for a model that was given none.
+fn name_of(reference: &ModelRef) -> String {
+    let text = match reference {
+        ModelRef::Tiny => "tiny".to_owned(),
+        ModelRef::Scripted(_) => "scripted".to_owned(),
+        ModelRef::Endpoint(endpoint) => endpoint.model.clone().unwrap_or_else(|| endpoint.preset.name().to_owned()),
+        ModelRef::Gguf(path)
+        | ModelRef::Candle(path)
+        | ModelRef::Safetensors(path)
+        | ModelRef::LlamaCpp(path)
+        | ModelRef::Onnx(path)
+        | ModelRef::Ort(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "._-:".contains(c) { c } else { '-' };
+    text.chars().map(keep).collect()
+}
+
+fn check_names(models: &[ModelConfig]) -> Result<(), Failure> {
+    let mut seen = std::collections::BTreeSet::new();
+    for model in models {
+        for name in std::iter::once(&model.settings.name).chain(&model.settings.aliases) {
+            let is_sound = name.len() <= 128
+                && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-:".contains(c));
+            if !is_sound {
+                let what = format!("accept `{name}` as the name of a model");
+                return Err(Failure::usage(what, format!("a name consists of {NAME_RULE}")));
+            }
+            if !seen.insert(name) {
+                let what = format!("serve two models as `{name}`");
+                return Err(Failure::usage(what, "give one another name, `--model NAME=REFERENCE`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn strategy(flag: Option<StrategyArgument>, file: Option<&str>) -> Result<Strategy, Failure> {
+    match (flag, file) {
+        (Some(StrategyArgument::Eager), _) | (None, Some("eager")) => Ok(Strategy::Eager),
+        (Some(StrategyArgument::Lazy), _) | (None, Some("lazy") | None) => Ok(Strategy::Lazy),
+        (Some(StrategyArgument::Adaptive), _) | (None, Some("adaptive")) => Ok(Strategy::Adaptive),
+        (Some(StrategyArgument::Circuit), _) | (None, Some("circuit")) => Ok(Strategy::Circuit),
+        (None, Some(other)) => {
+            let what = format!("accept `{other}` as `model_service.strategy`");
+            Err(Failure::usage(what, "write eager, lazy, adaptive or circuit"))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! From a model reference to an engine, for the pool.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use weighbridge_engine::{BoxFuture, Engine};
+use weighbridge_engine_local::quant::BlockType;
+use weighbridge_engine_local::quantize::quantize;
+use weighbridge_serving::{LoadError, LoadErrorKind, Loader};
+use weighbridge_types::model_ref::ModelRef;
+
+use super::config::ModelConfig;
+use crate::embedded;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::registry::{Registry, model_path};
+
+/// Loads one model by its reference.
+pub(super) struct ReferenceLoader {
+    registry: Registry,
+    reference: ModelRef,
+    quantize: Option<BlockType>,
+}
+
+impl ReferenceLoader {
+    pub(super) fn new(registry: Registry, model: &ModelConfig) -> Self {
+        Self { registry, reference: model.reference.clone(), quantize: model.quantize }
+    }
+}
+
+impl Loader for ReferenceLoader {
+    fn expected_bytes(&self) -> u64 {
+        match &self.reference {
+            ModelRef::Tiny => embedded::tiny().len() as u64,
+            ModelRef::Gguf(path)
+            | ModelRef::Candle(path)
+            | ModelRef::Safetensors(path)
+            | ModelRef::LlamaCpp(path)
+            | ModelRef::Onnx(path)
+            | ModelRef::Ort(path) => size_of(path),
+            ModelRef::Endpoint(_) | ModelRef::Scripted(_) => 0,
+        }
+    }
+
+    fn load(&self) -> BoxFuture<'static, Result<Arc<dyn Engine>, LoadError>> {
+        let (registry, reference, to) = (self.registry.clone(), self.reference.clone(), self.quantize);
+        Box::pin(async move {
+            let loaded = match to {
+                None => registry.load(&reference).await,
+                Some(to) => load_quantized(&registry, reference.clone(), to).await,
+            };
+            loaded.map_err(|failure| {
+                let is_remote = matches!(reference, ModelRef::Endpoint(_));
+                let exit = failure.exit;
+                let (problem, hint) = failure.into_parts();
+                let kind = match exit {
+                    Exit::Invalid if is_remote => LoadErrorKind::Unreachable,
+                    _ if problem.contains("out of memory") || problem.contains("Cannot allocate memory") => {
+                        LoadErrorKind::Memory
+                    }
+                    _ => LoadErrorKind::Broken,
+                };
+                LoadError { kind, problem, hint }
+            })
+        })
+    }
+
+    fn footprint(&self, engine: &dyn Engine) -> u64 {
+        match engine.memory() {
+            Some(memory) => {
+                memory.weights_mapped + memory.weights_heap + memory.kv_held + memory.kv_idle + memory.scratch_held
+            }
+            None => self.expected_bytes(),
+        }
+    }
+}
+
+/// Writes the model in another form beside where temporary files go, and loads that. The file is gone when it is mapped.
+async fn load_quantized(registry: &Registry, reference: ModelRef, to: BlockType) -> Result<Arc<dyn Engine>, Failure> {
+    let scratch = tempfile::tempdir()?;
+    let output = scratch.path().join(format!("{to}.gguf"));
+    let (folder, written) = (scratch.path().to_owned(), output.clone());
+    let quantized = tokio::task::spawn_blocking(move || -> Result<(), Failure> {
+        let input = match &reference {
+            ModelRef::Gguf(path) | ModelRef::Safetensors(path) => path.clone(),
+            _ => model_path(Path::new("tiny"), &folder)?,
+        };
+        quantize(&input, &written, to)?;
+        Ok(())
+    });
+    quantized
+        .await
+        .map_err(|panic| Failure::new(Exit::Bug, format!("quantize: {panic}"), "report this as a bug"))??;
+    registry.load(&ModelRef::Gguf(output)).await
+}
+
+/// Bytes of a file, or of the files in a folder.
+fn size_of(path: &Path) -> u64 {
+    let Ok(about) = std::fs::metadata(path) else { return 0 };
+    if about.is_file() {
+        return about.len();
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).filter(|about| about.is_file()).map(|about| about.len()).sum()
+}

@@ -1,0 +1,201 @@
+//! `serve`: from arguments and a file to a service that runs until it is told to stop.
+
+mod config;
+mod loader;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use weighbridge_cache::{Answers, AnswersSettings, LevelSettings, Levels, SystemWall, Writes, remote};
+use weighbridge_server::{Keys, Limits, Scope, Served, Service, ServiceSettings, app, metrics_app, run as serve};
+use weighbridge_serving::Rate;
+use weighbridge_types::time::Clock;
+use weighbridge_types::units::parse_duration;
+
+use super::runtime;
+use crate::arguments::ServeArguments;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::registry::Registry;
+use config::Config;
+use loader::ReferenceLoader;
+
+/// Requests that a key may be ahead of its rate, in seconds of it.
+const BURST_SECONDS: f64 = 2.0;
+
+pub(super) fn run(arguments: &ServeArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let config = Config::resolve(arguments, environment)?;
+    let keys = arguments.key_file.as_deref().map_or(Ok(Keys::default()), read_keys)?;
+    if !arguments.host.is_loopback() && keys.is_empty() {
+        let what = format!("listen on `{}`: others reach it, and nobody would need a key", arguments.host);
+        return Err(Failure::usage(what, "name a `--key-file`, or listen on 127.0.0.1 behind a proxy"));
+    }
+    let registry = Registry::new(environment, arguments.local)?;
+    runtime()?.block_on(serve_until_told(arguments, environment, &config, keys, &registry))
+}
+
+async fn serve_until_told(
+    arguments: &ServeArguments,
+    environment: &Environment,
+    config: &Config,
+    keys: Keys,
+    registry: &Registry,
+) -> Result<Exit, Failure> {
+    let clock = Clock::start();
+    let listener = bind(SocketAddr::new(arguments.host, arguments.port)).await?;
+    let metrics = match arguments.metrics_port {
+        None => None,
+        Some(port) => Some(bind(SocketAddr::from(([127, 0, 0, 1], port))).await?),
+    };
+    let answers = answers(arguments, clock)?;
+    let settings = ServiceSettings {
+        keys,
+        rate: rate(arguments)?,
+        request_timeout: config.request_timeout,
+        instance: environment.instance.clone(),
+        answers: answers.clone(),
+        ..ServiceSettings::default()
+    };
+    let models = config.models.iter().map(|model| Served {
+        settings: model.settings.clone(),
+        loader: Arc::new(ReferenceLoader::new(registry.clone(), model)),
+        limits: config.limits,
+    });
+    let service = Service::new(settings, config.pool, models.collect(), clock);
+    let stopping = service.stopping();
+    told_to_stop(stopping.clone())?;
+    output::data(&format!("http://{}\n", listener.local_addr()?))?;
+    if let Some(metrics) = &metrics {
+        output::talk(&format!("metrics on http://{}/metrics", metrics.local_addr()?));
+    }
+    let limits = Limits { drain_timeout: duration(&arguments.drain_timeout, "--drain-timeout")?, ..Limits::default() };
+    let serving = tokio::spawn(serve(listener, app(Arc::clone(&service)), limits, stopping.clone()));
+    let metrics =
+        metrics.map(|listener| tokio::spawn(serve(listener, metrics_app(&service), limits, stopping.clone())));
+    let watching =
+        tokio::spawn(watch::watch(Arc::clone(&service), arguments.memory_pressure_threshold, stopping.clone()));
+    load_first(&service).await;
+    let cut =
+        serving.await.map_err(|error| Failure::new(Exit::Bug, format!("serve: {error}"), "report this as a bug"))??;
+    service.pool().close();
+    watching.abort();
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
+    if let Some(answers) = answers {
+        answers.flush().await?;
+    }
+    match cut {
+        0 => output::talk("stopped; every answer that had begun has ended"),
+        cut => output::talk(&format!("stopped; {cut} connections were cut after {}", arguments.drain_timeout)),
+    }
+    Ok(Exit::Pass)
+}
+
+/// Loads what is to be there from the start, and says how each load went. One that fails leaves the others served.
+async fn load_first(service: &Service) {
+    for (name, report) in service.pool().load_eager().await {
+        match report {
+            Ok(report) => {
+                let ms = report.load_time.as_secs_f64() * 1e3;
+                output::talk(&format!("loaded `{name}` in {ms:.0} ms"));
+            }
+            Err(error) => output::talk(&format!("warning: failed to {error}\n hint: {}", error.hint())),
+        }
+    }
+    service.ready();
+}
+
+/// Listens for SIGINT and SIGTERM; the second one ends the process at once.
+fn told_to_stop(stopping: CancellationToken) -> Result<(), Failure> {
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        drop(tokio::signal::ctrl_c().await);
+        output::talk("stopping: answers that have begun end first");
+        stopping.cancel();
+    });
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::usage(format!("listen on `{address}`: {error}"), "take another port, or 0 for a free one")
+    })
+}
+
+/// The keys of a file. Their text goes no further than this.
+fn read_keys(path: &Path) -> Result<Keys, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!("read the keys in `{}`: {error}", path.display()), "name another file")
+    })?;
+    let mut keys = Keys::default();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let wrong = |problem: &str| {
+            let what = format!("read line {} of `{}`: {problem}", number + 1, path.display());
+            Failure::usage(what, "write `NAME SCOPE KEY`, with the scope infer or admin")
+        };
+        let parts: Vec<&str> = line.split_whitespace().collect();
+        let [name, scope, key] = parts[..] else { return Err(wrong("it is not three words")) };
+        let scope = match scope {
+            "infer" => Scope::Infer,
+            "admin" => Scope::Admin,
+            _ => return Err(wrong("its scope is neither infer nor admin")),
+        };
+        if key.len() < 16 {
+            return Err(wrong("its key is shorter than 16 characters"));
+        }
+        keys.add(name, key, scope);
+    }
+    if keys.is_empty() {
+        let what = format!("read the keys in `{}`: it holds none", path.display());
+        return Err(Failure::usage(what, "write `NAME SCOPE KEY` on a line"));
+    }
+    Ok(keys)
+}
+
+fn rate(arguments: &ServeArguments) -> Result<Option<Rate>, Failure> {
+    let Some(per_second) = arguments.rate else { return Ok(None) };
+    if !(per_second > 0.0 && per_second.is_finite()) {
+        let what = format!("accept `{per_second}` as `--rate`: it must be above 0");
+        return Err(Failure::usage(what, "leave it out for no limit"));
+    }
+    Ok(Some(Rate { per_second, burst: (per_second * BURST_SECONDS).max(1.0) }))
+}
+
+fn answers(arguments: &ServeArguments, clock: Clock) -> Result<Option<Answers>, Failure> {
+    let Some(memory) = arguments.cache_memory else { return Ok(None) };
+    let mut levels = Levels::new(LevelSettings::memory(memory.0), Arc::new(SystemWall));
+    if let Some(folder) = &arguments.cache_dir {
+        levels = levels.with_disk(folder, LevelSettings::disk(arguments.cache_disk.0), Writes::Acknowledged)?;
+    }
+    if let Some(url) = &arguments.cache_redis {
+        let server = remote::remote(url, remote::RemoteSettings::default(), clock);
+        let server = server.map_err(|error| Failure::from_error(Exit::Usage, &error, "write redis://HOST:PORT/DB"))?;
+        levels = levels.with_remote(server, LevelSettings::remote());
+    }
+    Ok(Some(Answers::new(levels, AnswersSettings::default(), clock)))
+}
+
+/// A time as users write it; a number alone is seconds.
+fn duration(text: &str, flag: &str) -> Result<Duration, Failure> {
+    let read = parse_duration(text).or_else(|error| parse_duration(&format!("{text}s")).map_err(|_| error));
+    read.map_err(|error| Failure::usage(format!("accept `{flag}`: {error}"), "write `30s`, `250ms` or `2m`"))
+}
