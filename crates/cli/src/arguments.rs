@@ -14,6 +14,7 @@ mod eval_run;
 mod eval_stream;
 mod foreign;
 mod load;
+mod memory;
 mod memory_profile;
 mod observe;
 mod performance;
@@ -52,6 +53,7 @@ pub(crate) use load::{
     DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,
     TargetArguments,
 };
+pub(crate) use memory::{MemoryPlanArguments, MemoryReportArguments, MemoryVerb};
 pub(crate) use memory_profile::MemoryProfileArguments;
 pub(crate) use observe::{DeclaredCache, ObserveArguments};
 pub(crate) use performance::{
@@ -133,6 +135,11 @@ pub(crate) enum Verb {
     ScriptedServer(ScriptedServerArguments),
     /// Serve models to clients of OpenAI, Anthropic and Ollama, within a budget of memory
     Serve(Box<ServeArguments>),
+    /// Plan the memory of a host, and see what a running service takes
+    Memory {
+        #[command(subcommand)]
+        verb: MemoryVerb,
+    },
     /// What a running service says failed of late, by class
     Errors(ErrorsArguments),
     /// Look into model files, make them, convert them

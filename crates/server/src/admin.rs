@@ -11,6 +11,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use weighbridge_serving::{FaultClass, FaultLog, ModelState, Residence};
+use weighbridge_telemetry::{MemoryParts, SystemRoot};
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
@@ -56,6 +57,37 @@ fn model(service: &Service, state: &ModelState) -> Value {
         })
     });
     all
+}
+
+/// What this process takes: models, cache, and the rest of what the kernel says.
+pub(crate) fn memory(service: &Service) -> Value {
+    let states = service.pool.states();
+    let models: u64 = states.iter().map(|state| state.bytes).sum();
+    let levels = service.settings.answers.iter().flat_map(|answers| answers.report().levels);
+    let cache: u64 = levels.filter(|level| level.name == "memory").filter_map(|level| level.bytes).sum();
+    let parts = MemoryParts::read(&SystemRoot::host());
+    let by_model: serde_json::Map<String, Value> = states
+        .iter()
+        .filter(|state| state.residence == Residence::Loaded && !state.is_remote)
+        .map(|state| (state.name.clone(), json!(state.bytes)))
+        .collect();
+    json!({
+        "models_count": states.iter().filter(|state| state.residence == Residence::Loaded).count(),
+        "model_memory_mb": mib(models),
+        "cache_memory_mb": mib(cache),
+        // Models that are mapped and not read yet take less than they may.
+        "system_memory_mb": parts.map(|parts| mib(parts.pss.saturating_sub(models + cache))),
+        "total_memory_mb": parts.map(|parts| mib(parts.pss)),
+        "by_model": by_model,
+        "pss_bytes": parts.map(|parts| parts.pss),
+        "pss_by_kind": parts.map(|parts| json!({"program": parts.program, "files": parts.files, "anonymous": parts.anonymous})),
+        "heap": parts.and_then(|parts| parts.heap).map(|heap| json!({"used": heap.used, "kept": heap.kept})),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// Loads a model.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// Route, method, what it does, and whether it takes a body.
-const ROUTES: [(&str, &str, &str, bool); 22] = [
+const ROUTES: [(&str, &str, &str, bool); 23] = [
     ("/v1/chat/completions", "post", "Answer a conversation, OpenAI's dialect.", true),
     ("/v1/completions", "post", "Continue a text, OpenAI's dialect.", true),
     ("/v1/embeddings", "post", "Vectors of texts, OpenAI's dialect.", true),
@@ -21,6 +21,7 @@ const ROUTES: [(&str, &str, &str, bool); 22] = [
     ("/api/v1/classify", "post", "Classes of texts.", true),
     ("/api/v1/health", "get", "How the service and its parts are.", false),
     ("/api/v1/errors", "get", "What failed within a time, by class.", false),
+    ("/api/v1/memory", "get", "What this process takes: models, cache and the rest.", false),
     ("/api/v1/cache", "get", "What the cache was of use for.", false),
     ("/api/v1/events", "get", "What happens, as server-sent events.", false),
     ("/health", "get", "How the service and its parts are.", false),

@@ -50,6 +50,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .route("/api/v1/classify", post(classify))
         .route("/api/v1/health", get(health))
         .route("/api/v1/errors", get(errors))
+        .route("/api/v1/memory", get(memory))
         .route("/api/v1/cache", get(cache))
         .route("/api/v1/events", get(events))
         .route("/health", get(health))
@@ -245,6 +246,10 @@ async fn unload(State(service): Shared, headers: HeaderMap, Path(name): Path<Str
 
 async fn errors(State(service): Shared, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     guarded(&service, &headers, Scope::Admin, || admin::errors(&service, query.as_deref()))
+}
+
+async fn memory(State(service): Shared, headers: HeaderMap) -> Response {
+    guarded(&service, &headers, Scope::Infer, || Ok(admin::memory(&service)))
 }
 
 async fn cache(State(service): Shared, headers: HeaderMap) -> Response {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use weighbridge_engine_http::Pages;
 use weighbridge_types::model_ref::ModelRef;
 
 use super::runtime;
@@ -20,13 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn run(arguments: &ErrorsArguments, environment: &Environment) -> Result<Exit, Failure> {
     let last = weighbridge_types::units::parse_duration(&arguments.last)
         .map_err(|error| Failure::usage(error.to_string(), "write `--last 1h`"))?;
-    let model: ModelRef = format!("openai:{}", arguments.url).parse()?;
-    let pages = Registry::new(environment, LocalArguments::default())?.pages(&model)?;
-    let Some(pages) = pages else { return Err(Failure::usage("ask the service", "name its URL")) };
-    let page = runtime()?.block_on(fetch(&pages, &format!("/api/v1/errors?last={}s", last.as_secs())))?;
-    let told: Value = serde_json::from_slice(&page)?;
+    let told = ask_service(&arguments.url, &format!("/api/v1/errors?last={}s", last.as_secs()), environment)?;
     if arguments.output.output_format == OutputFormat::Json {
-        output::data(&serde_json::to_string_pretty(&told)?)?;
+        output::json(&told)?;
         return Ok(Exit::Pass);
     }
     let mut text = format!("{} failures within {}\n", told["count"], arguments.last);
@@ -41,6 +36,15 @@ pub(super) fn run(arguments: &ErrorsArguments, environment: &Environment) -> Res
     Ok(Exit::Pass)
 }
 
-async fn fetch(pages: &Pages, place: &str) -> Result<Vec<u8>, Failure> {
-    Ok(pages.get(place, PATIENCE).await?)
+/// What a running service says at a place.
+pub(super) fn ask_service(url: &str, place: &str, environment: &Environment) -> Result<Value, Failure> {
+    let model: ModelRef = format!("openai:{url}").parse()?;
+    let Some(pages) = Registry::new(environment, LocalArguments::default())?.pages(&model)? else {
+        return Err(Failure::usage(
+            format!("ask `{url}`"),
+            "write the URL of a service, such as http://127.0.0.1:8700",
+        ));
+    };
+    let page = runtime()?.block_on(async { pages.get(place, PATIENCE).await })?;
+    Ok(serde_json::from_slice(&page)?)
 }

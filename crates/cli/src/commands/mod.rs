@@ -13,6 +13,7 @@ mod eval;
 mod history;
 mod import;
 mod load;
+mod memory;
 mod memory_profile;
 mod metrics;
 mod model;
@@ -59,6 +60,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Calibrate(calibrate) => calibrate::run(&calibrate),
         Verb::ScriptedServer(server) => scripted_server::run(&server),
         Verb::Serve(arguments) => serve::run(&arguments, environment),
+        Verb::Memory { verb } => memory::run(&verb, environment),
         Verb::Errors(arguments) => errors::run(&arguments, environment),
         Verb::Model { verb } => model::run(verb, environment),
         Verb::Eval { verb } => eval::run(verb, environment),
