@@ -41,7 +41,9 @@ pub(super) fn tell(hook: Option<&Webhook>, told: Told<'_>) {
     if let (Some(hook), Some(alert)) = (hook, alert)
         && let Err(failure) = post(hook, &alert)
     {
-        output::warn(&format!("the webhook was not told: {}", failure.text()));
+        // The hint is one for endpoints of models.
+        let (what, _) = failure.into_parts();
+        output::warn(&format!("the webhook was not told: failed to {what}"));
     }
 }
 

@@ -67,7 +67,8 @@ fn runs_are_compared_with_a_verdict_and_an_exit_code() {
     // One that fails is told, and changes nothing; one that is none is refused before anything is compared.
     let broken = Receiver::start("500 Internal Server Error");
     let failed = check(&["old", "new", "--gate", "ttft.p50", "--webhook", broken.url()], 1);
-    assert!(failed.stderr.contains("webhook") && failed.stderr.contains("HTTP 500"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("warning: the webhook was not told: failed to reach"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("HTTP 500") && !failed.stderr.contains("/hook"), "{}", failed.stderr);
     assert_eq!(broken.taken().len(), 1);
     let refused = check(&["old", "new", "--webhook", "http://example.com/secret"], 2);
     assert!(refused.stderr.contains("clear text") && !refused.stderr.contains("secret"), "{}", refused.stderr);
