@@ -1,12 +1,10 @@
 //! The `weighbridge` command: arguments become settings, settings one library call, its outcome an exit code.
 
-mod arguments;
 mod build;
 mod commands;
 mod devices;
 mod embedded;
 mod environment;
-mod exit;
 mod failure;
 mod live;
 mod models_folder;
@@ -18,6 +16,9 @@ mod readers;
 mod registry;
 
 use std::process::ExitCode;
+
+use weighbridge_arguments as arguments;
+use weighbridge_arguments::exit;
 
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::read().unwrap_or_else(|error| error.exit());

@@ -58,9 +58,9 @@ impl Events {
     /// Ends the generation with what the engine refuses: what is wrong with the request itself is the fault of who asked.
     pub fn refuse(&self, error: &EngineError) {
         let class = match error {
-            EngineError::Unsupported { .. } | EngineError::ContextOverflow { .. } | EngineError::InvalidRequest { .. } => {
-                FailureClass::ClientError
-            }
+            EngineError::Unsupported { .. }
+            | EngineError::ContextOverflow { .. }
+            | EngineError::InvalidRequest { .. } => FailureClass::ClientError,
             EngineError::Failed { .. } => FailureClass::Engine,
         };
         self.end(class, error.to_string());

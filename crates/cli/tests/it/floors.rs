@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 6] = [
         "summary",
     ],
     &["bench", "eval", "load", "report", "serving", "verdict"],
-    &["server"],
+    &["server", "arguments"],
     &["cli"],
 ];
 

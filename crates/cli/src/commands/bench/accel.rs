@@ -37,7 +37,9 @@ pub(super) fn run(arguments: &AccelArguments, environment: &Environment) -> Resu
     let model: ModelRef = arguments.model.parse()?;
     let workloads: Vec<Workload> = Workload::ALL
         .into_iter()
-        .filter(|workload| arguments.workload.is_empty() || arguments.workload.iter().any(|asked| asked.is(*workload)))
+        .filter(|workload| {
+            arguments.workload.is_empty() || arguments.workload.iter().any(|asked| is_of(*asked, *workload))
+        })
         .collect();
     let runtime = runtime()?;
     let rows = runtime.block_on(async {
@@ -83,13 +85,11 @@ async fn load(
     registry.load(model).await.map_err(|failure| failure.into_parts().0)
 }
 
-impl AccelWorkload {
-    fn is(self, workload: Workload) -> bool {
-        match self {
-            Self::Transformer => workload == Workload::Transformer,
-            Self::Cnn => workload == Workload::Cnn,
-            Self::Mixed => workload == Workload::Mixed,
-        }
+fn is_of(asked: AccelWorkload, workload: Workload) -> bool {
+    match asked {
+        AccelWorkload::Transformer => workload == Workload::Transformer,
+        AccelWorkload::Cnn => workload == Workload::Cnn,
+        AccelWorkload::Mixed => workload == Workload::Mixed,
     }
 }
 

@@ -133,7 +133,12 @@ fn read(arguments: &ServeArguments) -> Result<File, Failure> {
         Failure::usage(what, "the guide on serving models shows a whole file")
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))
+    // By way of a value: one reader of YAML is in the program anyway.
+    let value: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    match value {
+        serde_json::Value::Null => Ok(File::default()),
+        value => serde_json::from_value(value).map_err(|error| wrong(error.to_string())),
+    }
 }
 
 /// Keys of other systems are accepted, and it is said that they change nothing.

@@ -3,8 +3,8 @@
 use clap::Args;
 
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct WebhookArguments {
+pub struct WebhookArguments {
     /// Where something got worse, post the verdict once as JSON to this address: https, or http on this machine
     #[arg(long, value_name = "URL")]
-    pub(crate) webhook: Option<String>,
+    pub webhook: Option<String>,
 }

@@ -23,7 +23,7 @@ Columns: timestamp (seconds or RFC 3339), text, target (the true label), source,
 
 /// The unit of time stamps that are numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TimeUnitArgument {
+pub enum TimeUnitArgument {
     /// Seconds since 1970.
     #[default]
     S,
@@ -37,7 +37,7 @@ pub(crate) enum TimeUnitArgument {
 
 /// What happens to an event that finds a queue full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ShedArgument {
+pub enum ShedArgument {
     /// It is turned away.
     #[default]
     Newest,
@@ -49,117 +49,117 @@ pub(crate) enum ShedArgument {
 
 /// A made-up stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ScenarioArgument {
+pub enum ScenarioArgument {
     /// A security desk: network, malware and e-mail events, incidents, a burst, two outages.
     Soc,
 }
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = STREAM_HELP)]
-pub(crate) struct StreamArguments {
+pub struct StreamArguments {
     /// Events in the order of their arrival: .jsonl, .csv or .tsv, also with .gz or .zst behind
     #[arg(value_name = "FILE", required_unless_present = "scenario", conflicts_with = "scenario")]
-    pub(crate) file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
     /// Play a made-up stream instead of a file
     #[arg(long, value_enum, value_name = "NAME")]
-    pub(crate) scenario: Option<ScenarioArgument>,
+    pub scenario: Option<ScenarioArgument>,
     /// Length of the made-up stream by its time stamps, hours
     #[arg(long, value_name = "HOURS", default_value_t = 24.0, requires = "scenario")]
-    pub(crate) hours: f64,
+    pub hours: f64,
     /// Folder of the public sets that the made-up stream takes its texts from [default: the samples that ship]
     #[arg(long, value_name = "FOLDER", requires = "scenario")]
-    pub(crate) data_dir: Vec<PathBuf>,
+    pub data_dir: Vec<PathBuf>,
     /// Who answers every event: onnx:network, tiny, gguf:FILE, openai:URL#MODEL, …
     #[arg(short, long, value_name = "REF", conflicts_with = "route")]
-    pub(crate) model: Option<String>,
+    pub model: Option<String>,
     /// Who answers the events of a source, as network=onnx:network or a,b=REF; may stand several times
     #[arg(long, value_name = "SOURCE=REF")]
-    pub(crate) route: Vec<Route>,
+    pub route: Vec<Route>,
     /// Which column holds a field, as target=label; may stand several times
     #[arg(long, value_name = "FIELD=COLUMN", requires = "file")]
-    pub(crate) map: Vec<String>,
+    pub map: Vec<String>,
     /// Form of the file, where its name does not tell
     #[arg(long, value_enum, value_name = "FORM", requires = "file")]
-    pub(crate) format: Option<PredictionsForm>,
+    pub format: Option<PredictionsForm>,
     /// Unit of time stamps that are numbers
     #[arg(long, value_enum, value_name = "UNIT", default_value_t, requires = "file")]
-    pub(crate) time_unit: TimeUnitArgument,
+    pub time_unit: TimeUnitArgument,
     /// How many times as fast as the events happened, or max [default: max, a made-up stream 1440]
     #[arg(long, value_name = "FACTOR", value_parser = speed, conflicts_with = "rate")]
-    pub(crate) speed: Option<Pace>,
+    pub speed: Option<Pace>,
     /// Release so many events a second at random times, whatever their time stamps
     #[arg(long, value_name = "EVENTS_PER_S")]
-    pub(crate) rate: Option<f64>,
+    pub rate: Option<f64>,
     /// Length of the sliding window, by the time stamps
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5m")]
-    pub(crate) window: Duration,
+    pub window: Duration,
     /// How far the window slides at a time
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1m")]
-    pub(crate) slide: Duration,
+    pub slide: Duration,
     /// How long a stretch of time stays open for events that come late
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "1m")]
-    pub(crate) lateness: Duration,
+    pub lateness: Duration,
     /// Events that may wait for each model
     #[arg(long, value_name = "N", default_value_t = 10_000)]
-    pub(crate) queue: usize,
+    pub queue: usize,
     /// What happens to an event that finds the queue full; at the speed max, it waits
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
-    pub(crate) shed: ShedArgument,
+    pub shed: ShedArgument,
     /// Labels that mean that nothing is wrong, separated by commas [default: benign, normal, ham, false_positive, …]
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
-    pub(crate) benign: Vec<String>,
+    pub benign: Vec<String>,
     /// Probability or score of an attack from which on there is an alert [default: the likeliest class]
     #[arg(long, value_name = "SCORE")]
-    pub(crate) threshold: Option<f64>,
+    pub threshold: Option<f64>,
     /// Every event is an alert, as those of another detector are
     #[arg(long, conflicts_with_all = ["model", "route", "threshold"])]
-    pub(crate) all_alerts: bool,
+    pub all_alerts: bool,
     /// Labels that a model which writes text chooses from, separated by commas
     #[arg(long, value_name = "LABELS", value_delimiter = ',', default_values_t = ["benign".to_owned(), "attack".to_owned()])]
-    pub(crate) labels: Vec<String>,
+    pub labels: Vec<String>,
     /// An alert repeats another of its key within this time
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "15m")]
-    pub(crate) repeat_window: Duration,
+    pub repeat_window: Duration,
     /// Attack events of one name with at most this time between them are one incident
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "10m")]
-    pub(crate) incident_gap: Duration,
+    pub incident_gap: Duration,
     /// Alerts that the analysts can look at in an hour
     #[arg(long, value_name = "ALERTS")]
-    pub(crate) analyst_capacity: Option<f64>,
+    pub analyst_capacity: Option<f64>,
     /// Let a model be down on purpose, as 2h+10m after the first event, or ROUTE=2h+10m; may stand several times
     #[arg(long, value_name = "START+LENGTH")]
-    pub(crate) outage: Vec<Outage>,
+    pub outage: Vec<Outage>,
     /// Time between questions to each model whether it answers at all, by the time stamps [default: 1m, or a quarter of the
     /// shortest outage]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) probe_interval: Option<Duration>,
+    pub probe_interval: Option<Duration>,
     /// A limit on a figure, as verdict_latency.p99<2000 or fpr<0.05; may stand several times
     #[arg(long, value_name = "LIMIT")]
-    pub(crate) target: Vec<String>,
+    pub target: Vec<String>,
     /// Requests to each model at a time [default: 2 to a classifier, 8 to other models]
     #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    pub workers: Option<usize>,
     /// Longest time for one request, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
-    pub(crate) request_timeout: f64,
+    pub request_timeout: f64,
     /// Write every verdict to a file, in the form that `eval score` reads
     #[arg(long, value_name = "FILE")]
-    pub(crate) verdicts: Option<PathBuf>,
+    pub verdicts: Option<PathBuf>,
     /// Print each window as a line of JSON when it closes, instead of a report at the end
     #[arg(long)]
-    pub(crate) follow: bool,
+    pub follow: bool,
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 1234)]
-    pub(crate) seed: i64,
+    pub seed: i64,
     #[command(flatten)]
-    pub(crate) local: LocalArguments,
+    pub local: LocalArguments,
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 fn speed(text: &str) -> Result<Pace, String> {

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_not_a_flag() {
-        let command = super::super::Arguments::command();
+        let command = crate::Arguments::command();
         let load = command.find_subcommand("load").unwrap();
         for (flag, _) in UNSUPPORTED {
             let name = flag.trim_start_matches("--");

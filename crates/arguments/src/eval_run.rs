@@ -20,7 +20,7 @@ Tasks are files in lm-eval's format. Nothing is downloaded and no code of a task
 
 /// The form of prompts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PromptFormArgument {
+pub enum PromptFormArgument {
     /// Plain text.
     #[default]
     Text,
@@ -32,7 +32,7 @@ pub(crate) enum PromptFormArgument {
 
 /// How a choice is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ChoicesArgument {
+pub enum ChoicesArgument {
     /// By log-probability where the engine gives it, else by letters.
     #[default]
     Auto,
@@ -44,116 +44,116 @@ pub(crate) enum ChoicesArgument {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = RUN_HELP)]
-pub(crate) struct EvalRunArguments {
+pub struct EvalRunArguments {
     /// Tasks, groups, tags, or task files
     #[arg(value_name = "TASK", required_unless_present = "resume")]
-    pub(crate) tasks: Vec<String>,
+    pub tasks: Vec<String>,
     /// Who is asked: tiny, gguf:FILE, onnx:network, onnx:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
     #[arg(short, long, value_name = "REF", default_value = "tiny")]
-    pub(crate) model: String,
+    pub model: String,
     /// Folder of task files; may be given more than once
     #[arg(long, value_name = "FOLDER", alias = "include-path")]
-    pub(crate) tasks_dir: Vec<PathBuf>,
+    pub tasks_dir: Vec<PathBuf>,
     /// Folder of data sets, as DATASET/[PART/]SPLIT.jsonl; may be given more than once
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) data_dir: Vec<PathBuf>,
+    pub data_dir: Vec<PathBuf>,
     /// Examples before each question instead of the task's number
     #[arg(short = 'f', long, value_name = "N", alias = "num_fewshot")]
-    pub(crate) num_fewshot: Option<usize>,
+    pub num_fewshot: Option<usize>,
     /// Documents of each task at most; below 1 a share of them
     #[arg(short = 'L', long, value_name = "N")]
-    pub(crate) limit: Option<f64>,
+    pub limit: Option<f64>,
     /// Documents in flight at most [default: what the task says, else 8]
     #[arg(short, long, value_name = "N", alias = "num-concurrent")]
-    pub(crate) concurrency: Option<usize>,
+    pub concurrency: Option<usize>,
     /// Longest time for one request, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
-    pub(crate) request_timeout: f64,
+    pub request_timeout: f64,
     /// Further tries of a request after a failure that may pass
     #[arg(long, value_name = "N", default_value_t = 2)]
-    pub(crate) retries: u32,
+    pub retries: u32,
     /// Failures in a row after which the run stops; it can be resumed
     #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) give_up_after: u32,
+    pub give_up_after: u32,
     /// Text before everything
     #[arg(long, value_name = "TEXT", alias = "system-instruction")]
-    pub(crate) system: Option<String>,
+    pub system: Option<String>,
     /// The form of prompts
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) form: PromptFormArgument,
+    pub form: PromptFormArgument,
     /// How a choice is made
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) choices: ChoicesArgument,
+    pub choices: ChoicesArgument,
     /// Tokens of an answer at most instead of the tasks' numbers
     #[arg(long, value_name = "N")]
-    pub(crate) max_tokens: Option<u32>,
+    pub max_tokens: Option<u32>,
     /// Seed of the examples
     #[arg(long, value_name = "N", default_value_t = 1234)]
-    pub(crate) seed: i64,
+    pub seed: i64,
     #[command(flatten)]
-    pub(crate) local: LocalArguments,
+    pub local: LocalArguments,
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// Continue a run with its own settings: its folder, its name, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with_all = ["tasks", "label", "limit", "num_fewshot"])]
-    pub(crate) resume: Option<String>,
+    pub resume: Option<String>,
     /// Folder of answers that need not be asked for again; made where there is none
     #[arg(long, value_name = "FOLDER")]
-    pub(crate) cache: Option<PathBuf>,
+    pub cache: Option<PathBuf>,
     /// Bytes that the folder may hold, as 4GiB; its oldest answers go first
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
-    pub(crate) cache_size: ByteSize,
+    pub cache_size: ByteSize,
     /// Print the first prompts as they would be asked, and stop
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     /// Memory that this process may take, as 2GiB; beyond it, it ends
     #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<ByteSize>,
+    pub memory: Option<ByteSize>,
     /// Price of a million prompt tokens
     #[arg(long, value_name = "PRICE", requires = "price_output")]
-    pub(crate) price_input: Option<f64>,
+    pub price_input: Option<f64>,
     /// Price of a million answer tokens
     #[arg(long, value_name = "PRICE", requires = "price_input")]
-    pub(crate) price_output: Option<f64>,
+    pub price_output: Option<f64>,
     /// Price of an hour of the machine that the model runs on
     #[arg(long, value_name = "PRICE")]
-    pub(crate) price_per_hour: Option<f64>,
+    pub price_per_hour: Option<f64>,
     /// Print each document as a line of JSON when it is answered, instead of a report at the end
     #[arg(long, conflicts_with = "as_cell")]
-    pub(crate) follow: bool,
+    pub follow: bool,
     /// Be the process of one cell of a study
     #[arg(long, hide = true)]
-    pub(crate) as_cell: bool,
+    pub as_cell: bool,
     /// Leave out the export in lm-eval's form
     #[arg(long)]
-    pub(crate) no_export: bool,
+    pub no_export: bool,
     #[command(flatten)]
-    pub(crate) profile: ProfileFlag,
+    pub profile: ProfileFlag,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct EvalListArguments {
+pub struct EvalListArguments {
     /// Folder of task files beside the shipped ones; may be given more than once
     #[arg(long, value_name = "FOLDER", alias = "include-path")]
-    pub(crate) tasks_dir: Vec<PathBuf>,
+    pub tasks_dir: Vec<PathBuf>,
     /// Only names that contain this
     #[arg(value_name = "TEXT")]
-    pub(crate) filter: Option<String>,
+    pub filter: Option<String>,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct EvalImportArguments {
+pub struct EvalImportArguments {
     /// A promptfoo configuration: prompts, tests with variables, assertions that can be computed
     #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Folder that the task file and its data are written to
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
-    pub(crate) out: PathBuf,
+    pub out: PathBuf,
 }

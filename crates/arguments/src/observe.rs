@@ -5,27 +5,27 @@ use clap::{Args, ValueEnum};
 /// What is watched of the server.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Server side")]
-pub(crate) struct ObserveArguments {
+pub struct ObserveArguments {
     /// Where the server tells its metrics in Prometheus's form [default: the usual places of an endpoint]
     #[arg(long, value_name = "URL", aliases = ["server-metrics", "server-metrics-url"])]
-    pub(crate) metrics_url: Option<String>,
+    pub metrics_url: Option<String>,
     /// DCGM exporter of the server's GPUs [default: GPUs of this host, where the endpoint is on it]
     #[arg(long, value_name = "URL", aliases = ["gpu-telemetry"])]
-    pub(crate) dcgm_url: Option<String>,
+    pub dcgm_url: Option<String>,
     /// Number of the server's first process on this host: its memory, threads and CPU are watched with its children's
     #[arg(long, value_name = "PID")]
-    pub(crate) pid: Option<u32>,
+    pub pid: Option<u32>,
     /// What the system under test costs an hour, for the cost of tokens
     #[arg(long, value_name = "USD")]
-    pub(crate) price_per_hour: Option<f64>,
+    pub price_per_hour: Option<f64>,
     /// State of the server's prompt cache that you declare; hits that contradict it are told
     #[arg(long, value_enum, value_name = "STATE")]
-    pub(crate) cache: Option<DeclaredCache>,
+    pub cache: Option<DeclaredCache>,
 }
 
 /// The state of the server's prompt cache that a user declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DeclaredCache {
+pub enum DeclaredCache {
     /// No prompt is in it.
     Cold,
     /// Every prompt, or its shared part, is in it.

@@ -20,25 +20,25 @@ Files are collapsed stacks as text, or messages of pprof, packed with gzip or no
 /// Samples a running process, or shows profiles.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub(crate) struct ProfileArguments {
+pub struct ProfileArguments {
     #[command(subcommand)]
-    pub(crate) verb: Option<ProfileVerb>,
+    pub verb: Option<ProfileVerb>,
     /// The process that is sampled, with all its threads
     #[arg(long, value_name = "PID", required = true)]
-    pub(crate) pid: Option<u32>,
+    pub pid: Option<u32>,
     /// How long; a number alone is seconds
     #[arg(long, value_name = "TIME", default_value = "10s")]
-    pub(crate) duration: String,
+    pub duration: String,
     /// Samples in a second of processor time
     #[arg(long, value_name = "N", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) hertz: u32,
+    pub hertz: u32,
     /// Folder for the flame graph, the profile in two forms, and the hotspots
     #[arg(short, long, value_name = "FOLDER", default_value = ProfileFlag::FOLDER)]
-    pub(crate) output: PathBuf,
+    pub output: PathBuf,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum ProfileVerb {
+pub enum ProfileVerb {
     /// Print where the time of a profile went
     Show {
         /// The profile
@@ -57,30 +57,30 @@ pub(crate) enum ProfileVerb {
 
 /// Which profiles are set against each other.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct DiffArguments {
+pub struct DiffArguments {
     /// The earlier profile; with --slow-against-fast the one of that run [default: flamegraphs/KIND_profile.pb]
     #[arg(value_name = "BEFORE", required_unless_present = "slow_against_fast")]
-    pub(crate) before: Option<PathBuf>,
+    pub before: Option<PathBuf>,
     /// The later profile
     #[arg(value_name = "AFTER", required_unless_present = "slow_against_fast", conflicts_with = "slow_against_fast")]
-    pub(crate) after: Option<PathBuf>,
+    pub after: Option<PathBuf>,
     /// Of one load that was made with --profile: the time while more of its requests took longer than the median against the time
     /// while fewer did; a run by its name, folder or label, or `latest`
     #[arg(long, value_name = "RUN")]
-    pub(crate) slow_against_fast: Option<String>,
+    pub slow_against_fast: Option<String>,
     /// Functions that are listed
     #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) top: usize,
+    pub top: usize,
     /// The flame graph that is written: red grew, blue shrank
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: PathBuf,
+    pub output: PathBuf,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
 }
 
 /// The flag of verbs that compute in this process.
 #[derive(Clone, Debug, Default, Args)]
-pub(crate) struct ProfileFlag {
+pub struct ProfileFlag {
     /// Sample this process 99 times in a second of processor time, and write a flame graph, a pprof file, collapsed stacks and
     /// hotspots [default folder: flamegraphs]
     #[arg(
@@ -98,15 +98,15 @@ pub(crate) struct ProfileFlag {
 
 impl ProfileFlag {
     /// Where profiles go when no folder is named.
-    pub(crate) const FOLDER: &str = "flamegraphs";
+    pub const FOLDER: &str = "flamegraphs";
 
     /// Where the profile goes; `None` where nothing is sampled.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    pub fn folder(&self) -> Option<&Path> {
         self.profile.as_deref()
     }
 
     /// The flag as it is typed.
-    pub(crate) fn words(&self) -> Vec<OsString> {
+    pub fn words(&self) -> Vec<OsString> {
         let flag = |folder: &Path| {
             let mut word = OsString::from("--profile=");
             word.push(folder);
@@ -117,7 +117,7 @@ impl ProfileFlag {
     }
 
     /// Where the profile of allocations goes; `None` where none is asked for.
-    pub(crate) fn allocations_folder(&self) -> Option<&Path> {
+    pub fn allocations_folder(&self) -> Option<&Path> {
         self.folder().filter(|_| self.profile_allocations)
     }
 }

@@ -7,38 +7,38 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{Device, LocalArguments, OutputArguments, ProfileFlag, ResultsArguments};
 
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum BenchVerb {
+pub enum BenchVerb {
     /// Set devices side by side on a transformer, a convolutional network, and both at once
     Accel(AccelArguments),
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct AccelArguments {
+pub struct AccelArguments {
     /// Devices, separated by commas; the first is what the others are set against, one that is absent is n/a
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',', default_value = "cpu,cuda")]
-    pub(crate) device: Vec<Device>,
+    pub device: Vec<Device>,
     /// Kinds of work, separated by commas [default: all three]
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
-    pub(crate) workload: Vec<AccelWorkload>,
+    pub workload: Vec<AccelWorkload>,
     /// The model that writes text
     #[arg(long, value_name = "REF", default_value = "tiny")]
-    pub(crate) model: String,
+    pub model: String,
     /// Rounds that count; one before them warms up
     #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) rounds: u32,
+    pub rounds: u32,
     /// Seed of prompts and images
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Threads of the processor [default: usable cores; of a classifier 1]
     #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
+    pub threads: Option<usize>,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AccelWorkload {
+pub enum AccelWorkload {
     /// Requests to a language model.
     Transformer,
     /// Batches of images to a convolutional network.
@@ -49,71 +49,71 @@ pub(crate) enum AccelWorkload {
 
 #[derive(Clone, Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct BenchArguments {
+pub struct BenchArguments {
     #[command(subcommand)]
-    pub(crate) verb: Option<BenchVerb>,
+    pub verb: Option<BenchVerb>,
     /// What to weigh: tiny, gguf:FILE, safetensors:FOLDER, openai:URL#MODEL, … [default: tiny]
     #[arg(value_name = "MODEL")]
-    pub(crate) model: Option<String>,
+    pub model: Option<String>,
     /// The same as MODEL, as a flag
     #[arg(long = "model", value_name = "REF", conflicts_with = "model")]
-    pub(crate) model_flag: Option<String>,
+    pub model_flag: Option<String>,
     /// Fewer repetitions: under 30 seconds for the model inside this program
     #[arg(long, conflicts_with = "full")]
-    pub(crate) quick: bool,
+    pub quick: bool,
     /// More repetitions, longer prompts, 1,000 memory iterations
     #[arg(long)]
-    pub(crate) full: bool,
+    pub full: bool,
     /// Phases to run, separated by commas: validate, latency, memory, throughput, quality
     #[arg(long, value_name = "PHASES", value_delimiter = ',')]
-    pub(crate) phases: Vec<String>,
+    pub phases: Vec<String>,
     /// File with targets (YAML or JSON); a missed one makes the exit code 1
     #[arg(long, value_name = "FILE")]
-    pub(crate) targets: Option<PathBuf>,
+    pub targets: Option<PathBuf>,
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// How often every phase is repeated, each time with other prompts [default: 1; with --engines 5]
     #[arg(long, value_name = "N")]
-    pub(crate) runs: Option<u32>,
+    pub runs: Option<u32>,
     /// Seed of prompts, order and sampling
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Measured requests per latency cell instead of the mode's number
     #[arg(long, value_name = "N")]
-    pub(crate) requests: Option<u32>,
+    pub requests: Option<u32>,
     /// Concurrency levels of the throughput phase instead of the mode's, separated by commas
     #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
-    pub(crate) concurrency: Vec<u32>,
+    pub concurrency: Vec<u32>,
     /// Input/output lengths of the latency phase instead of the mode's, as 128/64,512/128
     #[arg(long, value_name = "LENGTHS", value_delimiter = ',')]
-    pub(crate) lengths: Vec<String>,
+    pub lengths: Vec<String>,
     /// Engines to set side by side on the model, separated by commas: local, llama-cpp, candle, or references such as
     /// onnx:FOLDER and openai:URL#MODEL; the first is what the others are set against
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["phases", "variants", "targets", "resume", "full"])]
-    pub(crate) engines: Vec<String>,
+    pub engines: Vec<String>,
     /// Differences between engines up to this many percent count as none
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0, requires = "engines")]
-    pub(crate) threshold: f64,
+    pub threshold: f64,
     /// Quantizations that the quality phase sets side by side; `none` for the model as it is
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub(crate) variants: Vec<String>,
+    pub variants: Vec<String>,
     #[command(flatten)]
-    pub(crate) local: LocalArguments,
+    pub local: LocalArguments,
     /// Continue a run with its own settings: its folder, its name, or `latest`
     #[arg(
         long,
         value_name = "RUN",
         conflicts_with_all = ["quick", "full", "label", "runs", "seed", "requests", "concurrency", "lengths"]
     )]
-    pub(crate) resume: Option<String>,
+    pub resume: Option<String>,
     /// Print what would be done, and stop
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     #[command(flatten)]
-    pub(crate) profile: ProfileFlag,
+    pub profile: ProfileFlag,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }

@@ -1,4 +1,8 @@
-//! The command line as typed. Closed choices are enums, so that the parser lists them.
+//! The command line as typed, and the exit codes. Closed choices are enums, so that the parser lists them.
+//!
+//! It is a room of its own because what is derived for a parser is much code that runs once: built for size, the program is smaller by
+//! more than half a megabyte.
+#![expect(missing_docs, reason = "the text of a flag is its help; what holds flags needs no second one")]
 
 mod ab;
 mod answers;
@@ -12,6 +16,7 @@ mod eval_judge;
 mod eval_matrix;
 mod eval_run;
 mod eval_stream;
+pub mod exit;
 mod foreign;
 mod load;
 mod memory;
@@ -34,36 +39,34 @@ use weighbridge_types::units::ByteSize;
 
 use crate::exit::Exit;
 
-pub(crate) use ab::AbArguments;
-pub(crate) use answers::AnswerArguments;
-pub(crate) use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
-pub(crate) use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
-pub(crate) use compare::{CompareRunsArguments, JudgingArguments};
-pub(crate) use effective::settings;
-pub(crate) use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
-pub(crate) use eval_compare::CompareArguments;
-pub(crate) use eval_judge::{EvalJudgeArguments, JudgeFormArgument};
-pub(crate) use eval_matrix::MatrixArguments;
-pub(crate) use eval_run::{
-    ChoicesArgument, EvalImportArguments, EvalListArguments, EvalRunArguments, PromptFormArgument,
-};
-pub(crate) use eval_stream::{ScenarioArgument, ShedArgument, StreamArguments, TimeUnitArgument};
-pub(crate) use load::{
+pub use ab::AbArguments;
+pub use answers::AnswerArguments;
+pub use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
+pub use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
+pub use compare::{CompareRunsArguments, JudgingArguments};
+pub use effective::settings;
+pub use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
+pub use eval_compare::CompareArguments;
+pub use eval_judge::{EvalJudgeArguments, JudgeFormArgument};
+pub use eval_matrix::MatrixArguments;
+pub use eval_run::{ChoicesArgument, EvalImportArguments, EvalListArguments, EvalRunArguments, PromptFormArgument};
+pub use eval_stream::{ScenarioArgument, ShedArgument, StreamArguments, TimeUnitArgument};
+pub use load::{
     Arrival, CacheArguments, CacheVerb, CalibrateArguments, CapacityAxis, ClientArguments, ColdStartArguments,
     DataArguments, LoadArguments, RunArguments, ScriptedServerArguments, SoakArguments, StressArguments,
     TargetArguments,
 };
-pub(crate) use memory::{MemoryPlanArguments, MemoryReportArguments, MemoryVerb};
-pub(crate) use memory_profile::MemoryProfileArguments;
-pub(crate) use observe::{DeclaredCache, ObserveArguments};
-pub(crate) use performance::{
+pub use memory::{MemoryPlanArguments, MemoryReportArguments, MemoryVerb};
+pub use memory_profile::MemoryProfileArguments;
+pub use observe::{DeclaredCache, ObserveArguments};
+pub use performance::{
     Backend, BaselineBenchmarkArguments, BenchType, BenchmarkArguments, DoctorPerformanceArguments,
     MemoryBenchmarkArguments, MetricsExportArguments, MetricsFormat, MetricsVerb, MonitorArguments, MonitorFormat,
     PerformanceVerb, RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
 };
-pub(crate) use profile::{DiffArguments, ProfileArguments, ProfileFlag, ProfileVerb};
-pub(crate) use serve::{ErrorsArguments, ServeArguments, StrategyArgument};
-pub(crate) use webhook::WebhookArguments;
+pub use profile::{DiffArguments, ProfileArguments, ProfileFlag, ProfileVerb};
+pub use serve::{ErrorsArguments, ServeArguments, StrategyArgument};
+pub use webhook::WebhookArguments;
 
 /// Weighs language models and the systems that serve them: how fast, how big, how good.
 #[derive(Debug, Parser)]
@@ -73,10 +76,10 @@ pub(crate) use webhook::WebhookArguments;
     max_term_width = 100,
     after_help = after_help()
 )]
-pub(crate) struct Arguments {
+pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub verb: Verb,
 }
 
 impl Arguments {
@@ -84,7 +87,7 @@ impl Arguments {
     ///
     /// # Errors
     /// When it is not understood, or asks for help: the error prints itself.
-    pub(crate) fn read() -> Result<Self, clap::Error> {
+    pub fn read() -> Result<Self, clap::Error> {
         Self::of(std::env::args_os().collect())
     }
 
@@ -92,7 +95,7 @@ impl Arguments {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub(crate) fn of(line: Vec<OsString>) -> Result<Self, clap::Error> {
+    pub fn of(line: Vec<OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(foreign::spelled(line)).map_err(|mut error| {
             let flag = match error.get(ContextKind::InvalidArg) {
                 Some(ContextValue::String(flag)) => flag.clone(),
@@ -109,7 +112,7 @@ impl Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub enum Verb {
     /// Weigh a model in five phases and write a record with a report
     Bench(Box<BenchArguments>),
     /// Load an endpoint or engine: rates, concurrency, traces, and what it carries within an objective
@@ -199,7 +202,7 @@ pub(crate) enum Verb {
 }
 
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum DoctorVerb {
+pub enum DoctorVerb {
     /// NVIDIA driver, CUDA, devices and their memory; exits with 1 where something is missing
     Gpu(OutputArguments),
     /// What results of `performance-benchmark` point at, by fixed rules; exits with 1 where they point at something
@@ -207,7 +210,7 @@ pub(crate) enum DoctorVerb {
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-pub(crate) enum SystemVerb {
+pub enum SystemVerb {
     /// Print settings with the commands that make them and take them back
     Plan {
         #[command(subcommand)]
@@ -216,14 +219,14 @@ pub(crate) enum SystemVerb {
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
-pub(crate) enum PlanVerb {
+pub enum PlanVerb {
     /// Power limit, clocks and modes of NVIDIA devices
     Gpu(OutputArguments),
 }
 
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
+pub enum OutputFormat {
     /// For people.
     #[default]
     Console,
@@ -232,43 +235,43 @@ pub(crate) enum OutputFormat {
 }
 
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct OutputArguments {
+pub struct OutputArguments {
     /// How the result is printed on stdout
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub(crate) output_format: OutputFormat,
+    pub output_format: OutputFormat,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ResultsArguments {
+pub struct ResultsArguments {
     /// Folder that holds the records of runs
     #[arg(long, value_name = "FOLDER", default_value = "results")]
-    pub(crate) output_dir: PathBuf,
+    pub output_dir: PathBuf,
 }
 
 /// What a model in this process computes with.
 #[derive(Clone, Copy, Debug, Default, Args)]
-pub(crate) struct LocalArguments {
+pub struct LocalArguments {
     /// Threads of a model in this process [default: usable cores; of a classifier 1]
     #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
+    pub threads: Option<usize>,
     /// Keep each thread of a model in this process on a core of its own
     #[arg(long)]
-    pub(crate) pin: bool,
+    pub pin: bool,
     /// Memory for beginnings of prompts that a model in this process computed already [default: none, so that every
     /// prompt is computed]
     #[arg(long, value_name = "SIZE")]
-    pub(crate) prefix_cache: Option<ByteSize>,
+    pub prefix_cache: Option<ByteSize>,
     /// Memory for keys and values of a model in this process; requests wait where it ends [default: no limit]
     #[arg(long, value_name = "SIZE")]
-    pub(crate) kv_limit: Option<ByteSize>,
+    pub kv_limit: Option<ByteSize>,
     /// Device of a model in this process; auto takes a GPU where there is one
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: Device,
+    pub device: Device,
 }
 
 /// Which device computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Device {
+pub enum Device {
     /// The processor.
     #[default]
     Cpu,
@@ -282,7 +285,7 @@ pub(crate) enum Device {
 
 impl Device {
     /// What the engine room is asked for.
-    pub(crate) const fn wanted(self) -> Wanted {
+    pub const fn wanted(self) -> Wanted {
         match self {
             Self::Auto => Wanted::Auto,
             Self::Cpu => Wanted::Kind(DeviceKind::Cpu),
@@ -292,7 +295,7 @@ impl Device {
     }
 
     /// Name on the command line.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
             Self::Auto => "auto",
@@ -304,7 +307,7 @@ impl Device {
 
 /// A shape of which random weights can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// GPT-2 with 124 million parameters.
     #[value(name = "gpt2-124m")]
     Gpt2Small,
@@ -320,19 +323,19 @@ pub(crate) enum Shape {
 
 /// Several models in one process.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct TogetherArguments {
+pub struct TogetherArguments {
     /// Load all at the same time and keep them, with the memory that they take together
     #[arg(long)]
-    pub(crate) together: bool,
+    pub together: bool,
     /// Size of the models' files together; one that does not fit beside those before it is refused, the others go on
     #[arg(long, value_name = "SIZE", requires = "together")]
-    pub(crate) memory_limit: Option<ByteSize>,
+    pub memory_limit: Option<ByteSize>,
     /// Requests to each model, all models and requests at once
     #[arg(long, value_name = "N", requires = "together", value_parser = positive)]
-    pub(crate) requests: Option<usize>,
+    pub requests: Option<usize>,
     /// Tokens of an answer at most
     #[arg(long, value_name = "N", default_value_t = 16)]
-    pub(crate) max_tokens: u32,
+    pub max_tokens: u32,
     /// Longest time for one request, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     request_timeout: u64,
@@ -340,7 +343,7 @@ pub(crate) struct TogetherArguments {
 
 impl TogetherArguments {
     /// Longest time for one request.
-    pub(crate) fn request_timeout(&self) -> std::time::Duration {
+    pub fn request_timeout(&self) -> std::time::Duration {
         std::time::Duration::from_secs(self.request_timeout)
     }
 }
@@ -350,7 +353,7 @@ fn positive(text: &str) -> Result<usize, String> {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum ModelVerb {
+pub enum ModelVerb {
     /// List the kinds of model, whether they work here, and the tiers
     List {
         #[command(flatten)]
@@ -427,7 +430,7 @@ pub(crate) enum ModelVerb {
 
 /// A form of report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
+pub enum ExportFormat {
     /// One self-contained page.
     Html,
     /// Markdown.
@@ -460,7 +463,7 @@ pub(crate) enum ExportFormat {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum ReportVerb {
+pub enum ReportVerb {
     /// Print the report of a run again
     Show {
         /// Folder of the run, its record.json, its name, or `latest`
@@ -507,20 +510,20 @@ pub(crate) enum ReportVerb {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ImportArguments {
+pub struct ImportArguments {
     /// Result files; each becomes a run of the results folder
     #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
     /// What the files are, instead of what their shape tells
     #[arg(long, value_name = "FORMAT", value_parser = import_format())]
-    pub(crate) format: Option<Format>,
+    pub format: Option<Format>,
     /// Name of the runs, for the folder and the history [default: the file's name]
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 /// The parser of a format's name; it lists the names in the help.
@@ -529,51 +532,51 @@ fn import_format() -> impl TypedValueParser<Value = Format> {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct HistoryArguments {
+pub struct HistoryArguments {
     /// Only runs with this label
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// Only runs of the model with this name
     #[arg(long, value_name = "TEXT")]
-    pub(crate) model: Option<String>,
+    pub model: Option<String>,
     /// At most this many, newest first
     #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) limit: u32,
+    pub limit: u32,
     /// Instead of a list: where the level of each metric moved and stayed, over the runs that were made like the newest one
     /// that matches, or like RUN
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
-    pub(crate) changes: Option<String>,
+    pub changes: Option<String>,
     /// Only these metrics, separated by commas, as ttft.p99 or ttft.p99@concurrency=4
     #[arg(long, value_name = "METRICS", value_delimiter = ',', requires = "changes")]
-    pub(crate) metric: Vec<String>,
+    pub metric: Vec<String>,
     /// A value that a metric must not reach, as ttft.p99=200 in its unit: in how many days it would; may stand several times
     #[arg(long, value_name = "METRIC=VALUE", requires = "changes")]
-    pub(crate) until: Vec<String>,
+    pub until: Vec<String>,
     /// Exit with 1 where the last change of a metric is for the worse and no older than this many runs
     #[arg(long, value_name = "RUNS", requires = "changes")]
-    pub(crate) fail_on_worse: Option<usize>,
+    pub fail_on_worse: Option<usize>,
     /// Makes the loads again whose level moved for the worse, so often, and says whether that confirms it; with
     /// `--fail-on-worse` only what is confirmed counts
     #[arg(long, value_name = "RUNS", requires = "changes")]
-    pub(crate) confirm: Option<u32>,
+    pub confirm: Option<u32>,
     /// Also show metrics that did not move
     #[arg(long, requires = "changes")]
-    pub(crate) all: bool,
+    pub all: bool,
     /// Also write the history as a page with a chart for each metric
     #[arg(long, value_name = "FILE", requires = "changes")]
-    pub(crate) html: Option<PathBuf>,
+    pub html: Option<PathBuf>,
     /// Where `--confirm` confirms a change for the worse, post that once as JSON to this address: https, or http on this machine
     #[arg(long, value_name = "URL", requires = "confirm")]
-    pub(crate) webhook: Option<String>,
+    pub webhook: Option<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 /// A stored form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SchemaName {
+pub enum SchemaName {
     /// `record.json`.
     Record,
     /// One line of the event log.
@@ -589,19 +592,19 @@ pub(crate) enum SchemaName {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct SchemaArguments {
+pub struct SchemaArguments {
     /// The form whose JSON schema is printed
     #[arg(value_enum)]
-    pub(crate) name: Option<SchemaName>,
+    pub name: Option<SchemaName>,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ReferenceArguments {
+pub struct ReferenceArguments {
     /// Only figures that contradict themselves
     #[arg(long)]
-    pub(crate) inconsistent: bool,
+    pub inconsistent: bool,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 fn after_help() -> String {

@@ -10,7 +10,7 @@ const SECRET: [&str; 3] = ["header", "extra_body", "webhook"];
 
 /// A line for every setting of the verb that was typed: its name, its value and whether it was typed too. Nothing where the
 /// line cannot be read, which is said elsewhere.
-pub(crate) fn settings() -> Vec<String> {
+pub fn settings() -> Vec<String> {
     of(Arguments::command(), std::env::args_os().collect())
 }
 

@@ -18,7 +18,7 @@ Of a run every turn is judged; --map names columns of its documents. Groups have
 
 /// What a judge is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum JudgeFormArgument {
+pub enum JudgeFormArgument {
     /// Whether an answer meets the rubric.
     #[default]
     Verdict,
@@ -30,71 +30,71 @@ pub(crate) enum JudgeFormArgument {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = JUDGE_HELP)]
-pub(crate) struct EvalJudgeArguments {
+pub struct EvalJudgeArguments {
     /// File of answers: .jsonl, .json, .csv or .tsv, also with .gz behind; or a run of `eval run`: its folder, id or label,
     /// or `latest`
     #[arg(value_name = "FILE|RUN", required_unless_present = "resume")]
-    pub(crate) answers: Option<String>,
+    pub answers: Option<String>,
     /// The run whose answers are B of `--form pair`, beside those of RUN
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
-    pub(crate) against: Option<String>,
+    pub against: Option<String>,
     /// Who judges: gguf:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:…
     #[arg(short, long, value_name = "REF", required_unless_present = "resume")]
-    pub(crate) judge: Option<String>,
+    pub judge: Option<String>,
     /// What a good answer is: a text, or @FILE
     #[arg(short, long, value_name = "TEXT", required_unless_present = "resume")]
-    pub(crate) rubric: Option<String>,
+    pub rubric: Option<String>,
     /// Go on with a run that was killed or interrupted: its folder, id or label, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with_all = ["answers", "judge", "rubric"])]
-    pub(crate) resume: Option<String>,
+    pub resume: Option<String>,
     /// What the judge is asked
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) form: JudgeFormArgument,
+    pub form: JudgeFormArgument,
     /// Which column holds a field, as answer=output; may stand several times
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = column)]
-    pub(crate) map: Vec<(String, String)>,
+    pub map: Vec<(String, String)>,
     /// Answers that are judged, at most
     #[arg(short = 'L', long, value_name = "N")]
-    pub(crate) limit: Option<usize>,
+    pub limit: Option<usize>,
     /// How often every question is asked, for the judge's agreement with itself
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub(crate) repeats: u32,
+    pub repeats: u32,
     /// Temperature of the judge
     #[arg(long, value_name = "T", default_value_t = 0.0)]
-    pub(crate) temperature: f32,
+    pub temperature: f32,
     /// Tokens of a verdict with its reasons at most
     #[arg(long, value_name = "N", default_value_t = 512)]
-    pub(crate) max_tokens: u32,
+    pub max_tokens: u32,
     /// Judge damaged answers too, and report how many are noticed
     #[arg(long)]
-    pub(crate) plant: bool,
+    pub plant: bool,
     /// Price of a million prompt tokens
     #[arg(long, value_name = "PRICE", requires = "price_output")]
-    pub(crate) price_input: Option<f64>,
+    pub price_input: Option<f64>,
     /// Price of a million answer tokens
     #[arg(long, value_name = "PRICE", requires = "price_input")]
-    pub(crate) price_output: Option<f64>,
+    pub price_output: Option<f64>,
     /// Questions in flight at most [default: 8]
     #[arg(short, long, value_name = "N")]
-    pub(crate) concurrency: Option<usize>,
+    pub concurrency: Option<usize>,
     /// Longest time for one request, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
-    pub(crate) request_timeout: f64,
+    pub request_timeout: f64,
     /// Seed of sampled verdicts
     #[arg(long, value_name = "N", default_value_t = 1234)]
-    pub(crate) seed: i64,
+    pub seed: i64,
     #[command(flatten)]
-    pub(crate) local: LocalArguments,
+    pub local: LocalArguments,
     /// Name of the run, for the folder and the history [default: the file's name]
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// Print the first questions as the judge would be asked, and stop
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 /// Fields that `--map` knows.

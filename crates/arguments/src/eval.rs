@@ -12,7 +12,7 @@ use super::eval_stream::StreamArguments;
 use super::{OutputArguments, ResultsArguments};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum EvalVerb {
+pub enum EvalVerb {
     /// Score a file of predictions: every metric that its columns allow, each with an interval
     Score(Box<ScoreArguments>),
     /// Run tasks against a model, and write a record with every answer
@@ -33,7 +33,7 @@ pub(crate) enum EvalVerb {
 
 /// The form of a file of predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PredictionsForm {
+pub enum PredictionsForm {
     /// One JSON object per line.
     Jsonl,
     /// Comma-separated, with a header.
@@ -46,7 +46,7 @@ pub(crate) enum PredictionsForm {
 
 /// How BLEU cuts a text into tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BleuTokenizer {
+pub enum BleuTokenizer {
     /// That of mteval-v13a.
     #[default]
     #[value(name = "13a")]
@@ -60,66 +60,66 @@ pub(crate) enum BleuTokenizer {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ScoreArguments {
+pub struct ScoreArguments {
     /// File of predictions: .jsonl, .csv or .tsv, also with .gz or .zst behind; .parquet
     #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// Form of the file, where its name does not tell
     #[arg(long, value_enum, value_name = "FORM")]
-    pub(crate) format: Option<PredictionsForm>,
+    pub format: Option<PredictionsForm>,
     /// Which column holds a field, as target=gold; may stand several times
     #[arg(long, value_name = "FIELD=COLUMN")]
-    pub(crate) map: Vec<String>,
+    pub map: Vec<String>,
     /// The labels that may occur, separated by commas; others are refused
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
-    pub(crate) labels: Vec<String>,
+    pub labels: Vec<String>,
     /// The label that scores and alerts speak of [default: 1 or true]
     #[arg(long, value_name = "LABEL")]
-    pub(crate) positive: Option<String>,
+    pub positive: Option<String>,
     /// Scores of at least this are positive, where the file has scores and no predictions
     #[arg(long, value_name = "SCORE", default_value_t = 0.5)]
-    pub(crate) threshold: f64,
+    pub threshold: f64,
     /// What it costs to miss a label, as malware=20; may stand several times, other labels cost 1
     #[arg(long, value_name = "LABEL=COST", conflicts_with = "cost_matrix")]
-    pub(crate) cost: Vec<String>,
+    pub cost: Vec<String>,
     /// CSV table of what each answer costs: true labels by row, answers by column
     #[arg(long, value_name = "FILE")]
-    pub(crate) cost_matrix: Option<PathBuf>,
+    pub cost_matrix: Option<PathBuf>,
     /// Hierarchy of weaknesses, for the distance of CWE ids: the CSV export of view 1000, or a table child,parent
     #[arg(long, value_name = "FILE")]
-    pub(crate) cwe: Option<PathBuf>,
+    pub cwe: Option<PathBuf>,
     /// How BLEU cuts a text into tokens
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
-    pub(crate) tokenize: BleuTokenizer,
+    pub tokenize: BleuTokenizer,
     /// Exact match ignores case
     #[arg(long)]
-    pub(crate) ignore_case: bool,
+    pub ignore_case: bool,
     /// Exact match ignores ASCII punctuation
     #[arg(long)]
-    pub(crate) ignore_punctuation: bool,
+    pub ignore_punctuation: bool,
     /// Exact match ignores ASCII digits
     #[arg(long)]
-    pub(crate) ignore_numbers: bool,
+    pub ignore_numbers: bool,
     /// Only these metrics, separated by commas: accuracy, f1, roc_auc, bleu, …
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
-    pub(crate) metric: Vec<String>,
+    pub metric: Vec<String>,
     /// Confidence of the intervals, between 0 and 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
-    pub(crate) confidence: f64,
+    pub confidence: f64,
     /// Resamples behind an interval
     #[arg(long, value_name = "N", default_value_t = 2_000)]
-    pub(crate) resamples: u32,
+    pub resamples: u32,
     /// Seed of the resamples
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Name of the run, for the folder and the history [default: the file's name]
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// Print the figures and keep no record
     #[arg(long)]
-    pub(crate) no_record: bool,
+    pub no_record: bool,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Everything asked was done, and every gate passed.
     Pass,
     /// A gate failed: a target was missed, or a record contradicts itself.
@@ -23,11 +23,11 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// Every outcome, for the help text.
-    pub(crate) const ALL: [Self; 7] =
+    pub const ALL: [Self; 7] =
         [Self::Pass, Self::GateFailed, Self::Usage, Self::Inconclusive, Self::Invalid, Self::Bug, Self::Interrupted];
 
     /// The number.
-    pub(crate) const fn code(self) -> u8 {
+    pub const fn code(self) -> u8 {
         match self {
             Self::Pass => 0,
             Self::GateFailed => 1,
@@ -40,7 +40,7 @@ impl Exit {
     }
 
     /// What the number says, for the help text.
-    pub(crate) const fn meaning(self) -> &'static str {
+    pub const fn meaning(self) -> &'static str {
         match self {
             Self::Pass => "done; every gate passed",
             Self::GateFailed => {

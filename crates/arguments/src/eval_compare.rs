@@ -20,45 +20,45 @@ Exits with 0 when no metric is worse or undecided, 1 when one is worse, 3 when o
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = COMPARE_HELP)]
-pub(crate) struct CompareArguments {
+pub struct CompareArguments {
     /// Runs of `eval run` (name, folder or `latest`), or files of predictions; the first is the baseline
     #[arg(value_name = "SIDE", required = true, num_args = 2..)]
-    pub(crate) sides: Vec<String>,
+    pub sides: Vec<String>,
     /// Differences within ± this do not matter, in the metric's unit
     #[arg(long, value_name = "SIZE", default_value_t = 0.0)]
-    pub(crate) margin: f64,
+    pub margin: f64,
     /// Only these metrics, separated by commas
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
-    pub(crate) metric: Vec<String>,
+    pub metric: Vec<String>,
     /// Leave out pairs in which a side has no answer, instead of counting it as wrong
     #[arg(long)]
-    pub(crate) answered_only: bool,
+    pub answered_only: bool,
     /// Rank the sides, with groups that the data do not tell apart, and judge nothing
     #[arg(long)]
-    pub(crate) leaderboard: bool,
+    pub leaderboard: bool,
     /// Confidence of the intervals, between 0 and 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
-    pub(crate) confidence: f64,
+    pub confidence: f64,
     /// Chance with which the smallest detectable difference is detected
     #[arg(long, value_name = "SHARE", default_value_t = 0.8)]
-    pub(crate) power: f64,
+    pub power: f64,
     /// Resamples behind an interval that needs them
     #[arg(long, value_name = "N", default_value_t = 2_000)]
-    pub(crate) resamples: u32,
+    pub resamples: u32,
     /// Seed of the resamples
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Form of the files, where their names do not tell
     #[arg(long, value_enum, value_name = "FORM")]
-    pub(crate) format: Option<PredictionsForm>,
+    pub format: Option<PredictionsForm>,
     /// Which column of the files holds a field, as cluster=subject; may stand several times
     #[arg(long, value_name = "FIELD=COLUMN")]
-    pub(crate) map: Vec<String>,
+    pub map: Vec<String>,
     /// Also write the comparison as Markdown
     #[arg(long, value_name = "FILE")]
-    pub(crate) markdown: Option<PathBuf>,
+    pub markdown: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }

@@ -18,38 +18,38 @@ Exits with 0 when no gating metric is worse or undecided, 1 when one is worse, 3
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
-pub(crate) struct AbArguments {
+pub struct AbArguments {
     /// The target that the other is set against: tiny, gguf:FILE, vllm:URL#MODEL, …
     #[arg(value_name = "A")]
-    pub(crate) a: String,
+    pub a: String,
     /// The target that is judged
     #[arg(value_name = "B")]
-    pub(crate) b: String,
+    pub b: String,
     /// Blocks at most, each with a load of A and one of B
     #[arg(long, value_name = "N", default_value_t = 24)]
-    pub(crate) blocks: usize,
+    pub blocks: usize,
     /// Ends when the intervals of all gating metrics are at most this many percent wide to either side
     #[arg(long, value_name = "PERCENT", default_value_t = 2.5)]
-    pub(crate) precision: f64,
+    pub precision: f64,
     /// Blocks in which A is set against itself before; 0 leaves the test out
     #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(crate) self_test: usize,
+    pub self_test: usize,
     #[command(flatten)]
-    pub(crate) judging: JudgingArguments,
+    pub judging: JudgingArguments,
     /// Go on although the host tells A apart from itself
     #[arg(long)]
-    pub(crate) force: bool,
+    pub force: bool,
     /// Seed of the first block; it decides prompts and the order within blocks
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Name of the runs, for their folders and the history
     #[arg(long, value_name = "TEXT", default_value = "ab")]
-    pub(crate) label: String,
+    pub label: String,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
     /// Flags of each load, as `load` takes them
     #[arg(last = true, value_name = "LOAD FLAGS")]
-    pub(crate) load: Vec<OsString>,
+    pub load: Vec<OsString>,
 }

@@ -20,7 +20,7 @@ a record in the results folder, which `compare`, `history` and `report` read.";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = HELP)]
-pub(crate) enum PerformanceVerb {
+pub enum PerformanceVerb {
     /// Measure every back end, and write what later results are held against
     Baseline(BaselineBenchmarkArguments),
     /// Run one type of benchmark, or all, and write a JSON file for each
@@ -37,30 +37,30 @@ pub(crate) enum PerformanceVerb {
 
 /// What the tests ask, and where records go.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct TestArguments {
+pub struct TestArguments {
     /// Prompt tokens of a request
     #[arg(long, value_name = "TOKENS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) isl: u32,
+    pub isl: u32,
     /// Output tokens of a request
     #[arg(long, value_name = "TOKENS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=100_000))]
-    pub(crate) osl: u32,
+    pub osl: u32,
     /// Seed of the prompts
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Targets as JSON, such as {"inference_latency_ms": 80}; keys that are left out have their usual value
     #[arg(long, value_name = "FILE")]
-    pub(crate) targets: Option<PathBuf>,
+    pub targets: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) local: LocalArguments,
+    pub local: LocalArguments,
     #[command(flatten)]
-    pub(crate) format: OutputArguments,
+    pub format: OutputArguments,
 }
 
 /// A back end that a baseline measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
+pub enum Backend {
     /// A GGUF file of the model inside this program, with 8 bits a weight.
     Gguf,
     /// An ONNX file of the network classifier inside this program.
@@ -71,7 +71,7 @@ pub(crate) enum Backend {
 
 impl Backend {
     /// Name in results.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Gguf => "gguf",
             Self::Onnx => "onnx",
@@ -81,23 +81,23 @@ impl Backend {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct BaselineBenchmarkArguments {
+pub struct BaselineBenchmarkArguments {
     /// Folder for baseline_results.json, performance_targets.json and baseline_report.md
     #[arg(short, long, value_name = "FOLDER", default_value = "performance_baseline")]
-    pub(crate) output: PathBuf,
+    pub output: PathBuf,
     /// Back ends, separated by commas
     #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',', default_value = "gguf,onnx")]
-    pub(crate) backends: Vec<Backend>,
+    pub backends: Vec<Backend>,
     /// Seconds of each test
     #[arg(short, long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) duration: u64,
+    pub duration: u64,
     #[command(flatten)]
-    pub(crate) test: TestArguments,
+    pub test: TestArguments,
 }
 
 /// A type of benchmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchType {
+pub enum BenchType {
     /// One request at a time.
     Inference,
     /// Memory over many requests.
@@ -114,51 +114,51 @@ pub(crate) enum BenchType {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct BenchmarkArguments {
+pub struct BenchmarkArguments {
     /// What is measured
     #[arg(short, long, value_enum, value_name = "TYPE", default_value_t)]
-    pub(crate) bench_type: BenchType,
+    pub bench_type: BenchType,
     /// Requests that are measured, of each level and workload
     #[arg(short, long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..=100_000))]
-    pub(crate) iterations: u32,
+    pub iterations: u32,
     /// Folder for TYPE_benchmark.json and benchmark_report.html
     #[arg(short, long, value_name = "FOLDER", default_value = "benchmark_results")]
-    pub(crate) output: PathBuf,
+    pub output: PathBuf,
     /// Model reference: tiny, gguf:FILE, onnx:network, vllm:URL#MODEL, …
     #[arg(short, long, value_name = "MODEL", default_value = "tiny")]
-    pub(crate) model: String,
+    pub model: String,
     #[command(flatten)]
-    pub(crate) profile: ProfileFlag,
+    pub profile: ProfileFlag,
     #[command(flatten)]
-    pub(crate) test: TestArguments,
+    pub test: TestArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ResultsCompareArguments {
+pub struct ResultsCompareArguments {
     /// File with one result or a list of them, or a folder of TYPE_benchmark.json files
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) current: PathBuf,
+    pub current: PathBuf,
     /// The same with what it is held against
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) baseline: PathBuf,
+    pub baseline: PathBuf,
     /// Changes up to this many percent count as none
     #[arg(short, long, value_name = "PERCENT", default_value_t = 10.0, allow_negative_numbers = true)]
-    pub(crate) threshold: f64,
+    pub threshold: f64,
     /// Also write the comparison as Markdown, and as a page beside it
     #[arg(short, long, value_name = "FILE", num_args = 0..=1, default_missing_value = "comparison_report.md")]
-    pub(crate) report: Option<PathBuf>,
+    pub report: Option<PathBuf>,
     /// Exit with 1 as well where a figure is missing on one side
     #[arg(long)]
-    pub(crate) ci: bool,
+    pub ci: bool,
     #[command(flatten)]
-    pub(crate) webhook: WebhookArguments,
+    pub webhook: WebhookArguments,
     #[command(flatten)]
-    pub(crate) format: OutputArguments,
+    pub format: OutputArguments,
 }
 
 /// How samples are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MonitorFormat {
+pub enum MonitorFormat {
     /// For people.
     #[default]
     Console,
@@ -169,121 +169,121 @@ pub(crate) enum MonitorFormat {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct MonitorArguments {
+pub struct MonitorArguments {
     /// Seconds to watch; 0 watches until Ctrl-C
     #[arg(short, long, value_name = "SECONDS", default_value_t = 300)]
-    pub(crate) duration: u64,
+    pub duration: u64,
     /// Seconds between samples; a sample is the mean since the one before
     #[arg(short, long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) interval: u64,
+    pub interval: u64,
     /// How samples are printed
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub(crate) format: MonitorFormat,
+    pub format: MonitorFormat,
     /// Also write every sample to a file, in the same format
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
     /// Targets as JSON; cpu_utilization and memory_utilization are the limits of the alerts
     #[arg(long, value_name = "FILE")]
-    pub(crate) targets: Option<PathBuf>,
+    pub targets: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct StressBenchmarkArguments {
+pub struct StressBenchmarkArguments {
     /// Clients at once
     #[arg(short, long, value_name = "N", default_value_t = 20)]
-    pub(crate) clients: u32,
+    pub clients: u32,
     /// Seconds of the load
     #[arg(short, long, value_name = "SECONDS", default_value_t = 300)]
-    pub(crate) duration: u64,
+    pub duration: u64,
     /// Requests per second of each client
     #[arg(short, long, value_name = "RATE", default_value_t = 2.0)]
-    pub(crate) rate: f64,
+    pub rate: f64,
     /// Model reference, or the name of the model where --target is a URL
     #[arg(short, long, value_name = "MODEL")]
-    pub(crate) model: Option<String>,
+    pub model: Option<String>,
     /// URL of an OpenAI-compatible server, or a reference such as vllm:http://127.0.0.1:8000
     #[arg(long, value_name = "URL")]
-    pub(crate) target: Option<String>,
+    pub target: Option<String>,
     /// Further flags of `weighbridge stress`, after `--`
     #[arg(last = true, value_name = "FLAGS")]
-    pub(crate) more: Vec<OsString>,
+    pub more: Vec<OsString>,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct MemoryBenchmarkArguments {
+pub struct MemoryBenchmarkArguments {
     /// Cycles: a load, and a reading of memory at rest
     #[arg(short, long, value_name = "N", default_value_t = 100)]
-    pub(crate) cycles: u64,
+    pub cycles: u64,
     /// Keep the series of resident memory and of the heap as well
     #[arg(long)]
-    pub(crate) track: bool,
+    pub track: bool,
     /// Growth since the start of which to warn, with the ten places that allocated most where --profile-allocations samples them
     #[arg(long, value_name = "SIZE", default_value = "1GB")]
-    pub(crate) warn_growth: String,
+    pub warn_growth: String,
     /// Before each reading have the allocator give back what it keeps, and say how much that was
     #[arg(long)]
-    pub(crate) trim: bool,
+    pub trim: bool,
     #[command(flatten)]
-    pub(crate) profile: ProfileFlag,
+    pub profile: ProfileFlag,
     /// Also write the profile as JSON
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
     /// Exit with 1 where memory leaks, and with 3 where that is undecided
     #[arg(long)]
-    pub(crate) fail_on_leak: bool,
+    pub fail_on_leak: bool,
     /// Model reference
     #[arg(short, long, value_name = "MODEL", default_value = "tiny")]
-    pub(crate) model: String,
+    pub model: String,
     /// Further flags of `weighbridge memory-profile`, after `--`
     #[arg(last = true, value_name = "FLAGS")]
-    pub(crate) more: Vec<OsString>,
+    pub more: Vec<OsString>,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct RegressArguments {
+pub struct RegressArguments {
     /// Results of the pipeline matrix that are held to be good: a JSON list of runs
     #[arg(value_name = "BASELINE")]
-    pub(crate) baseline: PathBuf,
+    pub baseline: PathBuf,
     /// Results that are judged
     #[arg(value_name = "CURRENT")]
-    pub(crate) current: PathBuf,
+    pub current: PathBuf,
     /// Loss of documents per hour that fails, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0, allow_negative_numbers = true)]
-    pub(crate) throughput_threshold: f64,
+    pub throughput_threshold: f64,
     /// Loss of quality that fails, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0, allow_negative_numbers = true)]
-    pub(crate) quality_threshold: f64,
+    pub quality_threshold: f64,
     /// Growth of memory that fails, percent
     #[arg(long, value_name = "PERCENT", default_value_t = 15.0, allow_negative_numbers = true)]
-    pub(crate) memory_threshold: f64,
+    pub memory_threshold: f64,
     #[command(flatten)]
-    pub(crate) webhook: WebhookArguments,
+    pub webhook: WebhookArguments,
     #[command(flatten)]
-    pub(crate) format: OutputArguments,
+    pub format: OutputArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct DoctorPerformanceArguments {
+pub struct DoctorPerformanceArguments {
     /// File with one result or a list of them, or a folder of TYPE_benchmark.json files
     #[arg(value_name = "RESULTS", default_value = "benchmark_results")]
-    pub(crate) results: PathBuf,
+    pub results: PathBuf,
     /// Targets as JSON
     #[arg(long, value_name = "FILE")]
-    pub(crate) targets: Option<PathBuf>,
+    pub targets: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) format: OutputArguments,
+    pub format: OutputArguments,
 }
 
 /// What to do with metrics.
 #[derive(Debug, Subcommand)]
-pub(crate) enum MetricsVerb {
+pub enum MetricsVerb {
     /// Write the state of this host and the figures of the newest run for other programs
     Export(MetricsExportArguments),
 }
 
 /// A form of metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MetricsFormat {
+pub enum MetricsFormat {
     /// Prometheus text exposition.
     #[default]
     Prometheus,
@@ -292,13 +292,13 @@ pub(crate) enum MetricsFormat {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct MetricsExportArguments {
+pub struct MetricsExportArguments {
     /// Form
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub(crate) format: MetricsFormat,
+    pub format: MetricsFormat,
     /// File to write instead of stdout
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
 }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{OutputArguments, ResultsArguments};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum BaselineVerb {
+pub enum BaselineVerb {
     /// Make runs the baseline of this name, where there is none yet
     Set(BaselineArguments),
     /// Put other runs in the place of a baseline, with a reason; worse ones only with --approve
@@ -15,39 +15,39 @@ pub(crate) enum BaselineVerb {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct BaselineArguments {
+pub struct BaselineArguments {
     /// Name of the baseline; later `baseline:NAME` names it in `compare`
     #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    pub name: String,
     /// Its runs: names of runs of the results folder or a label, several separated by commas
     #[arg(value_name = "RUNS")]
-    pub(crate) runs: String,
+    pub runs: String,
     /// Branch that it stands for
     #[arg(long, value_name = "NAME", default_value = "main")]
-    pub(crate) branch: String,
+    pub branch: String,
     /// Why, for later readers
     #[arg(long, value_name = "TEXT")]
-    pub(crate) because: Option<String>,
+    pub because: Option<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct PromoteArguments {
+pub struct PromoteArguments {
     #[command(flatten)]
-    pub(crate) baseline: BaselineArguments,
+    pub baseline: BaselineArguments,
     /// Take them although they are worse, or do not compare
     #[arg(long, requires = "because")]
-    pub(crate) approve: bool,
+    pub approve: bool,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ShowArguments {
+pub struct ShowArguments {
     /// Only baselines of this name
     #[arg(value_name = "NAME")]
-    pub(crate) name: Option<String>,
+    pub name: Option<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }

@@ -21,74 +21,74 @@ http://127.0.0.1:8700. /openapi.json lists the routes; metrics are on a listener
 /// A server of models.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
-pub(crate) struct ServeArguments {
+pub struct ServeArguments {
     /// A model as NAME=REFERENCE, or a reference alone; may be given several times [default: tiny]
     #[arg(long, value_name = "NAME=REFERENCE")]
-    pub(crate) model: Vec<String>,
+    pub model: Vec<String>,
     /// Models and limits in a YAML file; flags win over it
     #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// Address to listen on; one that others reach needs `--key-file`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub(crate) host: IpAddr,
+    pub host: IpAddr,
     /// Port to listen on; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 8700)]
-    pub(crate) port: u16,
+    pub port: u16,
     /// Port of 127.0.0.1 for `/metrics`; 0 takes a free one [default: none]
     #[arg(long, value_name = "PORT")]
-    pub(crate) metrics_port: Option<u16>,
+    pub metrics_port: Option<u16>,
     /// File with a key per line, as `NAME SCOPE KEY`; the scope is infer or admin
     #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
     /// Memory that all models in this process may take together [default: none]
     #[arg(long, value_name = "SIZE")]
-    pub(crate) memory_budget: Option<ByteSize>,
+    pub memory_budget: Option<ByteSize>,
     /// Models in memory at most [default: none]
     #[arg(long, value_name = "N", value_parser = positive)]
-    pub(crate) max_models: Option<usize>,
+    pub max_models: Option<usize>,
     /// What is done at the limit [default: lazy]
     #[arg(long, value_enum)]
-    pub(crate) strategy: Option<StrategyArgument>,
+    pub strategy: Option<StrategyArgument>,
     /// Requests that one model computes at once [default: 16]
     #[arg(long, value_name = "N", value_parser = positive)]
-    pub(crate) max_running: Option<usize>,
+    pub max_running: Option<usize>,
     /// Requests for one model that wait at most; others are refused with 503 [default: 256]
     #[arg(long, value_name = "N")]
-    pub(crate) max_queue: Option<usize>,
+    pub max_queue: Option<usize>,
     /// Longest wait for a place; a number alone is seconds [default: 60s]
     #[arg(long, value_name = "TIME")]
-    pub(crate) queue_timeout: Option<String>,
+    pub queue_timeout: Option<String>,
     /// Longest time for one request [default: 10m]
     #[arg(long, value_name = "TIME")]
-    pub(crate) request_timeout: Option<String>,
+    pub request_timeout: Option<String>,
     /// Longest time from the word to stop until the last answer is cut off
     #[arg(long, value_name = "TIME", default_value = "30s")]
-    pub(crate) drain_timeout: String,
+    pub drain_timeout: String,
     /// Requests per second of one key; beyond it they are refused with 429 [default: no limit]
     #[arg(long, value_name = "N")]
-    pub(crate) rate: Option<f64>,
+    pub rate: Option<f64>,
     /// Share of memory in use at which fewer requests are computed at once, and then models unloaded
     #[arg(long, value_name = "SHARE", default_value_t = 0.85)]
-    pub(crate) memory_pressure_threshold: f64,
+    pub memory_pressure_threshold: f64,
     /// Keep answers that would be the same again, in so much memory [default: none are kept]
     #[arg(long, value_name = "SIZE")]
-    pub(crate) cache_memory: Option<ByteSize>,
+    pub cache_memory: Option<ByteSize>,
     /// Folder below the memory of the cache
     #[arg(long, value_name = "FOLDER", requires = "cache_memory")]
-    pub(crate) cache_dir: Option<PathBuf>,
+    pub cache_dir: Option<PathBuf>,
     /// Size of that folder
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
-    pub(crate) cache_disk: ByteSize,
+    pub cache_disk: ByteSize,
     /// Server below both that several instances share: redis://HOST:PORT/DB or memcached://HOST:PORT
     #[arg(long, value_name = "URL", requires = "cache_memory")]
-    pub(crate) cache_redis: Option<String>,
+    pub cache_redis: Option<String>,
     #[command(flatten)]
-    pub(crate) local: LocalArguments,
+    pub local: LocalArguments,
 }
 
 /// What is done at the limit of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StrategyArgument {
+pub enum StrategyArgument {
     /// Load all models at the start, as far as they fit.
     Eager,
     /// Load models as they are asked for; the one used longest ago goes.
@@ -101,13 +101,13 @@ pub(crate) enum StrategyArgument {
 
 /// What a running service says failed.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ErrorsArguments {
+pub struct ErrorsArguments {
     /// How far back
     #[arg(long, value_name = "TIME", default_value = "1h")]
-    pub(crate) last: String,
+    pub last: String,
     /// The service
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8700")]
-    pub(crate) url: String,
+    pub url: String,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }

@@ -23,18 +23,18 @@ complete or failed alone at its memory, 4 when another one failed, 130 after Ctr
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = MATRIX_HELP)]
-pub(crate) struct MatrixArguments {
+pub struct MatrixArguments {
     /// The study: models, tasks and bounds, in YAML or JSON
     #[arg(value_name = "FILE", required_unless_present = "resume")]
-    pub(crate) file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
     /// Go on with a study: its folder, its name, its label, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with = "file")]
-    pub(crate) resume: Option<String>,
+    pub resume: Option<String>,
     /// List the cells, and stop
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }

@@ -20,26 +20,26 @@ Flags of vLLM bench, AIPerf and GuideLLM work too, with - or _ between words.";
 
 /// Which target, and what is asked of it.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct TargetArguments {
+pub struct TargetArguments {
     /// What to load: tiny, gguf:FILE, openai:URL#MODEL, vllm:URL#MODEL, scripted:ttft=20ms,itl=5ms, …
     #[arg(value_name = "TARGET")]
-    pub(crate) target: Option<String>,
+    pub target: Option<String>,
     /// Base URL of an endpoint, instead of TARGET
     #[arg(long, value_name = "URL", alias = "base-url", short_alias = 'u', conflicts_with = "target")]
-    pub(crate) url: Option<String>,
+    pub url: Option<String>,
     /// Model to ask the endpoint for
     #[arg(short, long, value_name = "NAME")]
-    pub(crate) model: Option<String>,
+    pub model: Option<String>,
     /// What answers at the URL: openai, vllm, tgi, sglang, llama-server, mlx, anthropic, ollama
     #[arg(long, value_name = "KIND", default_value = "openai", aliases = ["endpoint-type", "service-kind"])]
-    pub(crate) backend: String,
+    pub backend: String,
     #[command(flatten)]
-    pub(crate) local: LocalArguments,
+    pub local: LocalArguments,
 }
 
 /// What a capacity search varies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CapacityAxis {
+pub enum CapacityAxis {
     /// Requests per second, open loop.
     Rate,
     /// Requests in flight, closed loop.
@@ -48,7 +48,7 @@ pub(crate) enum CapacityAxis {
 
 /// How arrivals are spread around a rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Arrival {
+pub enum Arrival {
     /// Independent of each other, as many users are.
     #[default]
     Poisson,
@@ -61,68 +61,68 @@ pub(crate) enum Arrival {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = LOAD_HELP)]
-pub(crate) struct LoadArguments {
+pub struct LoadArguments {
     #[command(flatten)]
-    pub(crate) target: TargetArguments,
+    pub target: TargetArguments,
     #[command(flatten)]
-    pub(crate) shape: ShapeArguments,
+    pub shape: ShapeArguments,
     #[command(flatten)]
-    pub(crate) data: DataArguments,
+    pub data: DataArguments,
     #[command(flatten)]
-    pub(crate) client: ClientArguments,
+    pub client: ClientArguments,
     #[command(flatten)]
-    pub(crate) observe: ObserveArguments,
+    pub observe: ObserveArguments,
     #[command(flatten)]
-    pub(crate) judge: JudgeArguments,
+    pub judge: JudgeArguments,
     #[command(flatten)]
-    pub(crate) answers: AnswerArguments,
+    pub answers: AnswerArguments,
     #[command(flatten)]
-    pub(crate) run: RunArguments,
+    pub run: RunArguments,
 }
 
 /// What a run is called, where it goes and how it is shown.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Run")]
-pub(crate) struct RunArguments {
+pub struct RunArguments {
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// Print what would be done, and stop
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     /// Only these percentiles, besides those of the objective: 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 99.99
     #[arg(long, value_name = "LIST", value_delimiter = ',', alias = "metric-percentiles")]
-    pub(crate) percentiles: Vec<String>,
+    pub percentiles: Vec<String>,
     /// Writes the run in a form of `report export` too, such as `csv=run.csv`; may be repeated
     #[arg(short = 'o', long = "output", value_name = "FORMAT=PATH")]
-    pub(crate) exports: Vec<String>,
+    pub exports: Vec<String>,
     #[command(flatten)]
-    pub(crate) profile: ProfileFlag,
+    pub profile: ProfileFlag,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 /// When requests start, and when the load ends.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Load")]
-pub(crate) struct ShapeArguments {
+pub struct ShapeArguments {
     /// Closed loop: requests in flight, one load for each level. With a rate: the most in flight
     #[arg(short, long, value_name = "LEVELS", value_delimiter = ',', aliases = ["max-concurrency", "num-concurrent"])]
-    pub(crate) concurrency: Vec<u32>,
+    pub concurrency: Vec<u32>,
     /// Open loop: requests per second, one load for each rate; `inf` sends all at once
     #[arg(short, long, value_name = "RATES", value_delimiter = ',', aliases = ["request-rate", "qps"])]
-    pub(crate) rate: Vec<String>,
+    pub rate: Vec<String>,
     /// How arrivals are spread around a rate
     #[arg(long, value_enum, default_value_t, aliases = ["arrival-pattern", "rate-type"])]
-    pub(crate) arrival: Arrival,
+    pub arrival: Arrival,
     /// Shape of gamma arrivals: 1 is Poisson, less comes in bursts, more is more even
     #[arg(long, value_name = "SHAPE", aliases = ["arrival-smoothness"])]
-    pub(crate) burstiness: Option<f64>,
+    pub burstiness: Option<f64>,
     /// Open loop in full: `ramp:1..50,60s`, `stages:10@30s,50@30s`, `burst:64,every=5s`, `diurnal:…`; may be repeated
     #[arg(long, value_name = "ARRIVALS", conflicts_with = "rate")]
-    pub(crate) arrivals: Vec<String>,
+    pub arrivals: Vec<String>,
     /// Requests of each load
     #[arg(
         short = 'n',
@@ -130,35 +130,35 @@ pub(crate) struct ShapeArguments {
         value_name = "N",
         aliases = ["num-prompts", "request-count", "max-requests", "num-requests"]
     )]
-    pub(crate) requests: Option<u64>,
+    pub requests: Option<u64>,
     /// How often each load is made, in rounds of a seeded order; intervals are then between runs
     #[arg(long, value_name = "N", default_value_t = 1, alias = "num-runs")]
-    pub(crate) runs: u32,
+    pub runs: u32,
     /// Goes on until figures are known this well, as `p99.ttft±5%,request_throughput±2%` (or `+-`): it adds runs, or
     /// makes them longer, as a pilot tells. `--runs` (48), `-n` for each load and `-d` for everything (5m) bound it
     #[arg(long, value_name = "PRECISION", conflicts_with_all = ["capacity", "victim", "check_answers"])]
-    pub(crate) until: Option<String>,
+    pub until: Option<String>,
     /// Small requests beside each load, as `rate=1,isl=64,osl=32`, which run alone first: what does a neighbor see?
     #[arg(long, value_name = "STREAM")]
-    pub(crate) victim: Option<String>,
+    pub victim: Option<String>,
     /// Time of each load, as 30s or 5m; a number alone is seconds
     #[arg(short, long, value_name = "TIME", aliases = ["benchmark-duration", "max-seconds"])]
-    pub(crate) duration: Option<String>,
+    pub duration: Option<String>,
     /// What is left out at the start: `auto`, a count of requests, or a time
     #[arg(long, value_name = "WHAT", default_value = "auto", aliases = ["num-warmups", "warmup-request-count", "warmups"])]
-    pub(crate) warmup: String,
+    pub warmup: String,
     /// Longest time that requests in flight get to end
     #[arg(long, value_name = "TIME", default_value = "60s")]
-    pub(crate) drain: String,
+    pub drain: String,
     /// Drop a request that would start later than this after its plan, instead of sending it late
     #[arg(long, value_name = "TIME")]
-    pub(crate) drop_after: Option<String>,
+    pub drop_after: Option<String>,
 }
 
 /// What is asked.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
-pub(crate) struct DataArguments {
+pub struct DataArguments {
     /// Prompt tokens: `128`, `100..200`, `normal:512,64`, `lognormal:512,0.5` or `128|512`
     #[arg(
         long,
@@ -166,7 +166,7 @@ pub(crate) struct DataArguments {
         default_value = "128",
         aliases = ["input-len", "random-input-len", "synthetic-input-tokens-mean", "prompt-tokens", "prompt-tokens-mean"]
     )]
-    pub(crate) isl: String,
+    pub isl: String,
     /// Output tokens, in the same forms
     #[arg(
         long,
@@ -174,185 +174,185 @@ pub(crate) struct DataArguments {
         default_value = "128",
         aliases = ["output-len", "random-output-len", "output-tokens-mean", "output-tokens"]
     )]
-    pub(crate) osl: String,
+    pub osl: String,
     /// Deviation of the prompt tokens around `--isl`
     #[arg(long, value_name = "TOKENS", aliases = ["synthetic-input-tokens-stddev", "prompt-tokens-stddev"])]
-    pub(crate) isl_stddev: Option<f64>,
+    pub isl_stddev: Option<f64>,
     /// Deviation of the output tokens around `--osl`
     #[arg(long, value_name = "TOKENS", aliases = ["output-tokens-stddev"])]
-    pub(crate) osl_stddev: Option<f64>,
+    pub osl_stddev: Option<f64>,
     /// Spreads both lengths evenly over ± this share of them
     #[arg(long, value_name = "SHARE", aliases = ["random-range-ratio"])]
-    pub(crate) range_ratio: Option<f64>,
+    pub range_ratio: Option<f64>,
     /// Tokens of a prefix that all prompts share
     #[arg(long, value_name = "TOKENS", aliases = ["random-prefix-len", "prefix-prompt-length"])]
-    pub(crate) prefix_len: Option<u32>,
+    pub prefix_len: Option<u32>,
     /// What to ask instead: `mooncake:FILE`, `sharegpt:FILE`, `messages:FILE`, `burstgpt:FILE`, `prompts:FILE`,
     /// `events:RUN`, or `input=512,output=128,turns=1..5,think=2s,…`
     #[arg(long, value_name = "KIND:FILE")]
-    pub(crate) data: Option<String>,
+    pub data: Option<String>,
     /// Plays a trace this many times as fast
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
-    pub(crate) speed: f64,
+    pub speed: f64,
     /// Leaves the salt out, so that caches of prefixes may answer: a warm cache
     #[arg(long)]
-    pub(crate) no_salt: bool,
+    pub no_salt: bool,
     /// Seed of prompts, arrivals and sampling
     #[arg(long, value_name = "N", default_value_t = 42, aliases = ["random-seed"])]
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// Sampling temperature
     #[arg(long, value_name = "T", default_value_t = 0.0)]
-    pub(crate) temperature: f32,
+    pub temperature: f32,
     /// Lets the model end its answer, instead of asking for exactly the output tokens where the server can
     #[arg(long)]
-    pub(crate) no_ignore_eos: bool,
+    pub no_ignore_eos: bool,
     /// The default; taken so that other tools' command lines work
     #[arg(long, hide = true, conflicts_with = "no_ignore_eos")]
-    pub(crate) ignore_eos: bool,
+    pub ignore_eos: bool,
     /// Keeps the generated text in the events
     #[arg(long)]
-    pub(crate) keep_text: bool,
+    pub keep_text: bool,
     /// Counts the tokens of the answers again after the run: a `tokenizer.json`, a GGUF file or a model's folder. Keeps
     /// the text
     #[arg(long, value_name = "PATH")]
-    pub(crate) tokenizer: Option<PathBuf>,
+    pub tokenizer: Option<PathBuf>,
 }
 
 /// How the client behaves.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Client")]
-pub(crate) struct ClientArguments {
+pub struct ClientArguments {
     /// Longest time of one request
     #[arg(long, value_name = "TIME", default_value = "10m", aliases = ["request-timeout", "request-timeout-seconds"])]
-    pub(crate) timeout: String,
+    pub timeout: String,
     /// Longest wait for a connection to an endpoint, with the TLS handshake
     #[arg(long, value_name = "TIME", default_value = "10s")]
-    pub(crate) connect_timeout: String,
+    pub connect_timeout: String,
     /// Longest wait of an endpoint's request for its first token [default: as `--timeout`]
     #[arg(long, value_name = "TIME")]
-    pub(crate) first_token_timeout: Option<String>,
+    pub first_token_timeout: Option<String>,
     /// Longest silence of an endpoint's stream between two tokens
     #[arg(long, value_name = "TIME", default_value = "2m")]
-    pub(crate) stall_timeout: String,
+    pub stall_timeout: String,
     /// PEM file of certificate authorities to trust beside the usual ones
     #[arg(long, value_name = "FILE")]
-    pub(crate) ca_file: Option<std::path::PathBuf>,
+    pub ca_file: Option<std::path::PathBuf>,
     /// Tries after a failed one; the waits count in what the user sees
     #[arg(long, value_name = "N", default_value_t = 0, aliases = ["max-retries"])]
-    pub(crate) retries: u32,
+    pub retries: u32,
     /// Event loops of the client [default: one for every four cores, but two where there are two]
     #[arg(long, value_name = "N")]
-    pub(crate) client_threads: Option<u32>,
+    pub client_threads: Option<u32>,
     /// Header field sent with every request, as `NAME: VALUE`; may be repeated. Keys come from the environment
     #[arg(short = 'H', long, value_name = "FIELD")]
-    pub(crate) header: Vec<String>,
+    pub header: Vec<String>,
     /// JSON object whose members are put into every request body
     #[arg(long, value_name = "JSON", aliases = ["extra-inputs"])]
-    pub(crate) extra_body: Option<String>,
+    pub extra_body: Option<String>,
     /// Opens a connection for every request
     #[arg(long)]
-    pub(crate) no_keep_alive: bool,
+    pub no_keep_alive: bool,
     /// Stamps answers in this program instead of in the kernel
     #[arg(long)]
-    pub(crate) no_kernel_stamps: bool,
+    pub no_kernel_stamps: bool,
     /// A request released later than this after its plan is marked as disturbed by the client
     #[arg(long, value_name = "TIME", default_value = "5ms")]
-    pub(crate) lag_limit: String,
+    pub lag_limit: String,
     /// Share of disturbed requests above which the run is no measurement (exit code 4)
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
-    pub(crate) disturbed_limit: f64,
+    pub disturbed_limit: f64,
     /// Shows a progress bar instead of the live view
     #[arg(long)]
-    pub(crate) no_live: bool,
+    pub no_live: bool,
 }
 
 /// What it is judged by.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Objective")]
-pub(crate) struct JudgeArguments {
+pub struct JudgeArguments {
     /// Service-level objective: `p99.ttft<200ms,p95.tpot<30ms,error<1%`; a missed one makes the exit code 1
     #[arg(long, value_name = "LIMITS")]
-    pub(crate) slo: Option<String>,
+    pub slo: Option<String>,
     /// The same in the form of other tools: `ttft:200 tpot:50 e2el:1000`
     #[arg(long, value_name = "LIMITS", num_args = 1.., conflicts_with = "slo")]
-    pub(crate) goodput: Vec<String>,
+    pub goodput: Vec<String>,
     /// Searches for the largest load within the objective
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "rate")]
-    pub(crate) capacity: Option<CapacityAxis>,
+    pub capacity: Option<CapacityAxis>,
     /// The first load of the search
     #[arg(long, value_name = "LOAD", default_value_t = 1.0, requires = "capacity")]
-    pub(crate) start: f64,
+    pub start: f64,
     /// The largest load that the search tries
     #[arg(long, value_name = "LOAD", requires = "capacity")]
-    pub(crate) most: Option<f64>,
+    pub most: Option<f64>,
     /// The search ends when its bracket is this narrow
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, requires = "capacity")]
-    pub(crate) precision: f64,
+    pub precision: f64,
     /// Loads that the search makes at most
     #[arg(long, value_name = "N", default_value_t = 16, requires = "capacity")]
-    pub(crate) max_loads: usize,
+    pub max_loads: usize,
 }
 
 /// Clients that each ask at a rate: does the server stand it?
 #[derive(Clone, Debug, Args)]
-pub(crate) struct StressArguments {
+pub struct StressArguments {
     #[command(flatten)]
-    pub(crate) target: TargetArguments,
+    pub target: TargetArguments,
     /// Clients at once: the most requests in flight
     #[arg(short, long, value_name = "N", default_value_t = 20)]
-    pub(crate) clients: u32,
+    pub clients: u32,
     /// Requests per second of each client
     #[arg(short, long, value_name = "RATE", default_value_t = 2.0)]
-    pub(crate) rate: f64,
+    pub rate: f64,
     /// Time of the load; a number alone is seconds
     #[arg(short, long, value_name = "TIME", default_value = "300")]
-    pub(crate) duration: String,
+    pub duration: String,
     /// Share of the requests that must succeed
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
-    pub(crate) success: f64,
+    pub success: f64,
     #[command(flatten)]
-    pub(crate) data: DataArguments,
+    pub data: DataArguments,
     #[command(flatten)]
-    pub(crate) client: ClientArguments,
+    pub client: ClientArguments,
     #[command(flatten)]
-    pub(crate) observe: ObserveArguments,
+    pub observe: ObserveArguments,
     #[command(flatten)]
-    pub(crate) run: RunArguments,
+    pub run: RunArguments,
 }
 
 /// A load for hours.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct SoakArguments {
+pub struct SoakArguments {
     #[command(flatten)]
-    pub(crate) target: TargetArguments,
+    pub target: TargetArguments,
     /// Requests in flight
     #[arg(short, long, value_name = "N", default_value_t = 4)]
-    pub(crate) concurrency: u32,
+    pub concurrency: u32,
     /// Requests per second instead, open loop
     #[arg(short, long, value_name = "RATE")]
-    pub(crate) rate: Option<f64>,
+    pub rate: Option<f64>,
     /// Time of the load; a number alone is seconds
     #[arg(short, long, value_name = "TIME", default_value = "24h")]
-    pub(crate) duration: String,
+    pub duration: String,
     /// Longest age of the record on disk
     #[arg(long, value_name = "TIME", default_value = "60s")]
-    pub(crate) checkpoint: String,
+    pub checkpoint: String,
     /// Pause of a place after a failed request, so that a server that is away is not hammered
     #[arg(long, value_name = "TIME", default_value = "100ms")]
-    pub(crate) failure_pause: String,
+    pub failure_pause: String,
     #[command(flatten)]
-    pub(crate) data: DataArguments,
+    pub data: DataArguments,
     #[command(flatten)]
-    pub(crate) client: ClientArguments,
+    pub client: ClientArguments,
     #[command(flatten)]
-    pub(crate) observe: ObserveArguments,
+    pub observe: ObserveArguments,
     #[command(flatten)]
-    pub(crate) run: RunArguments,
+    pub run: RunArguments,
 }
 
 /// What to do about a cache.
 #[derive(Debug, Subcommand)]
-pub(crate) enum CacheVerb {
+pub enum CacheVerb {
     /// Send prompts again, each beside a new one: hit and miss latency, hit share, and whether the server caches
     Bench(Box<CacheArguments>),
     /// Read every answer that `eval run --cache` kept, and compare it with its checksum
@@ -367,86 +367,86 @@ pub(crate) enum CacheVerb {
 
 /// Prompts that were sent before, each beside a new one.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct CacheArguments {
+pub struct CacheArguments {
     #[command(flatten)]
-    pub(crate) target: TargetArguments,
+    pub target: TargetArguments,
     /// Pairs of a new prompt and one sent before, for each of the workloads repeated, similar and mixed
     #[arg(short = 'n', long, value_name = "N", default_value_t = 30)]
-    pub(crate) pairs: u32,
+    pub pairs: u32,
     /// Prompts, and shared beginnings, that are sent again in turn
     #[arg(long, value_name = "N", default_value_t = 4)]
-    pub(crate) pool: u32,
+    pub pool: u32,
     /// Tokens of each prompt; a shared beginning has three quarters of them
     #[arg(long, value_name = "TOKENS", default_value_t = 512)]
-    pub(crate) isl: u32,
+    pub isl: u32,
     /// Tokens of each answer
     #[arg(long, value_name = "TOKENS", default_value_t = 4)]
-    pub(crate) osl: u32,
+    pub osl: u32,
     /// Seed of texts and order
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     #[command(flatten)]
-    pub(crate) client: ClientArguments,
+    pub client: ClientArguments,
     #[command(flatten)]
-    pub(crate) observe: ObserveArguments,
+    pub observe: ObserveArguments,
     #[command(flatten)]
-    pub(crate) run: RunArguments,
+    pub run: RunArguments,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct CalibrateArguments {
+pub struct CalibrateArguments {
     /// About twenty seconds instead of a minute, with fewer streams
     #[arg(long)]
-    pub(crate) quick: bool,
+    pub quick: bool,
     /// Numbers of streams at which errors are measured, separated by commas
     #[arg(long, value_name = "LEVELS", value_delimiter = ',')]
-    pub(crate) streams: Vec<u32>,
+    pub streams: Vec<u32>,
     /// Event loops of the client [default: one for every four cores, but two where there are two]
     #[arg(long, value_name = "N")]
-    pub(crate) client_threads: Option<u32>,
+    pub client_threads: Option<u32>,
     /// Seed of the arrivals
     #[arg(long, value_name = "N", default_value_t = 42)]
-    pub(crate) seed: u64,
+    pub seed: u64,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 /// A server that is started again and again.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ColdStartArguments {
+pub struct ColdStartArguments {
     /// The server that the command starts, such as `vllm:http://127.0.0.1:8000`
     #[arg(value_name = "TARGET")]
-    pub(crate) target: String,
+    pub target: String,
     /// How often it is started
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3)]
-    pub(crate) starts: u32,
+    pub starts: u32,
     /// Longest time from start to steady; a number alone is seconds
     #[arg(long, value_name = "TIME", default_value = "10m")]
-    pub(crate) limit: String,
+    pub limit: String,
     /// Name of the run, for the folder and the history
     #[arg(long, value_name = "TEXT")]
-    pub(crate) label: Option<String>,
+    pub label: Option<String>,
     /// Output tokens of each request
     #[arg(long, value_name = "TOKENS", default_value_t = 16)]
-    pub(crate) osl: u32,
+    pub osl: u32,
     /// The server's command, after `--`
     #[arg(value_name = "COMMAND", last = true, required = true)]
-    pub(crate) command: Vec<String>,
+    pub command: Vec<String>,
     #[command(flatten)]
-    pub(crate) results: ResultsArguments,
+    pub results: ResultsArguments,
     #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    pub output: OutputArguments,
 }
 
 /// A server with a known timeline.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ScriptedServerArguments {
+pub struct ScriptedServerArguments {
     /// The timeline of every answer
     #[arg(value_name = "SCRIPT", default_value = "ttft=20ms,itl=5ms")]
-    pub(crate) script: String,
+    pub script: String,
     /// Port of 127.0.0.1; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub(crate) port: u16,
+    pub port: u16,
 }
