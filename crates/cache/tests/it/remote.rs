@@ -22,6 +22,10 @@ use crate::child::STARTING;
 const TAG: Tag = Tag::new(7, 1);
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// A loaded host may take a while; what is tested is not how fast servers are.
+const PATIENT: RemoteSettings =
+    RemoteSettings { connect: Duration::from_secs(10), command: Duration::from_secs(10), most_connections: 20 };
+
 fn key(number: u32) -> Key {
     Key::of(&number).unwrap()
 }
@@ -147,6 +151,12 @@ fn command(from: &mut impl BufRead) -> Option<Vec<Vec<u8>>> {
     (0..count).map(|_| part()).collect()
 }
 
+#[test]
+fn the_bounds_of_a_client_are_those_that_are_asked() {
+    let RemoteSettings { connect, command, most_connections } = RemoteSettings::default();
+    assert_eq!((connect.as_millis(), command.as_millis(), most_connections), (500, 250, 20));
+}
+
 fn wall() -> Arc<ManualWall> {
     Arc::new(ManualWall::new(1_800_000_000_000))
 }
@@ -167,7 +177,7 @@ fn found(levels: &Levels, number: u32) -> Option<(Bytes, Source)> {
 fn answers_go_round_expire_and_take_fewer_bytes() {
     let wall = wall();
     let (server, address) = Mini::new(&wall).serve();
-    let levels = levels(&wall, client(&format!("redis://{address}/5"), RemoteSettings::default()));
+    let levels = levels(&wall, client(&format!("redis://{address}/5"), PATIENT));
     assert_eq!(found(&levels, 1), None);
     let value = Bytes::from("an answer that is long enough ".repeat(100));
     levels.put(key(1), value.clone(), Keep { ttl: Some(MINUTE), ..Keep::tagged(TAG) });
@@ -195,13 +205,13 @@ fn answers_go_round_expire_and_take_fewer_bytes() {
 fn a_login_is_needed_and_never_told() {
     let wall = wall();
     let (server, address) = Mini { password: "s3cret/", ..Mini::new(&wall) }.serve();
-    let right = client(&format!("redis://me:s3cret%2F@{address}"), RemoteSettings::default());
+    let right = client(&format!("redis://me:s3cret%2F@{address}"), PATIENT);
     assert!(right.put(&key(1), b"x", MINUTE).unwrap());
     assert_eq!(*server.greetings.lock().unwrap(), ["AUTH me s3cret/"]);
-    let wrong = client(&format!("redis://:hunter2@{address}"), RemoteSettings::default());
+    let wrong = client(&format!("redis://:hunter2@{address}"), PATIENT);
     let error = wrong.get(&key(1)).unwrap_err();
     assert_eq!(error.to_string(), format!("ask `{address}`: WRONGPASS invalid password"));
-    let without = client(&format!("redis://{address}"), RemoteSettings::default()).get(&key(1)).unwrap_err();
+    let without = client(&format!("redis://{address}"), PATIENT).get(&key(1)).unwrap_err();
     assert!(without.to_string().contains("NOAUTH"), "{without}");
     for text in [format!("{right:?}"), format!("{wrong:?} {error:?}")] {
         assert!(!text.contains("s3cret") && !text.contains("hunter2"), "{text}");
@@ -211,8 +221,7 @@ fn a_login_is_needed_and_never_told() {
 #[test]
 fn connections_are_bounded() {
     let wall = wall();
-    let settings =
-        RemoteSettings { most_connections: 3, command: Duration::from_secs(20), ..RemoteSettings::default() };
+    let settings = RemoteSettings { most_connections: 3, command: Duration::from_secs(20), ..PATIENT };
     let (server, address) = Mini { together: Some(Barrier::new(3)), ..Mini::new(&wall) }.serve();
     let client = client(&format!("redis://{address}"), settings);
     thread::scope(|scope| {
@@ -227,8 +236,7 @@ fn connections_are_bounded() {
 #[test]
 fn who_finds_no_free_connection_in_time_misses_and_the_server_is_not_blamed() {
     let wall = wall();
-    let settings =
-        RemoteSettings { most_connections: 0, command: Duration::from_millis(1), ..RemoteSettings::default() };
+    let settings = RemoteSettings { most_connections: 0, command: Duration::from_millis(1), ..PATIENT };
     let (_, address) = Mini::new(&wall).serve();
     let client = client(&format!("redis://{address}"), settings);
     assert!(matches!(client.get(&key(1)), Err(RemoteError::Busy { most: 0, .. })));
@@ -241,7 +249,7 @@ fn an_outage_falls_through_and_is_left_alone_for_a_while() {
     let (wall, folder) = (wall(), tempfile::tempdir().unwrap());
     // Nobody listens on a port that was just let go.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client = client(&format!("redis://:pw@{address}"), RemoteSettings::default());
+    let client = client(&format!("redis://:pw@{address}"), PATIENT);
     let levels =
         levels(&wall, client).with_disk(folder.path(), LevelSettings::disk(1 << 20), Writes::Acknowledged).unwrap();
     levels.put(key(1), Bytes::from("kept"), Keep::tagged(TAG));
@@ -257,7 +265,7 @@ fn an_outage_falls_through_and_is_left_alone_for_a_while() {
 #[test]
 fn a_mute_server_costs_no_more_than_its_time() {
     let wall = wall();
-    let settings = RemoteSettings { command: Duration::from_millis(10), ..RemoteSettings::default() };
+    let settings = RemoteSettings { command: Duration::from_millis(10), ..PATIENT };
     let (_, address) = Mini { is_mute: true, ..Mini::new(&wall) }.serve();
     let levels = levels(&wall, client(&format!("redis://{address}"), settings));
     assert_eq!((found(&levels, 1), found(&levels, 1), levels.reports()[1].failures), (None, None, 1));
@@ -275,7 +283,7 @@ fn a_connection_that_the_server_closed_is_replaced() {
             stream.write_all(b"$-1\r\n").unwrap();
         }
     });
-    let client = client(&format!("redis://{address}"), RemoteSettings::default());
+    let client = client(&format!("redis://{address}"), PATIENT);
     for _ in 0..3 {
         assert_eq!(client.get(&key(1)).unwrap(), None);
     }
@@ -334,12 +342,8 @@ fn check(server: &dyn Remote) {
 #[test]
 fn the_server_of_these_tests_does_what_servers_do() {
     let (_, address) = Mini::new(&wall()).serve();
-    check(&*client(&format!("redis://{address}"), RemoteSettings::default()));
+    check(&*client(&format!("redis://{address}"), PATIENT));
 }
-
-/// A loaded host may take a while; what is tested is not how fast servers are.
-const PATIENT: RemoteSettings =
-    RemoteSettings { connect: Duration::from_secs(10), command: Duration::from_secs(10), most_connections: 20 };
 
 #[test]
 fn a_real_redis() {
