@@ -34,6 +34,8 @@ impl RequestHead {
             ("host", base.authority.clone()),
             ("user-agent", concat!("weighbridge/", env!("CARGO_PKG_VERSION")).to_owned()),
             ("accept", "text/event-stream, application/json, application/x-ndjson".to_owned()),
+            // What is timed must be computed: a cache of answers on the way, ours among them, is to leave the request alone.
+            ("cache-control", "no-store".to_owned()),
         ];
         if dialect == Dialect::Anthropic {
             fields.push(("anthropic-version", "2023-06-01".to_owned()));
