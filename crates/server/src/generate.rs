@@ -13,7 +13,7 @@ use futures_util::stream::SelectAll;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use weighbridge_engine::{EngineEvent, EventKind, EventStream, Frame, GenerateRequest, Prompt, Sampling};
-use weighbridge_serving::{FaultClass, Lease, Pass};
+use weighbridge_serving::{FaultClass, Lease, Pass, Permit, ServeError, backoff};
 use weighbridge_types::request::Channel;
 use weighbridge_types::time::Stamp;
 
@@ -30,6 +30,9 @@ const CHUNKS: usize = 64;
 
 /// Bytes of chunks that are put together while more frames are there already.
 const CHUNK_BYTES: usize = 4 << 10;
+
+/// Times that a model elsewhere is asked for one answer at most.
+const TRIES: u32 = 3;
 
 /// Tokens that a template may add to each turn, for the length of an answer whose request names none.
 const TURN_TOKENS: u64 = 16;
@@ -73,7 +76,7 @@ pub(crate) async fn generate(
         CacheUse::Bypass | CacheUse::Hit(..) => "BYPASS",
     };
     if call.ask.stream {
-        let running = begin(service, &call).await?;
+        let running = start(service, &call).await?;
         let kind = writer.stream_type();
         let (sender, receiver) = mpsc::channel(CHUNKS);
         let service = Arc::clone(service);
@@ -124,6 +127,8 @@ pub(crate) async fn lend(service: &Service, model: &str, key: &str) -> Result<(L
 
 /// Answers under way.
 struct Running {
+    /// The first token, or the end: it is known before the answer begins.
+    first: Option<(usize, EngineEvent)>,
     events: SelectAll<Numbered>,
     choices: usize,
     lent: Lent,
@@ -144,6 +149,70 @@ impl Stream for Numbered {
         let choice = self.choice;
         self.events.poll_next_unpin(cx).map(|event| event.map(|event| (choice, event)))
     }
+}
+
+/// Begins, and waits for the first token, so that a failure before it has a status of its own; a model elsewhere that fails before it
+/// is asked again, within the budget for that.
+async fn start(service: &Service, call: &Call) -> Result<Running, ApiError> {
+    let upstream = entry(service, &call.model)?.upstream.as_ref();
+    if let Some(upstream) = upstream {
+        upstream.retries.earn();
+    }
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let permit = match upstream.map(|upstream| upstream.breaker.enter()) {
+            None => None,
+            Some(Ok(permit)) => Some(permit),
+            Some(Err(retry_after)) => return Err(ServeError::Open { upstream: call.model.clone(), retry_after }.into()),
+        };
+        let error = match begin(service, call).await {
+            Ok(mut running) => match first_of(&mut running).await {
+                Ok(()) => {
+                    permit.into_iter().for_each(Permit::succeeded);
+                    return Ok(running);
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let is_its_fault = matches!(error.class, FaultClass::Network | FaultClass::Timeout);
+        if is_its_fault {
+            permit.into_iter().for_each(Permit::failed);
+        }
+        let is_worth_it = is_its_fault || error.status == StatusCode::TOO_MANY_REQUESTS;
+        let may = upstream.is_some_and(|upstream| attempt < TRIES && is_worth_it && upstream.retries.spend());
+        if !may {
+            return Err(error);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a share of the range is random enough")]
+        let random = service.random() as f64 / u64::MAX as f64;
+        tokio::time::sleep(backoff(attempt, random, error.retry_after)).await;
+    }
+}
+
+/// Reads up to the first token, or the end of an answer without one.
+async fn first_of(running: &mut Running) -> Result<(), ApiError> {
+    while let Some((choice, event)) = running.events.next().await {
+        match event.kind {
+            EventKind::Failed(failure) => return Err(failure.into()),
+            EventKind::Frame(_) | EventKind::Finished { .. } | EventKind::Usage(_) => {
+                running.first = Some((choice, event));
+                return Ok(());
+            }
+            EventKind::Connected
+            | EventKind::Resent
+            | EventKind::FirstByteWritten
+            | EventKind::Sent
+            | EventKind::Headers { .. }
+            | EventKind::Receipt(_) => {}
+        }
+    }
+    Err(truncated())
+}
+
+fn truncated() -> ApiError {
+    ApiError::new(StatusCode::BAD_GATEWAY, "truncated", "the model stopped without an end", FaultClass::Model)
 }
 
 async fn begin(service: &Service, call: &Call) -> Result<Running, ApiError> {
@@ -179,7 +248,7 @@ async fn begin(service: &Service, call: &Call) -> Result<Running, ApiError> {
         let number = usize::try_from(choice).unwrap_or(usize::MAX);
         events.push(Numbered { choice: number, events: engine.generate(request(u64::from(choice))) });
     }
-    Ok(Running { choices: events.len(), events, lent, before: before.saturating_sub(waited) })
+    Ok(Running { first: None, choices: events.len(), events, lent, before: before.saturating_sub(waited) })
 }
 
 /// Tokens of an answer whose request names no limit: the usual number, or what the prompt leaves of the context.
@@ -200,8 +269,11 @@ fn room(service: &Service, engine: &dyn weighbridge_engine::Engine, ask: &Ask) -
 
 /// Reads all answers to their end.
 async fn whole(service: &Arc<Service>, call: &Call) -> Result<Answered, ApiError> {
-    let mut running = begin(service, call).await?;
+    let mut running = start(service, call).await?;
     let mut progress = Progress::new(service, call, &running)?;
+    if let Some((choice, event)) = running.first.take() {
+        progress.take(choice, event)?;
+    }
     while let Some((choice, event)) = running.events.next().await {
         progress.take(choice, event)?;
     }
@@ -220,13 +292,16 @@ async fn pump(
     let mut chunk = Vec::with_capacity(256);
     writer.begin(&mut chunk);
     let outcome = loop {
-        let event = tokio::select! {
-            biased;
-            event = running.events.next() => event,
-            () = sender.closed() => {
-                count(&progress.entry.figures.canceled, 1);
-                return None;
-            }
+        let event = match running.first.take() {
+            Some(first) => Some(first),
+            None => tokio::select! {
+                biased;
+                event = running.events.next() => event,
+                () = sender.closed() => {
+                    count(&progress.entry.figures.canceled, 1);
+                    return None;
+                }
+            },
         };
         let Some((choice, event)) = event else { break progress.end() };
         match progress.take(choice, event) {
@@ -374,8 +449,7 @@ impl<'a> Progress<'a> {
     /// All answers, once each has ended.
     fn end(&mut self) -> Result<Answered, ApiError> {
         if self.open > 0 {
-            let message = "the model stopped without an end";
-            return Err(ApiError::new(StatusCode::BAD_GATEWAY, "truncated", message, FaultClass::Model));
+            return Err(truncated());
         }
         let figures = &self.entry.figures;
         figures.e2e.add(self.service.clock.now() - self.arrived);

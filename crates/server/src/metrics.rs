@@ -7,7 +7,7 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use weighbridge_serving::{FaultClass, Residence};
+use weighbridge_serving::{BreakerState, FaultClass, Residence};
 
 use crate::figures::{BOUNDS, Figures, Histogram, read};
 use crate::service::Service;
@@ -150,6 +150,18 @@ fn own(page: &mut Page, service: &Service, models: &[(String, &Figures, weighbri
     });
     page.family("weighbridge_queue_refused_total", "counter", "Requests that were refused because too many waited.");
     models.iter().for_each(|(labels, _, gate)| page.sample("weighbridge_queue_refused_total", labels, gate.refused));
+    page.family("weighbridge_breaker_state", "gauge", "Of a model elsewhere: 0 asked, 1 tried, 2 left alone.");
+    for state in service.pool.states() {
+        let upstream = service.entries.get(&state.name).and_then(|entry| entry.upstream.as_ref());
+        if let Some(upstream) = upstream {
+            let value = match upstream.breaker.state() {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            };
+            page.sample("weighbridge_breaker_state", &format!("model_name=\"{}\"", escaped(&state.name)), value);
+        }
+    }
     page.family("weighbridge_model_loaded", "gauge", "Whether a model is in memory.");
     let states = service.pool.states();
     for state in &states {

@@ -8,13 +8,17 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use weighbridge_cache::Answers;
 use weighbridge_serving::{
-    Buckets, Fault, FaultLog, Gate, GateSettings, Loader, ModelPool, ModelSettings, PoolSettings, Rate,
+    Breaker, BreakerSettings, Buckets, Fault, FaultLog, Gate, GateSettings, Loader, ModelPool, ModelSettings,
+    PoolSettings, Rate, RetryBudget,
 };
 use weighbridge_types::time::{Clock, WallTime};
 
 use crate::auth::Keys;
 use crate::error::ApiError;
 use crate::figures::{Figures, count};
+
+/// Retries as a share of the requests for a model elsewhere.
+const RETRY_SHARE: f64 = 0.2;
 
 /// What bounds the requests for one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +87,18 @@ impl Default for ServiceSettings {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) gate: Gate,
+    /// Of a model elsewhere: keeps requests away from it while it fails, and bounds what is asked again.
+    pub(crate) upstream: Option<Upstream>,
     pub(crate) figures: Figures,
     /// What decides its answers beside the request; `None` before its first load.
     revision: Mutex<Option<Arc<str>>>,
+}
+
+/// What is between requests and a model elsewhere.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) retries: RetryBudget,
 }
 
 /// The service behind the routes. It is shared by all of them.
@@ -114,7 +127,14 @@ impl Service {
         let entry = |served: &Served| {
             let ModelLimits { running, waiting, queue_timeout } = served.limits;
             let gate = Gate::new(GateSettings { running, waiting, patience: queue_timeout }, clock);
-            (served.settings.name.clone(), Entry { gate, figures: Figures::default(), revision: Mutex::default() })
+            let upstream = served.settings.is_remote.then(|| Upstream {
+                breaker: Breaker::new(BreakerSettings::default(), clock),
+                retries: RetryBudget::new(RETRY_SHARE),
+            });
+            (
+                served.settings.name.clone(),
+                Entry { upstream, gate, figures: Figures::default(), revision: Mutex::default() },
+            )
         };
         let entries = models.iter().map(entry).collect();
         let pool =

@@ -1,7 +1,7 @@
 //! Keeps requests away from what failed too often, and tries it again now and then.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -76,8 +76,8 @@ enum State {
 
 /// Leave to ask. Dropping it without a word counts as neither success nor failure: the caller went away.
 #[derive(Debug)]
-pub struct Permit<'a> {
-    breaker: &'a Breaker,
+pub struct Permit {
+    breaker: Arc<Breaker>,
     is_probe: bool,
     is_told: bool,
 }
@@ -85,16 +85,16 @@ pub struct Permit<'a> {
 impl Breaker {
     /// A closed breaker.
     #[must_use]
-    pub fn new(settings: BreakerSettings, clock: Clock) -> Self {
+    pub fn new(settings: BreakerSettings, clock: Clock) -> Arc<Self> {
         let inner = Inner { state: State::Closed, failures: VecDeque::new(), recovery: settings.recovery, opened: 0 };
-        Self { settings, clock, inner: Mutex::new(inner) }
+        Arc::new(Self { settings, clock, inner: Mutex::new(inner) })
     }
 
     /// Leave to ask.
     ///
     /// # Errors
     /// The time until it is worth asking again.
-    pub fn enter(&self) -> Result<Permit<'_>, Duration> {
+    pub fn enter(self: &Arc<Self>) -> Result<Permit, Duration> {
         let now = self.clock.now();
         let mut inner = self.inner();
         inner.wake(now);
@@ -107,7 +107,7 @@ impl Breaker {
                 true
             }
         };
-        Ok(Permit { breaker: self, is_probe, is_told: false })
+        Ok(Permit { breaker: Arc::clone(self), is_probe, is_told: false })
     }
 
     /// Whether requests pass now.
@@ -193,7 +193,7 @@ impl Inner {
     }
 }
 
-impl Permit<'_> {
+impl Permit {
     /// What was asked answered.
     pub fn succeeded(mut self) {
         self.is_told = true;
@@ -207,7 +207,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
         if self.is_probe && !self.is_told {
             self.breaker.left();
@@ -219,7 +219,7 @@ impl Drop for Permit<'_> {
 mod tests {
     use super::*;
 
-    fn fail(breaker: &Breaker, times: usize) {
+    fn fail(breaker: &Arc<Breaker>, times: usize) {
         for _ in 0..times {
             breaker.enter().unwrap().failed();
         }
