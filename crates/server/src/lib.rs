@@ -25,6 +25,7 @@ mod service;
 mod vectors;
 
 pub use auth::{Keys, Scope};
+pub use dialect::check_body;
 pub use error::ApiError;
 pub use metrics::metrics_app;
 pub use openapi::openapi;

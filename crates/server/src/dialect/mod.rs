@@ -57,6 +57,23 @@ pub(crate) fn push_event(out: &mut Vec<u8>, name: Option<&str>, value: &serde_js
     out.extend_from_slice(b"\n\n");
 }
 
+/// Whether a body is a request of a route, as the route itself would read it; `None` for a route that reads none. For whoever tests a
+/// client without a model.
+///
+/// # Errors
+/// What the client would be told.
+pub fn check_body(route: &str, body: &[u8]) -> Option<Result<(), ApiError>> {
+    let asked = match route {
+        "/v1/chat/completions" => openai::ask(openai::Api::Chat, body, 0),
+        "/v1/completions" => openai::ask(openai::Api::Completions, body, 0),
+        "/v1/messages" => anthropic::ask(body, 0),
+        "/api/generate" => ollama::ask(ollama::Api::Generate, body, 0),
+        "/api/chat" => ollama::ask(ollama::Api::Chat, body, 0),
+        _ => return None,
+    };
+    Some(asked.and_then(|asked| asked.format.grammar().map(drop)))
+}
+
 /// A turn of a conversation, by the name of who speaks.
 pub(crate) fn turn(role: &str, content: String) -> Result<Message, ApiError> {
     let role = match role {

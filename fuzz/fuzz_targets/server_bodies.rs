@@ -1,0 +1,12 @@
+//! Whatever a client sends as a request, it is read or refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+const ROUTES: [&str; 5] = ["/v1/chat/completions", "/v1/completions", "/v1/messages", "/api/generate", "/api/chat"];
+
+fuzz_target!(|data: &[u8]| {
+    for route in ROUTES {
+        drop(weighbridge_server::check_body(route, data));
+    }
+});
