@@ -61,6 +61,12 @@ pub struct ServeArguments {
     /// Longest time for one request [default: 10m]
     #[arg(long, value_name = "TIME")]
     pub request_timeout: Option<String>,
+    /// Longest time for which a client may take nothing of its answer; its place is then given to others
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub stall_timeout: String,
+    /// Longest time for the head of a request, also between two requests on one connection
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub head_timeout: String,
     /// Longest time from the word to stop until the last answer is cut off
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub drain_timeout: String,

@@ -1,7 +1,9 @@
 //! From a request for text to its answer: the one way that all dialects take.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -76,20 +78,26 @@ pub(crate) async fn generate(
         CacheUse::Bypass | CacheUse::Hit(..) => "BYPASS",
     };
     if call.ask.stream {
-        let running = start(service, &call).await?;
+        let mut waits = Waits(Some(entry));
+        let running = start(service, &call).await;
+        waits.0 = None;
+        let running = running?;
         let kind = writer.stream_type();
         let (sender, receiver) = mpsc::channel(CHUNKS);
         let service = Arc::clone(service);
         let keeps = label == "MISS";
+        let is_whole = Arc::new(AtomicBool::new(false));
+        let chunks = Chunks { receiver, is_whole: Arc::clone(&is_whole) };
         // A task of its own goes on while the client reads, and ends when it is gone.
         tokio::spawn(async move {
-            let answered = pump(&service, &call, running, writer, &sender).await;
+            let client = Client { sender, is_whole };
+            let answered = pump(&service, &call, running, writer, &client).await;
             if let Some(answered) = answered.filter(|_| keeps) {
                 cached::keep(&service, &call, &answered).await;
             }
             drop(inside);
         });
-        return Ok(respond(kind, Body::from_stream(Chunks(receiver)), label));
+        return Ok(respond(kind, Body::from_stream(chunks), label));
     }
     let (answered, source) = match label {
         "MISS" => cached::compute(service, &call, whole(service, &call)).await?,
@@ -280,13 +288,40 @@ async fn whole(service: &Arc<Service>, call: &Call) -> Result<Answered, ApiError
     progress.end()
 }
 
+/// A stream's client that waits for the first token. Where it leaves before, it is counted.
+struct Waits<'a>(Option<&'a Entry>);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.0 {
+            count(&entry.figures.canceled, 1);
+        }
+    }
+}
+
+/// Who reads a stream.
+struct Client {
+    sender: mpsc::Sender<Bytes>,
+    /// Whether the last chunk was handed over.
+    is_whole: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Hands the last chunk over; whether it was taken.
+    async fn end(&self, service: &Service, chunk: &mut Vec<u8>) -> bool {
+        let is_sent = send(service, &self.sender, chunk).await;
+        self.is_whole.store(is_sent, Ordering::Release);
+        is_sent
+    }
+}
+
 /// Writes events as they come until the last one, a failure, or nobody reads; what was answered if all was.
 async fn pump(
     service: &Arc<Service>,
     call: &Call,
     mut running: Running,
     mut writer: Box<dyn Writer>,
-    sender: &mpsc::Sender<Bytes>,
+    client: &Client,
 ) -> Option<Answered> {
     let mut progress = Progress::new(service, call, &running).ok()?;
     let mut chunk = Vec::with_capacity(256);
@@ -297,7 +332,7 @@ async fn pump(
             None => tokio::select! {
                 biased;
                 event = running.events.next() => event,
-                () = sender.closed() => {
+                () = client.sender.closed() => {
                     count(&progress.entry.figures.canceled, 1);
                     return None;
                 }
@@ -313,7 +348,7 @@ async fn pump(
         if chunk.len() < CHUNK_BYTES && has_more(&mut running.events, &mut progress, &mut *writer, &mut chunk) {
             break Err(progress.failure.take().unwrap_or_else(|| ApiError::invalid("the stream failed")));
         }
-        if !send(service, sender, &mut chunk).await {
+        if !send(service, &client.sender, &mut chunk).await {
             count(&progress.entry.figures.canceled, 1);
             return None;
         }
@@ -323,13 +358,13 @@ async fn pump(
             writer.end(answered.usage, &mut chunk);
             // The model is free before the client has read the end.
             drop(running);
-            send(service, sender, &mut chunk).await.then_some(answered)
+            client.end(service, &mut chunk).await.then_some(answered)
         }
         Err(error) => {
             service.failed(Some(&call.model), &error);
             writer.fail(&error, &mut chunk);
             drop(running);
-            send(service, sender, &mut chunk).await;
+            client.end(service, &mut chunk).await;
             None
         }
     }
@@ -495,12 +530,20 @@ fn respond(kind: &'static str, body: Body, cache: &'static str) -> Response {
 }
 
 /// Chunks as a body.
-struct Chunks(mpsc::Receiver<Bytes>);
+struct Chunks {
+    receiver: mpsc::Receiver<Bytes>,
+    is_whole: Arc<AtomicBool>,
+}
 
 impl Stream for Chunks {
-    type Item = Result<Bytes, std::convert::Infallible>;
+    type Item = Result<Bytes, io::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx).map(|chunk| chunk.map(Ok))
+        self.receiver.poll_recv(cx).map(|chunk| match chunk {
+            Some(chunk) => Some(Ok(chunk)),
+            None if self.is_whole.load(Ordering::Acquire) => None,
+            // A stream that was given up must not end as one that is whole does: the connection is cut.
+            None => Some(Err(io::Error::other("the client took nothing for too long"))),
+        })
     }
 }

@@ -22,6 +22,7 @@ mod openapi;
 mod routes;
 mod run;
 mod service;
+mod stall;
 mod vectors;
 
 pub use auth::{Keys, Scope};

@@ -13,6 +13,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::stall::Impatient;
+
 /// Pause after a connection could not be accepted, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -23,13 +25,16 @@ pub struct Limits {
     pub connections: usize,
     /// Longest time for a request's head, also between two requests on one connection.
     pub head_timeout: Duration,
+    /// Longest time for which a peer may take nothing of what is written to it.
+    pub stall_timeout: Duration,
     /// Longest time from the word to stop until the last answer is cut off.
     pub drain_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 16_384, head_timeout: Duration::from_secs(30), drain_timeout: Duration::from_secs(30) }
+        let usual = Duration::from_secs(30);
+        Self { connections: 16_384, head_timeout: usual, stall_timeout: usual, drain_timeout: usual }
     }
 }
 
@@ -65,7 +70,8 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, shutdown: C
         tracker.spawn(async move {
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).keep_alive(true);
-            let connection = server.serve_connection(TokioIo::new(stream), service);
+            let connection =
+                server.serve_connection(TokioIo::new(Impatient::new(stream, limits.stall_timeout)), service);
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => {}

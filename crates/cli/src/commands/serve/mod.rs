@@ -49,6 +49,12 @@ async fn serve_until_told(
     registry: &Registry,
 ) -> Result<Exit, Failure> {
     let clock = Clock::start();
+    let limits = Limits {
+        head_timeout: duration(&arguments.head_timeout, "--head-timeout")?,
+        stall_timeout: duration(&arguments.stall_timeout, "--stall-timeout")?,
+        drain_timeout: duration(&arguments.drain_timeout, "--drain-timeout")?,
+        ..Limits::default()
+    };
     let listener = bind(SocketAddr::new(arguments.host, arguments.port)).await?;
     let metrics = match arguments.metrics_port {
         None => None,
@@ -59,6 +65,7 @@ async fn serve_until_told(
         keys,
         rate: rate(arguments)?,
         request_timeout: config.request_timeout,
+        stall_timeout: limits.stall_timeout,
         instance: environment.instance.clone(),
         answers: answers.clone(),
         ..ServiceSettings::default()
@@ -75,7 +82,6 @@ async fn serve_until_told(
     if let Some(metrics) = &metrics {
         output::talk(&format!("metrics on http://{}/metrics", metrics.local_addr()?));
     }
-    let limits = Limits { drain_timeout: duration(&arguments.drain_timeout, "--drain-timeout")?, ..Limits::default() };
     let serving = tokio::spawn(serve(listener, app(Arc::clone(&service)), limits, stopping.clone()));
     let metrics =
         metrics.map(|listener| tokio::spawn(serve(listener, metrics_app(&service), limits, stopping.clone())));
