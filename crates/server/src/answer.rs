@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use weighbridge_types::request::{FinishReason, Usage};
+use weighbridge_types::time::Stamp;
 
 /// One whole answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ impl From<FinishReason> for Finish {
 pub(crate) struct Answered {
     pub(crate) choices: Vec<Choice>,
     pub(crate) usage: Counts,
+    /// When the first token came; `None` of an answer that was kept, which nobody waited for.
+    #[serde(skip)]
+    pub(crate) first_token: Option<Stamp>,
 }
 
 /// Token counts of all answers together.

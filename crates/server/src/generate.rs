@@ -446,6 +446,7 @@ impl<'a> Progress<'a> {
                     if self.is_first {
                         self.is_first = false;
                         let now = self.service.clock.now();
+                        self.answered.first_token = Some(now);
                         figures.ttft.add(now - self.arrived);
                         figures.overhead.add(self.before + (now - event.at));
                     }

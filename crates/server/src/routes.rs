@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -90,6 +90,18 @@ impl Dialect {
             service.failed(model, &error);
             self.refuse(&error)
         })
+    }
+
+    /// Answers what needs no model, to those who may ask it.
+    fn guarded(
+        self,
+        service: &Service,
+        headers: &HeaderMap,
+        scope: Scope,
+        work: impl FnOnce() -> Result<Value, ApiError>,
+    ) -> Response {
+        let result = admit(service, headers, scope).and_then(|_| work());
+        self.answer(service, None, result.map(|value| json_response(StatusCode::OK, &value)))
     }
 }
 
@@ -208,14 +220,14 @@ async fn classify(State(service): Shared, headers: HeaderMap, body: Read) -> Res
 }
 
 async fn models(State(service): Shared, headers: HeaderMap) -> Response {
-    guarded(&service, &headers, Scope::Infer, || {
+    Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || {
         let data: Vec<Value> = service.pool.states().iter().map(|state| listed(&state.name)).collect();
         Ok(json!({"object": "list", "data": data}))
     })
 }
 
 async fn model(State(service): Shared, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    guarded(&service, &headers, Scope::Infer, || Ok(listed(&service.pool.resolve(&name)?)))
+    Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || Ok(listed(&service.pool.resolve(&name)?)))
 }
 
 fn listed(name: &str) -> Value {
@@ -223,7 +235,7 @@ fn listed(name: &str) -> Value {
 }
 
 async fn states(State(service): Shared, headers: HeaderMap) -> Response {
-    guarded(&service, &headers, Scope::Infer, || Ok(admin::models(&service)))
+    Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || Ok(admin::models(&service)))
 }
 
 async fn load(State(service): Shared, headers: HeaderMap, Path(name): Path<String>) -> Response {
@@ -245,15 +257,15 @@ async fn unload(State(service): Shared, headers: HeaderMap, Path(name): Path<Str
 }
 
 async fn errors(State(service): Shared, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
-    guarded(&service, &headers, Scope::Admin, || admin::errors(&service, query.as_deref()))
+    Dialect::OpenAi.guarded(&service, &headers, Scope::Admin, || admin::errors(&service, query.as_deref()))
 }
 
 async fn memory(State(service): Shared, headers: HeaderMap) -> Response {
-    guarded(&service, &headers, Scope::Infer, || Ok(admin::memory(&service)))
+    Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || Ok(admin::memory(&service)))
 }
 
 async fn cache(State(service): Shared, headers: HeaderMap) -> Response {
-    guarded(&service, &headers, Scope::Infer, || admin::cache(&service))
+    Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || admin::cache(&service))
 }
 
 async fn events(State(service): Shared, headers: HeaderMap) -> Response {
@@ -279,11 +291,11 @@ async fn document() -> Response {
 }
 
 async fn ollama_tags(State(service): Shared, headers: HeaderMap) -> Response {
-    guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": tagged(&service, false)})))
+    Dialect::Ollama.guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": tagged(&service, false)})))
 }
 
 async fn ollama_ps(State(service): Shared, headers: HeaderMap) -> Response {
-    guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": tagged(&service, true)})))
+    Dialect::Ollama.guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": tagged(&service, true)})))
 }
 
 async fn ollama_version() -> Response {
@@ -317,19 +329,11 @@ fn tagged(service: &Service, only_loaded: bool) -> Vec<Value> {
         .collect()
 }
 
-fn guarded(
-    service: &Service,
-    headers: &HeaderMap,
-    scope: Scope,
-    work: impl FnOnce() -> Result<Value, ApiError>,
-) -> Response {
-    let result = admit(service, headers, scope).and_then(|_| work());
-    Dialect::OpenAi.answer(service, None, result.map(|value| json_response(StatusCode::OK, &value)))
-}
-
-async fn unknown() -> Response {
+async fn unknown(uri: Uri) -> Response {
     let message = "no such route; `/openapi.json` lists them";
-    Dialect::OpenAi.refuse(&ApiError::new(StatusCode::NOT_FOUND, "not_found", message, FaultClass::Request))
+    let is_ollama = uri.path().starts_with("/api/") && !uri.path().starts_with("/api/v1/");
+    let dialect = if is_ollama { Dialect::Ollama } else { Dialect::OpenAi };
+    dialect.refuse(&ApiError::new(StatusCode::NOT_FOUND, "not_found", message, FaultClass::Request))
 }
 
 async fn not_allowed() -> Response {

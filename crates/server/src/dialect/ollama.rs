@@ -195,6 +195,7 @@ impl Writer for OllamaWriter {
     }
 
     fn whole(&mut self, answered: &Answered) -> Vec<u8> {
+        self.first = answered.first_token;
         let choice = answered.choices.first();
         let text = choice.map_or("", |choice| choice.text.as_str());
         let finish = choice.map_or(Finish::Other, |choice| choice.finish);
