@@ -137,8 +137,22 @@ fn read(arguments: &ServeArguments) -> Result<File, Failure> {
     let value: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     match value {
         serde_json::Value::Null => Ok(File::default()),
-        value => serde_json::from_value(value).map_err(|error| wrong(error.to_string())),
+        value => serde_json::from_value(value).map_err(|error| {
+            let problem = error.to_string();
+            let place = line_of(&text, &problem).map(|line| format!(", on line {line}"));
+            wrong(problem + &place.unwrap_or_default())
+        }),
     }
+}
+
+/// The line on which a key stands that is not known: whoever reads values knows no lines.
+fn line_of(text: &str, problem: &str) -> Option<usize> {
+    let key = problem.strip_prefix("unknown field `")?.split('`').next()?;
+    let is_there = |line: &str| {
+        let line = line.trim_start().trim_start_matches("- ").trim_start();
+        line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'))
+    };
+    text.lines().position(is_there).map(|index| index + 1)
 }
 
 /// Keys of other systems are accepted, and it is said that they change nothing.
