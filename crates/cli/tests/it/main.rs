@@ -32,6 +32,7 @@ mod model;
 mod performance;
 mod profile;
 mod report;
+mod serve;
 mod support;
 mod watch;
 mod workflow;

@@ -1,0 +1,12 @@
+//! The service through the real binary: its clients, its faults and its bounds.
+
+#![cfg(unix)]
+
+mod budget;
+mod clients;
+mod faults;
+mod keys;
+mod process;
+mod routes;
+mod stops;
+mod streams;

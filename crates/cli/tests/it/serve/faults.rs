@@ -1,0 +1,159 @@
+//! What goes wrong with one model or one request leaves the others served.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::process::{Asked, Process, ask, conversation, free_port, streamed};
+use crate::support::passes;
+
+/// The weights of `tiny` as a file.
+pub(super) fn tiny() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/tiny/tiny-f16.gguf"))
+}
+
+#[test]
+fn a_model_beyond_the_budget_is_refused_with_the_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.yaml"), "models:\n  - reference: tiny\n    memory: 900MiB\n").unwrap();
+    let small = "network=onnx:network";
+    let server =
+        Process::serve(folder.path(), &["--config", "config.yaml", "--memory-budget", "64MiB", "--model", small]);
+    let refused = server.chat("tiny");
+    assert_eq!((refused.status, refused.code().as_str()), (507, "model_too_large"), "{}", refused.text());
+    assert!(refused.text().contains("943718400") && refused.text().contains("67108864"), "{}", refused.text());
+    server.post("/api/v1/classify", &json!({"model": "network", "input": "x"})).succeeded();
+    let errors = server.get("/api/v1/errors").succeeded();
+    assert_eq!(errors["by_class"]["memory"], 1, "{errors}");
+}
+
+#[test]
+fn corrupt_weights_are_an_error_of_their_model_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = std::fs::read(tiny()).unwrap();
+    std::fs::write(folder.path().join("cut.gguf"), &weights[..weights.len() / 2]).unwrap();
+    std::fs::write(folder.path().join("noise.gguf"), vec![0x5A; 4096]).unwrap();
+    let models = ["--model", "cut=gguf:cut.gguf", "--model", "noise=gguf:noise.gguf", "--model", "tiny"];
+    let server = Process::serve(folder.path(), &models);
+    for model in ["cut", "noise", "cut"] {
+        let refused = server.chat(model);
+        assert_eq!((refused.status, refused.code().as_str()), (503, "model_unavailable"), "{}", refused.text());
+        assert!(refused.header("retry-after").is_some() && refused.text().contains(model), "{}", refused.text());
+        server.chat("tiny").succeeded();
+    }
+    let health = server.get("/health").succeeded();
+    assert_eq!(health["status"], "degraded", "{health}");
+    assert!(server.model("cut")["problem"].is_string());
+    assert_eq!(server.get("/api/v1/errors").json()["by_class"]["model"], 3);
+}
+
+#[test]
+fn requests_that_are_wrong_are_told_so_by_their_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &[]);
+    let refused = |body: &Value, status: u16, code: &str| {
+        let answer = server.post("/v1/chat/completions", body);
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text());
+    };
+    for stream in [false, true] {
+        let mut long = conversation("tiny", 4);
+        long["stream"] = json!(stream);
+        long["messages"][0]["content"] = json!("web1 ".repeat(6000));
+        refused(&long, 400, "context_length_exceeded");
+    }
+    for name in ["../tiny", "../../../etc/passwd", "http://169.254.169.254/latest/meta-data", "gguf:/etc/passwd", ""] {
+        refused(&conversation(name, 4), 404, "model_not_found");
+    }
+    for path in
+        ["/v1/models/..%2F..%2Fetc%2Fpasswd", "/v1/models/http:%2F%2F169.254.169.254%2F", "/v1/models/../../etc"]
+    {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+    let load = ask(&server.address, "POST", "/api/v1/models/..%2Ftiny/load", &[], b"");
+    assert_eq!(load.status, 404);
+    refused(&json!({"model": "tiny"}), 400, "invalid_request");
+    server.chat("tiny").succeeded();
+}
+
+#[test]
+fn a_body_too_large_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::serve(folder.path(), &["--model", "scripted=scripted:ttft=0ms,itl=0ms"]);
+    let body = vec![b' '; 100 << 20];
+    let refused = ask(&server.address, "POST", "/v1/chat/completions", &[], &body);
+    assert_eq!((refused.status, refused.code().as_str()), (413, "body_too_large"), "{}", refused.text());
+    server.chat("scripted").succeeded();
+}
+
+#[test]
+fn a_head_that_never_ends_is_given_up_and_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--head-timeout", "300ms", "--model", "scripted=scripted:ttft=0ms,itl=0ms"];
+    let server = Process::serve(folder.path(), &arguments);
+    let slow: Vec<TcpStream> = (0..100)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&server.address).unwrap();
+            stream.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nx-a: ").unwrap();
+            stream
+        })
+        .collect();
+    server.chat("scripted").succeeded();
+    for stream in slow {
+        let (answer, _) = Asked { reader: std::io::BufReader::new(stream) }.rest();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
+    server.chat("scripted").succeeded();
+}
+
+#[test]
+fn a_dead_upstream_is_a_typed_error_and_counts_as_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let dead = format!("dead=openai:http://127.0.0.1:{}/v1#m", free_port());
+    let mut upstream = Process::scripted(folder.path(), "ttft=1ms,itl=1ms");
+    let dying = format!("dying={}", upstream.reference());
+    let server = Process::serve(folder.path(), &["--model", &dead, "--model", &dying, "--model", "tiny"]);
+    server.chat("dying").succeeded();
+    upstream.signal("-KILL");
+    upstream.ends();
+    let mut network = 0;
+    for model in ["dead", "dying"] {
+        let refused = [conversation(model, 4), streamed(model, 4), conversation(model, 4), streamed(model, 4)]
+            .map(|body| server.post("/v1/chat/completions", &body));
+        assert_eq!((refused[0].status, refused[0].code().as_str()), (502, "upstream_unreachable"), "{model}");
+        // After some failures it is left alone for a while.
+        assert_eq!((refused[3].status, refused[3].code().as_str()), (503, "circuit_open"), "{model}");
+        assert!(refused[3].header("retry-after").is_some());
+        network += refused.iter().filter(|refused| refused.status == 502).count();
+    }
+    server.chat("tiny").succeeded();
+    let shown = passes(folder.path(), &["errors", "--url", &server.url()]).stdout;
+    let counted = shown.lines().find(|line| line.trim_start().starts_with("network ")).unwrap();
+    assert_eq!(counted.split_whitespace().nth(1), Some(network.to_string().as_str()), "{shown}");
+    let told = passes(folder.path(), &["errors", "--url", &server.url(), "--output-format", "json"]).stdout;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["count"], &told["by_class"]["network"]), (&json!(8), &json!(network)), "{told}");
+}
+
+#[test]
+fn more_requests_than_places_are_refused_at_once_and_those_let_in_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--max-running", "1", "--max-queue", "4", "--model", "scripted=scripted:ttft=200ms,itl=0ms"];
+    let server = Process::serve(folder.path(), &arguments);
+    server.chat("scripted").succeeded();
+    let body = conversation("scripted", 4).to_string();
+    let send = |_| Asked::send(&server.address, "POST", "/v1/chat/completions", &[], body.as_bytes());
+    let asked: Vec<Asked> = (0..60).map(send).collect();
+    let answers: Vec<_> = asked.into_iter().map(Asked::answer).collect();
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    assert!((5..60).contains(&served), "{served} served");
+    for refused in answers.iter().filter(|answer| answer.status != 200) {
+        assert_eq!((refused.status, refused.code().as_str()), (503, "queue_full"), "{}", refused.text());
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+    }
+    assert_eq!(server.metric("weighbridge_queue_refused_total", "scripted"), (60 - served) as f64);
+    let queue = server.model("scripted")["queue"].clone();
+    assert_eq!((&queue["running"], &queue["waiting"]), (&json!(0), &json!(0)), "{queue}");
+}
