@@ -4,21 +4,21 @@
 use libfuzzer_sys::fuzz_target;
 use weighbridge_engine_http::http1::{BadAnswer, Decoder, Piece};
 
-fn read(pieces: &[&[u8]]) -> Result<(Vec<u16>, Vec<u8>, bool), BadAnswer> {
+fn read(pieces: &[&[u8]]) -> Result<(Vec<(u16, usize)>, Vec<u8>, bool), BadAnswer> {
     let mut decoder = Decoder::default();
-    let (mut statuses, mut body, mut ended) = (Vec::new(), Vec::new(), false);
+    let (mut heads, mut body, mut ended) = (Vec::new(), Vec::new(), false);
     for piece in pieces {
         let mut input = *piece;
         loop {
             match decoder.next(&mut input)? {
                 Piece::Nothing => break,
-                Piece::Head(head) => statuses.push(head.status),
+                Piece::Head(head) => heads.push((head.status, head.fields().count())),
                 Piece::Data(data) => body.extend_from_slice(data),
                 Piece::End => ended = true,
             }
         }
     }
-    Ok((statuses, body, ended))
+    Ok((heads, body, ended))
 }
 
 fuzz_target!(|input: (&[u8], usize)| {

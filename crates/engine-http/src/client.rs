@@ -217,10 +217,15 @@ impl Client {
             Err(Tried::StaleConnection) => self.try_fetch(&request, Reuse::Fresh, limits).await,
             tried => tried,
         };
-        answer.map_err(|tried| match tried {
+        answer.map_err(|tried| self.failed(tried))
+    }
+
+    /// The failure of the last try, as it may be shown.
+    pub(crate) fn failed(&self, tried: Tried) -> RequestFailure {
+        match tried {
             Tried::StaleConnection => failure(FailureClass::Truncated, "the server closed the connection"),
             Tried::Failed(failure) => self.shown(failure),
-        })
+        }
     }
 
     async fn try_fetch(&self, request: &Bytes, reuse: Reuse, limits: Limits) -> Result<Answer, Tried> {
@@ -279,7 +284,7 @@ impl Client {
 }
 
 /// How a try to fetch ended.
-enum Tried {
+pub(crate) enum Tried {
     /// The kept connection had died; nothing of the answer was lost.
     StaleConnection,
     Failed(RequestFailure),

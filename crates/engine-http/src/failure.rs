@@ -171,7 +171,7 @@ fn complaint(text: &str) -> String {
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, 10.2.3). `None` when it is missing or cannot be read.
-fn retry_after(value: &str, now: WallTime) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: WallTime) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }

@@ -46,14 +46,23 @@ impl Head {
     /// The first value of a header field; empty when it is missing or no text.
     #[must_use]
     pub fn field(&self, name: &str) -> &str {
-        let lines = self.text.split(|&byte| byte == b'\n').skip(1);
-        for line in lines {
-            let Some(colon) = memchr::memchr(b':', line) else { continue };
-            if line[..colon].eq_ignore_ascii_case(name.as_bytes()) {
-                return std::str::from_utf8(line[colon + 1..].trim_ascii()).unwrap_or_default();
-            }
-        }
-        ""
+        let mut values = self.lines().filter(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()));
+        values.next().and_then(|(_, value)| std::str::from_utf8(value).ok()).unwrap_or_default()
+    }
+
+    /// Names and values of the header fields in their order, those left out that are no text.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines()
+            .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?)))
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        // Empty lines before the status line are allowed (RFC 9112, 2.2).
+        let lines = self.text.split(|&byte| byte == b'\n').skip_while(|line| line.trim_ascii().is_empty());
+        lines.skip(1).filter_map(|line| {
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
     }
 }
 
@@ -402,6 +411,10 @@ mod tests {
         let Ok(Piece::Head(head)) = Decoder::default().next(&mut input) else { panic!("a head") };
         assert_eq!((head.status, head.field("content-type"), head.field("retry-after")), (429, "a/b", "7"));
         assert_eq!((head.field("x"), head.field("missing")), ("", ""));
+        assert_eq!(head.fields().collect::<Vec<_>>(), [("Content-Type", "a/b"), ("RETRY-AFTER", "7")]);
+        let mut input = &b"\r\nHTTP/1.1 200 a:b\r\nc: d\r\n\r\n"[..];
+        let Ok(Piece::Head(head)) = Decoder::default().next(&mut input) else { panic!("a head") };
+        assert_eq!(head.fields().collect::<Vec<_>>(), [("c", "d")]);
     }
 
     #[test]
@@ -439,6 +452,22 @@ mod tests {
             cuts.sort_unstable();
             let pieces = cuts.windows(2).map(|pair| &answer[pair[0]..pair[1]]);
             prop_assert_eq!(read(pieces), Ok((vec![200], parts.concat(), true, true)));
+        }
+
+        #[test]
+        fn fields_are_listed_as_they_were_sent(
+            fields in prop::collection::vec(("[a-zA-Z-]{1,9}", "([!-~]([ -~]{0,9}[!-~])?)?"), 0..8),
+            pad in "[ \t]{0,2}",
+            end in prop::sample::select(vec!["\r\n", "\n"]),
+        ) {
+            // What frames the body has rules of its own.
+            let framing = ["content-length", "transfer-encoding", "connection"];
+            prop_assume!(fields.iter().all(|(name, _)| !framing.contains(&&*name.to_ascii_lowercase())));
+            let lines: String = fields.iter().map(|(name, value)| format!("{name}:{pad}{value}{pad}{end}")).collect();
+            let answer = format!("HTTP/1.1 200 OK{end}{lines}{end}");
+            let Ok(Piece::Head(head)) = Decoder::default().next(&mut answer.as_bytes()) else { panic!("a head") };
+            let listed: Vec<_> = head.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            prop_assert_eq!(listed, fields);
         }
 
         #[test]

@@ -3,7 +3,7 @@
 //! [`HttpEngine`] weighs a model behind the OpenAI API (with the presets vLLM, TGI, SGLang, llama-server and MLX), the
 //! Anthropic messages API or Ollama's own. It knows nothing of runs, phases or statistics: a request goes in, stamped
 //! events come out. [`scripted_server`] is the other side of the wire with a known timeline, against which the client
-//! is tested and calibrated.
+//! is tested and calibrated. [`Relay`] hands requests on without a look into them: what a proxy needs of the client.
 //!
 //! Time is taken where bytes cross the socket, below TLS and before any parsing: just before the first write, after
 //! the last one, and for each read. On Linux the time of a read is the kernel's stamp of the packet, so that it holds
@@ -38,6 +38,7 @@ mod options;
 mod pages;
 mod preset;
 mod receive;
+mod relay;
 mod request_head;
 mod score;
 pub mod scripted_server;
@@ -54,5 +55,6 @@ pub use engine::HttpEngine;
 pub use error::HttpError;
 pub use options::{Delivery, HttpOptions, StreamUsage, TextPrompts};
 pub use pages::Pages;
+pub use relay::{Relay, Relayed};
 pub use secret::Secret;
 pub use webhook::Webhook;

@@ -7,6 +7,7 @@ mod connections;
 mod faults;
 mod keys;
 mod meter;
+mod relay;
 mod score;
 mod streams;
 mod support;
