@@ -15,6 +15,7 @@ use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
 use weighbridge_engine_local::weights::ModelFile;
 use weighbridge_engine_onnx::{Classifier, OnnxEngine, OnnxModel, OnnxOptions, OnnxRuntime};
+use weighbridge_server::RelayTo;
 use weighbridge_telemetry::{SystemRoot, free_memory};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 use weighbridge_types::time::Clock;
@@ -206,6 +207,17 @@ impl Registry {
         }
         let (model, devices, device) = (model.clone(), Arc::clone(&self.devices), self.device);
         blocking(move || devices::load(&model, devices, device)).await
+    }
+
+    /// Where requests in OpenAI's dialect go as they are; `None` for a model that is not on a server of that dialect.
+    pub(crate) fn relay(&self, model: &ModelRef) -> Option<RelayTo> {
+        let ModelRef::Endpoint(endpoint) = model else { return None };
+        match endpoint.preset {
+            Preset::OpenAi | Preset::Vllm | Preset::Tgi | Preset::Sglang | Preset::LlamaServer | Preset::Mlx => {
+                Some(RelayTo { endpoint: endpoint.clone(), options: self.http_options(endpoint) })
+            }
+            Preset::Anthropic | Preset::Ollama => None,
+        }
     }
 
     /// The pages beside an endpoint; `None` for a target that is none.

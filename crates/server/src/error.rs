@@ -102,7 +102,21 @@ impl From<RequestFailure> for ApiError {
             }
             FailureClass::Engine => (StatusCode::INTERNAL_SERVER_ERROR, "engine_failed", FaultClass::Model),
         };
-        let message = format!("failed to {}", failure.message);
+        let said = failure.message;
+        let message = match failure.class {
+            FailureClass::ClientError => format!("failed to {said}"),
+            FailureClass::Engine => format!("the model failed: {said}"),
+            FailureClass::Connect | FailureClass::Tls => format!("failed to reach the server of the model: {said}"),
+            FailureClass::Timeout
+            | FailureClass::TimeoutConnect
+            | FailureClass::TimeoutFirstToken
+            | FailureClass::TimeoutStall => format!("failed to answer in time: {said}"),
+            FailureClass::RateLimited
+            | FailureClass::ServerError
+            | FailureClass::Truncated
+            | FailureClass::Empty
+            | FailureClass::Malformed => format!("the server of the model failed: {said}"),
+        };
         Self { retry_after: failure.retry_after, ..Self::new(status, code, message, class) }
     }
 }

@@ -15,7 +15,7 @@ use futures_util::stream::SelectAll;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use weighbridge_engine::{EngineEvent, EventKind, EventStream, Frame, GenerateRequest, Prompt, Sampling};
-use weighbridge_serving::{FaultClass, Lease, Pass, Permit, ServeError, backoff};
+use weighbridge_serving::{FaultClass, Lease, Pass};
 use weighbridge_types::request::Channel;
 use weighbridge_types::time::Stamp;
 
@@ -26,15 +26,13 @@ use crate::dialect::Writer;
 use crate::error::ApiError;
 use crate::figures::count;
 use crate::service::{Entry, Service};
+use crate::upstream;
 
 /// Chunks of an answer that wait for a client that reads slowly.
 const CHUNKS: usize = 64;
 
 /// Bytes of chunks that are put together while more frames are there already.
 const CHUNK_BYTES: usize = 4 << 10;
-
-/// Times that a model elsewhere is asked for one answer at most.
-const TRIES: u32 = 3;
 
 /// Tokens that a template may add to each turn, for the length of an answer whose request names none.
 const TURN_TOKENS: u64 = 16;
@@ -159,44 +157,16 @@ impl Stream for Numbered {
     }
 }
 
-/// Begins, and waits for the first token, so that a failure before it has a status of its own; a model elsewhere that fails before it
-/// is asked again, within the budget for that.
+/// Begins, and waits for the first token, so that a failure before it has a status of its own.
 async fn start(service: &Service, call: &Call) -> Result<Running, ApiError> {
-    let upstream = entry(service, &call.model)?.upstream.as_ref();
-    if let Some(upstream) = upstream {
-        upstream.retries.earn();
-    }
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let permit = match upstream.map(|upstream| upstream.breaker.enter()) {
-            None => None,
-            Some(Ok(permit)) => Some(permit),
-            Some(Err(retry_after)) => return Err(ServeError::Open { upstream: call.model.clone(), retry_after }.into()),
-        };
-        let error = match begin(service, call).await {
-            Ok(mut running) => match first_of(&mut running).await {
-                Ok(()) => {
-                    permit.into_iter().for_each(Permit::succeeded);
-                    return Ok(running);
-                }
-                Err(error) => error,
-            },
-            Err(error) => error,
-        };
-        let is_its_fault = matches!(error.class, FaultClass::Network | FaultClass::Timeout);
-        if is_its_fault {
-            permit.into_iter().for_each(Permit::failed);
-        }
-        let is_worth_it = is_its_fault || error.status == StatusCode::TOO_MANY_REQUESTS;
-        let may = upstream.is_some_and(|upstream| attempt < TRIES && is_worth_it && upstream.retries.spend());
-        if !may {
-            return Err(error);
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a share of the range is random enough")]
-        let random = service.random() as f64 / u64::MAX as f64;
-        tokio::time::sleep(backoff(attempt, random, error.retry_after)).await;
-    }
+    upstream::ask(service, &call.model, || {
+        Box::pin(async {
+            let mut running = begin(service, call).await?;
+            first_of(&mut running).await?;
+            Ok(running)
+        })
+    })
+    .await
 }
 
 /// Reads up to the first token, or the end of an answer without one.

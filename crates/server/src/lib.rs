@@ -23,6 +23,7 @@ mod routes;
 mod run;
 mod service;
 mod stall;
+mod upstream;
 mod vectors;
 
 pub use auth::{Keys, Scope};
@@ -33,3 +34,4 @@ pub use openapi::openapi;
 pub use routes::app;
 pub use run::{Limits, run};
 pub use service::{ModelLimits, Served, Service, ServiceSettings};
+pub use upstream::RelayTo;

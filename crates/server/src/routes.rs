@@ -22,6 +22,7 @@ use crate::error::ApiError;
 use crate::generate::{Call, generate};
 use crate::openapi::openapi;
 use crate::service::Service;
+use crate::upstream::forward;
 use crate::vectors;
 
 type Shared = State<Arc<Service>>;
@@ -138,6 +139,8 @@ async fn text(
     headers: HeaderMap,
     body: Read,
     dialect: Dialect,
+    // Where the request goes on a server of the same dialect.
+    relayed: Option<&'static str>,
     ask: impl FnOnce(&[u8], u64) -> Result<Ask, ApiError>,
     writer: impl FnOnce(&Ask, &str, Stamp) -> Box<dyn Writer>,
 ) -> Response {
@@ -146,7 +149,14 @@ async fn text(
     let result = async {
         let key = admit(&service, &headers, Scope::Infer)?;
         let body = body_of(&service, body)?;
-        let ask = ask(&body, service.random())?;
+        let asked = ask(&body, service.random());
+        if let Some(path) = relayed
+            && let Some(name) = relayed_model(&service, &body, asked.as_ref().ok())
+        {
+            model = Some(name.clone());
+            return forward(&service, &name, &key, path, &body, arrived).await;
+        }
+        let ask = asked?;
         let name = service.pool.resolve(&ask.model)?;
         model = Some(name.clone());
         let writer = writer(&ask, &name, arrived);
@@ -154,6 +164,22 @@ async fn text(
     }
     .await;
     dialect.answer(&service, model.as_deref(), result)
+}
+
+/// The model of a request that is handed on as it is: one elsewhere, whose server may know more than is known here. An answer that
+/// may be kept is asked for by way of the engine instead.
+fn relayed_model(service: &Service, body: &[u8], asked: Option<&Ask>) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        model: String,
+    }
+    let name = match asked {
+        Some(ask) => service.pool.resolve(&ask.model).ok()?,
+        None => service.pool.resolve(&serde_json::from_slice::<Named>(body).ok()?.model).ok()?,
+    };
+    let upstream = service.entries.get(&name)?.upstream.as_ref()?;
+    let is_kept = service.settings.answers.is_some() && asked.is_some_and(|ask| ask.is_repeatable() && !ask.has_tools);
+    (upstream.relays() && !is_kept).then_some(name)
 }
 
 async fn chat(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
@@ -170,14 +196,18 @@ async fn openai_text(service: Arc<Service>, headers: HeaderMap, body: Read, api:
     let writer = move |ask: &Ask, model: &str, _| {
         Box::new(openai::OpenAiWriter::new(api, ask, model, number)) as Box<dyn Writer>
     };
-    text(service, headers, body, Dialect::OpenAi, ask, writer).await
+    let path = match api {
+        openai::Api::Chat => "/chat/completions",
+        openai::Api::Completions => "/completions",
+    };
+    text(service, headers, body, Dialect::OpenAi, Some(path), ask, writer).await
 }
 
 async fn messages(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
     let number = service.random();
     let writer =
         move |_: &Ask, model: &str, _| Box::new(anthropic::AnthropicWriter::new(model, number)) as Box<dyn Writer>;
-    text(service, headers, body, Dialect::Anthropic, anthropic::ask, writer).await
+    text(service, headers, body, Dialect::Anthropic, None, anthropic::ask, writer).await
 }
 
 async fn ollama_generate(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
@@ -194,7 +224,7 @@ async fn ollama_text(service: Arc<Service>, headers: HeaderMap, body: Read, api:
     let writer = move |_: &Ask, model: &str, arrived| {
         Box::new(ollama::OllamaWriter::new(api, model, clock, arrived)) as Box<dyn Writer>
     };
-    text(service, headers, body, Dialect::Ollama, ask, writer).await
+    text(service, headers, body, Dialect::Ollama, None, ask, writer).await
 }
 
 async fn embeddings(State(service): Shared, headers: HeaderMap, body: Read) -> Response {

@@ -8,17 +8,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use weighbridge_cache::Answers;
 use weighbridge_serving::{
-    Breaker, BreakerSettings, Buckets, Fault, FaultLog, Gate, GateSettings, Loader, ModelPool, ModelSettings,
-    PoolSettings, Rate, RetryBudget,
+    Buckets, Fault, FaultLog, Gate, GateSettings, Loader, ModelPool, ModelSettings, PoolSettings, Rate,
 };
 use weighbridge_types::time::{Clock, WallTime};
 
 use crate::auth::Keys;
 use crate::error::ApiError;
 use crate::figures::{Figures, count};
-
-/// Retries as a share of the requests for a model elsewhere.
-const RETRY_SHARE: f64 = 0.2;
+use crate::upstream::{RelayTo, Upstream};
 
 /// What bounds the requests for one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +36,8 @@ pub struct Served {
     pub loader: Arc<dyn Loader>,
     /// What bounds its requests.
     pub limits: ModelLimits,
+    /// Of a model elsewhere that speaks OpenAI's dialect: where its requests go as they are; `None` for any other.
+    pub relay: Option<RelayTo>,
 }
 
 impl std::fmt::Debug for Served {
@@ -94,13 +93,6 @@ pub(crate) struct Entry {
     revision: Mutex<Option<Arc<str>>>,
 }
 
-/// What is between requests and a model elsewhere.
-#[derive(Debug)]
-pub(crate) struct Upstream {
-    pub(crate) breaker: Arc<Breaker>,
-    pub(crate) retries: RetryBudget,
-}
-
 /// The service behind the routes. It is shared by all of them.
 #[derive(Debug)]
 pub struct Service {
@@ -127,10 +119,7 @@ impl Service {
         let entry = |served: &Served| {
             let ModelLimits { running, waiting, queue_timeout } = served.limits;
             let gate = Gate::new(GateSettings { running, waiting, patience: queue_timeout }, clock);
-            let upstream = served.settings.is_remote.then(|| Upstream {
-                breaker: Breaker::new(BreakerSettings::default(), clock),
-                retries: RetryBudget::new(RETRY_SHARE),
-            });
+            let upstream = served.settings.is_remote.then(|| Upstream::new(served.relay.clone(), clock));
             (
                 served.settings.name.clone(),
                 Entry { upstream, gate, figures: Figures::default(), revision: Mutex::default() },
@@ -244,6 +233,12 @@ impl Service {
 
 /// A request under way.
 pub(crate) struct Inside(Arc<Service>);
+
+impl Inside {
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.0
+    }
+}
 
 impl Drop for Inside {
     fn drop(&mut self) {

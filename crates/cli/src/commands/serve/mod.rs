@@ -74,6 +74,7 @@ async fn serve_until_told(
         settings: model.settings.clone(),
         loader: Arc::new(ReferenceLoader::new(registry.clone(), model)),
         limits: config.limits,
+        relay: registry.relay(&model.reference),
     });
     let service = Service::new(settings, config.pool, models.collect(), clock);
     let stopping = service.stopping();
