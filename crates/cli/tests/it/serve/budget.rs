@@ -1,6 +1,6 @@
 //! More models than memory: all are served in turns, and the budget holds at every moment.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -36,13 +36,13 @@ fn five_models_take_turns_in_memory_for_three() {
     let budget = 3 * one + one / 2;
     let text = format!("{budget}B");
     let server = Process::serve(folder.path(), &[&models[..], &["--memory-budget", &text]].concat());
-    let (asked, peak, most) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (asked, peak, most) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 loop {
                     // A stride over the models that no least recently used order foresees.
-                    let number = asked.fetch_add(1, Ordering::Relaxed) as usize;
+                    let number = asked.fetch_add(1, Ordering::Relaxed);
                     let name = MODELS[(number * 2 + number / MODELS.len()) % MODELS.len()];
                     server.chat(name).succeeded();
                     let all = server.get("/api/v1/models").succeeded();

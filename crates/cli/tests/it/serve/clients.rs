@@ -6,6 +6,7 @@ use std::process::Command;
 use super::process::{Process, free_port};
 
 /// An interpreter that can import all three; `None` where there is none.
+#[expect(clippy::disallowed_methods, reason = "the test reads with what it is run")]
 fn interpreter() -> Option<String> {
     let named = std::env::var("WEIGHBRIDGE_TEST_CLIENTS").ok().filter(|name| !name.is_empty());
     let has_all = |python: &str| {

@@ -153,7 +153,7 @@ fn more_requests_than_places_are_refused_at_once_and_those_let_in_succeed() {
         let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
     }
-    assert_eq!(server.metric("weighbridge_queue_refused_total", "scripted"), (60 - served) as f64);
+    assert_eq!(server.counter("weighbridge_queue_refused_total", "scripted"), 60 - served as u64);
     let queue = server.model("scripted")["queue"].clone();
     assert_eq!((&queue["running"], &queue["waiting"]), (&json!(0), &json!(0)), "{queue}");
 }

@@ -63,8 +63,8 @@ impl Process {
         self.said.lock().unwrap().clone()
     }
 
-    /// A metric, summed over its labels that contain `labels`.
-    pub(super) fn metric(&self, name: &str, labels: &str) -> f64 {
+    /// A counter, summed over its labels that contain `labels`.
+    pub(super) fn counter(&self, name: &str, labels: &str) -> u64 {
         let address = until("the address of the metrics", || {
             let said = self.said();
             let line = said.lines().find_map(|line| line.split_once("metrics on http://"))?;
@@ -73,7 +73,7 @@ impl Process {
         let page = ask(&address, "GET", "/metrics", &[], b"").text();
         let lines = page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
         let values = lines.filter(|line| line.contains(labels)).map(|line| line.rsplit(' ').next().unwrap());
-        values.map(|value| value.parse::<f64>().unwrap()).sum()
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
     }
 
     pub(super) fn get(&self, path: &str) -> Answer {
@@ -167,8 +167,8 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let named = self.head.lines().filter_map(|line| line.split_once(": "));
-        named.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let mut named = self.head.lines().filter_map(|line| line.split_once(": "));
+        named.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     pub(super) fn text(&self) -> String {
