@@ -9,6 +9,7 @@ mod answers;
 mod baseline;
 mod bench;
 mod compare;
+mod config;
 mod effective;
 mod eval;
 mod eval_compare;
@@ -44,6 +45,7 @@ pub use answers::AnswerArguments;
 pub use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
 pub use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
 pub use compare::{CompareRunsArguments, JudgingArguments};
+pub use config::{ConfigOutputArguments, ConfigVerb, Folder, Listen, NginxArguments, Upstream};
 pub use effective::settings;
 pub use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub use eval_compare::CompareArguments;
@@ -194,6 +196,11 @@ pub enum Verb {
     System {
         #[command(subcommand)]
         verb: SystemVerb,
+    },
+    /// Print files that put the service behind nginx, systemd or compose
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
     },
     /// Print the versions of the stored forms, or one JSON schema
     Schema(SchemaArguments),

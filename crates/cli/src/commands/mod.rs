@@ -7,6 +7,7 @@ mod cache;
 mod calibrate;
 mod cold_start;
 mod compare;
+mod config;
 mod doctor;
 mod errors;
 mod eval;
@@ -78,6 +79,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::System { verb: SystemVerb::Plan { verb: PlanVerb::Gpu(output) } } => {
             system::plan_gpu(output.output_format)
         }
+        Verb::Config { verb } => config::run(&verb),
         Verb::Schema(schema) => schema::run(&schema),
         Verb::Reference(reference) => reference::run(&reference),
     }

@@ -10,6 +10,7 @@ mod classify;
 mod compare;
 mod compare_kinds;
 mod crash;
+mod deploy;
 mod documents;
 mod engines;
 mod eval;
