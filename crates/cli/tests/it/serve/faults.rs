@@ -157,3 +157,23 @@ fn more_requests_than_places_are_refused_at_once_and_those_let_in_succeed() {
     let queue = server.model("scripted")["queue"].clone();
     assert_eq!((&queue["running"], &queue["waiting"]), (&json!(0), &json!(0)), "{queue}");
 }
+
+/// A server elsewhere may know more than is known here: what it is asked in its own dialect goes on as it is.
+#[test]
+fn a_request_for_a_model_elsewhere_goes_on_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Process::scripted(folder.path(), "ttft=1ms,itl=1ms");
+    let far = format!("far={}", upstream.reference());
+    let server = Process::serve(folder.path(), &["--model", &far, "--model", "tiny"]);
+    let mut body = conversation("far", 4);
+    body["tools"] = json!([{"type": "function", "function": {"name": "look"}}]);
+    let answered = server.post("/v1/chat/completions", &body).succeeded();
+    assert_eq!(answered["usage"]["completion_tokens"], json!(4), "{answered}");
+    let text = server.post("/v1/chat/completions", &streamed("far", 4)).text();
+    assert!(text.ends_with("data: [DONE]\n\n") && text.matches("word ").count() == 4, "{text}");
+    // The other dialects take the way of all engines, and models here know no tools.
+    let other = json!({"model": "far", "max_tokens": 3, "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(server.post("/v1/messages", &other).succeeded()["usage"]["output_tokens"], json!(3));
+    body["model"] = json!("tiny");
+    assert_eq!(server.post("/v1/chat/completions", &body).status, 400);
+}
