@@ -48,6 +48,12 @@ pub(crate) async fn lookup(service: &Service, headers: &HeaderMap, call: &Call) 
     if !call.ask.is_repeatable() || is_declined(headers) {
         return CacheUse::Bypass;
     }
+    if service.revision(&call.model).is_none()
+        && let Ok(Some(engine)) = service.pool.peek(&call.model)
+    {
+        // Loaded by hand or at the start, and not asked yet.
+        remember_revision(service, &call.model, &*engine);
+    }
     let Some(key) = key(service, call) else { return CacheUse::Miss };
     match answers.get(key, TAG).await.and_then(|(bytes, source)| Some((Tag::decode(&bytes)?, source))) {
         Some((answered, source)) => CacheUse::Hit(answered, source),

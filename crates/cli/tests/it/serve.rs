@@ -8,5 +8,6 @@ mod faults;
 mod keys;
 mod process;
 mod routes;
+mod shared;
 mod stops;
 mod streams;
