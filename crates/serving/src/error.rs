@@ -37,7 +37,7 @@ pub enum ServeError {
         known: Vec<String>,
     },
     /// It can never fit.
-    #[error("load `{model}`: it takes {need} bytes, and of the budget of {budget} bytes pinned models leave {left}")]
+    #[error("load `{model}`: it takes {need} bytes, {}", beyond(*budget, *left))]
     TooLarge {
         /// The model.
         model: String,
@@ -105,6 +105,14 @@ pub enum ServeError {
     /// The service ends.
     #[error("serve the request: the service is shutting down")]
     Draining,
+}
+
+/// What of a budget is left for a model.
+fn beyond(budget: u64, left: u64) -> String {
+    match budget - left.min(budget) {
+        0 => format!("more than the budget of {budget} bytes"),
+        taken => format!("and of the budget of {budget} bytes models that stay take {taken}"),
+    }
 }
 
 impl ServeError {

@@ -154,13 +154,16 @@ pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
     if body.echo {
         return Err(ApiError::invalid("`echo` is not known to models here"));
     }
+    if body.top_logprobs.is_some_and(|count| count > 0) {
+        return Err(ApiError::invalid("`top_logprobs` must be 0: models here tell of the chosen token alone"));
+    }
     let choices = body.n.unwrap_or(1);
     if !(1..=MOST_CHOICES).contains(&choices) {
         return Err(ApiError::invalid(format!("`n` is {choices}, it must be 1 to {MOST_CHOICES}")));
     }
     let logprobs = match body.logprobs {
         None | Some(Value::Null | Value::Bool(false)) => None,
-        Some(Value::Bool(true)) => Some(body.top_logprobs.unwrap_or(0)),
+        Some(Value::Bool(true)) => Some(0),
         Some(value) => Some(value.as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0)),
     };
     let usual = Sampling::default();
@@ -416,6 +419,7 @@ mod tests {
         check(json!({"messages": [{"role": "robot", "content": "x"}]}), "`robot`");
         check(json!({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}), "`image_url`");
         check(json!({"frequency_penalty": 0.5}), "frequency_penalty");
+        check(json!({"logprobs": true, "top_logprobs": 5}), "`top_logprobs` must be 0");
         check(json!({"response_format": {"type": "xml"}}), "`xml`");
         check(json!({"max_tokens": "many"}), "many");
     }
