@@ -3,7 +3,7 @@
 //! Fields and their numbers are those of `proto/profile.proto` in <https://github.com/google/pprof>. A thread is the label
 //! `thread` of a sample, as in profiles of other languages; every name is a function with one location.
 //!
-//! Samples of a stack are one message. When each was taken stands in a field of our own, [`TIMES`], which other tools pass over, in
+//! Samples of a stack are one message. When each was taken stands in a field of our own, `TIMES`, which other tools pass over, in
 //! the version that a comment of the profile names; profiles without that comment have no times, as those of earlier versions.
 
 use std::collections::HashMap;
