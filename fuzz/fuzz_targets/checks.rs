@@ -10,7 +10,7 @@ fuzz_target!(|texts: (&str, &str)| {
     if let Ok(value) = serde_json::from_str(check)
         && let Ok(check) = Check::of_value(&value)
     {
-        check.holds(answer);
+        drop(check.holds(answer));
     }
     for form in [JudgeForm::Verdict, JudgeForm::Score, JudgeForm::Pair] {
         if let Some(verdict) = Verdict::of_answer(answer, form) {

@@ -15,6 +15,6 @@ fuzz_target!(|data: &[u8]| {
     }
     let own: u64 = hotspots(&profile).iter().fold(0, |sum, hotspot| sum.saturating_add(hotspot.own));
     assert_eq!(own, profile.total());
-    flame_graph("fuzz", &profile);
-    difference_graph("fuzz", &profile, &profile);
+    drop(flame_graph("fuzz", &profile));
+    drop(difference_graph("fuzz", &profile, &profile));
 });
