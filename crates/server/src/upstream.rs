@@ -98,12 +98,20 @@ pub(crate) async fn ask<'a, T>(
         }
         let is_worth_it = is_its_fault || error.status == StatusCode::TOO_MANY_REQUESTS;
         if attempt >= TRIES || !is_worth_it || !upstream.retries.spend() {
-            return Err(error);
+            return Err(named(error, model));
         }
         #[expect(clippy::cast_precision_loss, reason = "a share of the range is random enough")]
         let random = service.random() as f64 / u64::MAX as f64;
         tokio::time::sleep(backoff(attempt, random, error.retry_after)).await;
     }
+}
+
+/// The failure with the model that it is of: one service stands before many.
+fn named(error: ApiError, model: &str) -> ApiError {
+    if error.message.contains(&format!("`{model}`")) {
+        return error;
+    }
+    ApiError { message: format!("`{model}`: {}", error.message), ..error }
 }
 
 /// Hands a request on, and its answer back as it comes.
