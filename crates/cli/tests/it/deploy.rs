@@ -169,6 +169,29 @@ fn answered(address: &str) -> f64 {
     line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
+/// What servers have answered, once that is so many together: a server counts an answer after it was sent.
+fn settled(addresses: &[&str], together: f64) -> Vec<f64> {
+    let mut counts = Vec::new();
+    until(&format!("{together} answers"), || {
+        counts = addresses.iter().map(|address| answered(address)).collect();
+        counts.iter().sum::<f64>() > together - 0.5
+    });
+    assert!((counts.iter().sum::<f64>() - together).abs() < 0.5, "{counts:?}, not {together}");
+    counts
+}
+
+/// Looks until something is so.
+fn until(what: &str, mut look: impl FnMut() -> bool) {
+    let is_so = (0..2_000).any(|_| {
+        let is_so = look();
+        if !is_so {
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+        }
+        is_so
+    });
+    assert!(is_so, "{what} did not come");
+}
+
 #[test]
 fn requests_are_spread_by_weight_and_outlive_a_server() {
     let script = ["scripted-server", "ttft=1ms,itl=1ms"];
@@ -182,19 +205,24 @@ fn requests_are_spread_by_weight_and_outlive_a_server() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{}", nginx.errors());
     }
     // In turns of their weights it is 30, 30 and 20. Which server has least to do may differ by one that is about to be done.
-    let counts: Vec<f64> = servers.iter().map(|(_, address)| answered(address)).collect();
+    let addresses: Vec<String> = servers.iter().map(|(_, address)| address.clone()).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let counts = settled(&addresses, 80.0);
     for (count, expected) in counts.iter().zip([30.0, 30.0, 20.0]) {
         assert!((count - expected).abs() <= 4.0, "{counts:?}");
     }
-    assert!((counts.iter().sum::<f64>() - 80.0).abs() < 0.5, "{counts:?}");
 
     servers[0].0.end();
+    // The one that nginx sends on a kept connection whose end it has not seen yet is lost: it is not sent twice.
+    let mut lost = 0;
     for _ in 0..40 {
         let answer = ask(&nginx.address, &request);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{}", nginx.errors());
+        let is_lost = answer.starts_with("HTTP/1.1 502");
+        assert!(is_lost || answer.starts_with("HTTP/1.1 200"), "{answer}\n{}", nginx.errors());
+        lost += u32::from(is_lost);
     }
-    let after: f64 = servers[1..].iter().map(|(_, address)| answered(address)).sum();
-    assert!((after - counts[1] - counts[2] - 40.0).abs() < 0.5, "{counts:?}, then {after}");
+    assert!(lost <= 1, "{lost} lost\n{}", nginx.errors());
+    settled(&addresses[1..], counts[1] + counts[2] + f64::from(40 - lost));
 }
 
 #[test]
@@ -396,7 +424,8 @@ fn instances_of_compose_start_with_their_flags_and_pass_their_check() {
         let status = Command::new("bash").args(["-c", &check.replace("8700", port)]).stderr(Stdio::null()).status();
         status.unwrap().success()
     };
-    assert!(check(address.rsplit_once(':').unwrap().1), "the check of a healthy instance");
+    // It listens before it is ready.
+    until("the check of a healthy instance", || check(address.rsplit_once(':').unwrap().1));
     assert!(!check("9"), "the check of one that is away");
 }
 
