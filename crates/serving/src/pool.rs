@@ -39,11 +39,14 @@ pub trait Loader: Send + Sync {
     /// [`LoadError`] with what kind of failure it is.
     fn load(&self) -> BoxFuture<'static, Result<Arc<dyn Engine>, LoadError>>;
 
-    /// Bytes that a loaded model takes and may come to take, by its own account.
+    /// Bytes that a loaded model takes now, by its own account; what was expected of one that keeps none.
     fn footprint(&self, engine: &dyn Engine) -> u64 {
-        engine.memory().map_or(0, |memory| {
-            memory.weights_mapped + memory.weights_heap + memory.kv_held + memory.kv_idle + memory.scratch_held
-        })
+        engine.memory().map_or_else(
+            || self.expected_bytes(),
+            |memory| {
+                memory.weights_mapped + memory.weights_heap + memory.kv_held + memory.kv_idle + memory.scratch_held
+            },
+        )
     }
 }
 

@@ -64,15 +64,6 @@ impl Loader for ReferenceLoader {
             })
         })
     }
-
-    fn footprint(&self, engine: &dyn Engine) -> u64 {
-        match engine.memory() {
-            Some(memory) => {
-                memory.weights_mapped + memory.weights_heap + memory.kv_held + memory.kv_idle + memory.scratch_held
-            }
-            None => self.expected_bytes(),
-        }
-    }
 }
 
 /// Writes the model in another form beside where temporary files go, and loads that. The file is gone when it is mapped.
