@@ -7,6 +7,7 @@
 
 mod document;
 mod error;
+mod pdf;
 mod sniff;
 
 pub use document::{Converted, Grade, Page, Signals};
@@ -41,5 +42,8 @@ pub fn convert(bytes: &[u8], name: &str, limits: &Limits) -> Result<Converted, R
         return Err(Refusal::new(RefusalKind::TooLarge, format!("{found} bytes, at most {}", limits.input_bytes)));
     }
     let format = Format::sniff(bytes, name)?;
-    Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}")))
+    match format {
+        Format::Pdf => pdf::read(bytes, limits),
+        _ => Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}"))),
+    }
 }
