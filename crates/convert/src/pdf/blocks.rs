@@ -120,7 +120,11 @@ impl Maker<'_> {
 
     fn line(&mut self, line: &Line, next: Option<&Line>) {
         let last = self.last.replace(line.clone());
-        if is_code(line, self.norms) {
+        // Code within a sentence goes on in the next line.
+        let within = last.as_ref().is_some_and(|last| {
+            last.words.last().is_some_and(|word| word.style.mono) && !is_code(last, self.norms) && self.is_continued(last, line)
+        });
+        if is_code(line, self.norms) && !within {
             self.code(line, last.as_ref());
         } else if is_heading(line, last.as_ref(), next, self.norms) {
             self.heading(line, last.as_ref());

@@ -168,7 +168,8 @@ fn is_between_columns(fragments: &[Fragment], (from, to): (f32, f32), page_heigh
     }
     let beside = left.iter().filter(|fragment| right.iter().any(|other| (other.y - fragment.y).abs() < 1.0)).count();
     let aligned = beside as f32 / left.len() as f32;
-    aligned < 0.7 || filled(&left).min(filled(&right)) >= 0.6
+    let full = filled(&left).min(filled(&right));
+    full >= 0.6 || (full >= 0.3 && aligned < 0.5)
 }
 
 /// The median share of its column's width that a fragment takes.

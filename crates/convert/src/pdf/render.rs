@@ -13,46 +13,59 @@ use crate::document::Page;
 #[derive(Debug, Default)]
 pub(super) struct Lexicon {
     words: HashSet<String>,
+    /// Most hyphens at ends of lines part words that stand whole elsewhere.
+    parts_words: bool,
 }
 
 impl Lexicon {
     pub(super) fn of(sheets: &[Sheet]) -> Self {
         let words = sheets.iter().flat_map(|sheet| &sheet.words).map(|word| bare(&word.text)).filter(|word| word.len() > 2);
-        Self { words: words.collect() }
+        let mut lexicon = Self { words: words.collect(), parts_words: false };
+        let (mut whole, mut hyphened) = (0, 0);
+        for sheet in sheets {
+            for pair in sheet.words.windows(2).filter(|pair| pair[1].y > pair[0].y + 0.5 * pair[0].size) {
+                let Some((head, tail)) = parts(&pair[0].text, &pair[1].text) else { continue };
+                whole += usize::from(lexicon.words.contains(&format!("{head}{tail}")));
+                hyphened += usize::from(lexicon.words.contains(&format!("{head}-{tail}")));
+            }
+        }
+        // Who has a sign for parted words does not part them with the one that belongs to the word.
+        let soft = |word: &Word| word.text.ends_with(['\u{ad}', '\u{2010}']);
+        lexicon.parts_words = whole > 2 * hyphened && !sheets.iter().any(|sheet| sheet.words.iter().any(soft));
+        lexicon
     }
 
-    /// What remains of a hyphen between the end of a line and the beginning of the next: nothing, or the hyphen itself;
+    /// What remains of the sign between the end of a line and the beginning of the next: nothing, or the sign itself;
     /// `None` where the two are words of their own.
     fn joint(&self, end: &str, start: &str) -> Option<&'static str> {
         let last = end.chars().next_back()?;
-        let head = end.strip_suffix(last)?;
-        let before = head.chars().next_back()?;
+        // Addresses and paths are broken behind their strokes.
+        if last == '/' {
+            return Some("/");
+        }
+        let before = end.strip_suffix(last)?.chars().next_back()?;
         if !before.is_alphanumeric() || !start.starts_with(|letter: char| letter.is_alphanumeric() || letter == '_') {
             return None;
         }
         match last {
             '\u{ad}' | '\u{2010}' => Some(""),
             '-' => {
-                let head = head.rsplit(|letter: char| !letter.is_alphanumeric()).next().unwrap_or(head);
-                let tail = start.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or(start);
-                let joined = format!("{head}{tail}").to_lowercase();
-                let hyphened = format!("{head}-{tail}").to_lowercase();
-                let lower = start.starts_with(char::is_lowercase);
-                if self.words.contains(&hyphened) {
-                    Some("-")
-                } else if lower && (self.words.contains(&joined) || !self.knows(tail) || !self.knows(head)) {
-                    Some("")
-                } else {
-                    Some("-")
-                }
+                let Some((head, tail)) = parts(end, start) else { return Some("-") };
+                let whole = self.words.contains(&format!("{head}{tail}"));
+                let hyphened = self.words.contains(&format!("{head}-{tail}"));
+                Some(if whole && !hyphened || self.parts_words && !hyphened { "" } else { "-" })
             }
             _ => None,
         }
     }
+}
 
-    fn knows(&self, word: &str) -> bool {
-        self.words.contains(&word.to_lowercase())
-    }
+/// The two parts of a word around a hyphen at a line's end: letters on both sides, the second in lower case.
+fn parts(end: &str, start: &str) -> Option<(String, String)> {
+    let head = end.strip_suffix('-')?.rsplit(|letter: char| !letter.is_alphanumeric()).next()?;
+    let tail = start.split(|letter: char| !letter.is_alphanumeric()).next()?;
+    let letters = |part: &str| part.len() > 1 && part.chars().all(char::is_alphabetic);
+    (letters(head) && letters(tail) && tail.starts_with(char::is_lowercase)).then(|| (head.to_lowercase(), tail.to_lowercase()))
 }
 
 fn bare(text: &str) -> String {
@@ -169,7 +182,17 @@ fn absorbs(last: &mut Block, block: &Block, lexicon: &Lexicon) -> bool {
             let header = |table: &Table| table.rows.first().map(|row| row.iter().map(|cell| cell_text(cell, lexicon)).collect::<Vec<_>>());
             let again = block.page > last.page && header(table) == header(more);
             if again {
-                table.rows.extend(more.rows.iter().skip(1).cloned());
+                let mut rows = more.rows.iter().skip(1).cloned().peekable();
+                if let (Some(end), Some(row)) = (table.rows.last_mut(), rows.peek())
+                    && row.first().is_some_and(Vec::is_empty)
+                    && end.iter().zip(row).all(|(upper, lower)| upper.is_empty() || lower.is_empty())
+                {
+                    // A row that the page's end parted.
+                    for (upper, lower) in end.iter_mut().zip(rows.next().unwrap_or_default()) {
+                        upper.extend(lower);
+                    }
+                }
+                table.rows.extend(rows);
             }
             again
         }
@@ -186,7 +209,6 @@ fn last_word(text: &str) -> &str {
 enum Emphasis {
     All,
     Code,
-    None,
 }
 
 /// Lines as one text.
@@ -246,7 +268,6 @@ impl Flow {
         let style = match self.emphasis {
             Emphasis::All => Style { italic: false, bold: word.style.bold && !word.style.mono, ..word.style },
             Emphasis::Code => Style { mono: word.style.mono, ..Style::default() },
-            Emphasis::None => Style::default(),
         };
         if joint == Joint::WithoutHyphen {
             let marks = self.text.len() - self.text.trim_end_matches(['*', '`']).len();
@@ -307,16 +328,24 @@ fn code(lines: &[Line], lexicon: &Lexicon) -> String {
         .unwrap_or(5.0)
         .max(0.5);
     let left = lines.iter().map(Line::x0).fold(f32::MAX, f32::min);
+    let right = lines.iter().map(Line::x1).fold(f32::MIN, f32::max);
     let mut text = String::new();
     let longest = lines.iter().map(|line| line.text().chars().rev().take_while(|letter| *letter == '`').count()).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     text.push_str(&fence);
     for (index, line) in lines.iter().enumerate() {
         let step = index.checked_sub(1).map_or(0.0, |before| line.y() - lines[before].y());
-        let parted = index > 0 && text.ends_with(['\u{2010}', '\u{ad}']) && lexicon.joint(last_word(&text), &line.words[0].text) == Some("");
-        if parted {
-            text.pop();
-        } else {
+        let joint = if index > 0 { lexicon.joint(last_word(&text), &line.words[0].text) } else { None };
+        // A line that was broken, not ended: by a hyphen that is none of the code's, or because the next word had no room.
+        let broken = match joint {
+            Some("") if text.ends_with(['\u{2010}', '\u{ad}']) => {
+                text.pop();
+                true
+            }
+            Some(_) => lines[index - 1].x1() + (line.words[0].x1 - line.words[0].x0) > right + pitch,
+            None => false,
+        };
+        if !broken {
             text.push('\n');
             if step > 1.7 * line.size() && step < 4.0 * line.size() {
                 text.push('\n');

@@ -16,11 +16,12 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table worth the name: two rows, two columns, and most rows with more than one cell filled.
-    fn is_sound(&self) -> bool {
+    /// A table worth the name: two rows, two columns, and most rows with more than one cell filled. Where every cell is
+    /// drawn, one such row is enough.
+    fn is_sound(&self, drawn: bool) -> bool {
         let columns = self.rows.first().map_or(0, Vec::len);
         let full = self.rows.iter().filter(|row| row.iter().filter(|cell| !cell.is_empty()).count() >= 2).count();
-        columns >= 2 && self.rows.len() >= 2 && 2 * full > self.rows.len()
+        columns >= 2 && self.rows.len() >= 2 && (2 * full > self.rows.len() || drawn && full > 0)
     }
 }
 
@@ -77,16 +78,35 @@ fn groups(level: &[Frame], upright: &[Frame], page_height: f32) -> Vec<(Vec<Fram
             None => groups.push(vec![*rule]),
         }
     }
-    groups.retain(|group| group.len() >= 2);
-    let with_uprights = groups.into_iter().map(|group| {
-        let all = group.iter().copied().reduce(|all, rule| all.with(&rule)).unwrap_or(group[0]);
-        let meets = |rule: &&Frame| {
-            rule.x0 > all.x0 - SAME && rule.x1 < all.x1 + SAME && rule.y1 > all.y0 - SAME && rule.y0 < all.y1 + SAME
-        };
-        let upright = upright.iter().filter(meets).copied().collect();
-        (group, upright)
-    });
-    with_uprights.collect()
+    let mut parts = Vec::new();
+    for group in groups {
+        parts.extend(connected(&group, upright));
+    }
+    parts
+}
+
+/// Parts of a group between whose rules upright ones go all along, or nowhere: frames around code and the rules of a table
+/// below are not one thing.
+fn connected(group: &[Frame], upright: &[Frame]) -> Vec<(Vec<Frame>, Vec<Frame>)> {
+    let linked: Vec<bool> = group.windows(2).map(|pair| upright.iter().any(|rule| links(rule, &pair[0], &pair[1]))).collect();
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for index in 1..=linked.len() {
+        if linked.get(index) == linked.get(index - 1) {
+            continue;
+        }
+        let level = &group[start..=index];
+        let joins = |rule: &&Frame| level.windows(2).any(|pair| links(rule, &pair[0], &pair[1]));
+        parts.push((level.to_vec(), upright.iter().filter(joins).copied().collect()));
+        start = index;
+    }
+    parts
+}
+
+/// Whether an upright rule goes from one level rule to the next.
+fn links(rule: &Frame, above: &Frame, below: &Frame) -> bool {
+    let all = above.with(below);
+    rule.x0 > all.x0 - SAME && rule.x1 < all.x1 + SAME && rule.y0 < above.y1 + SAME && rule.y1 > below.y0 - SAME
 }
 
 fn table_of(level: &[Frame], upright: &[Frame], words: &[Word]) -> Option<Table> {
@@ -98,6 +118,7 @@ fn table_of(level: &[Frame], upright: &[Frame], words: &[Word]) -> Option<Table>
     let ys = places(level.iter().map(|rule| rule.y0));
     let mut xs = places(upright.iter().filter(|rule| rule.height() > 6.0).map(|rule| rule.x0));
     let boxed = xs.len() >= 2;
+    let drawn = xs.len() >= 3 && ys.len() >= 3;
     if xs.len() < 3 {
         // No rule between the columns, or none at all: they part where no word stands.
         let gap = 0.4 * median_size(&inside);
@@ -116,8 +137,37 @@ fn table_of(level: &[Frame], upright: &[Frame], words: &[Word]) -> Option<Table>
         let parts = if ys.len() <= 4 { rows_of(row.into_iter().cloned().collect(), &xs) } else { vec![row.into_iter().cloned().collect()] };
         rows.extend(parts.into_iter().map(|words| cells_of(words, &xs)));
     }
-    let table = Table { frame, rows };
-    table.is_sound().then_some(without_empty_columns(table))
+    let mut table = Table { frame, rows };
+    if let Some((top, header)) = header_above(&frame, &xs, words) {
+        table.frame.y0 = top;
+        table.rows.insert(0, header);
+    }
+    table.is_sound(drawn).then_some(without_empty_columns(table))
+}
+
+/// A header that stands on the first rule: close to it, in more than one column, no word across two.
+fn header_above(frame: &Frame, xs: &[f32], words: &[Word]) -> Option<(f32, Vec<Vec<Line>>)> {
+    let inside = |word: &&Word| word.x0 > frame.x0 - SAME && word.x1 < frame.x1 + SAME;
+    let mut top = frame.y0;
+    let mut taken: Vec<Word> = Vec::new();
+    loop {
+        let near = |word: &&Word| word.bottom() <= top + SAME && word.bottom() > top - 0.8 * word.size;
+        let line: Vec<&Word> = words.iter().filter(inside).filter(near).collect();
+        let Some(highest) = line.iter().map(|word| word.top()).min_by(f32::total_cmp) else { break };
+        if highest >= top || taken.len() > 100 {
+            break;
+        }
+        taken.extend(line.into_iter().cloned());
+        top = highest;
+    }
+    let crosses = |word: &Word| xs.iter().any(|x| word.x0 + 1.0 < *x && *x < word.x1 - 1.0);
+    if taken.is_empty() || taken.iter().any(crosses) {
+        return None;
+    }
+    let size = median_size(&taken);
+    let cells = cells_of(taken, xs);
+    let filled = cells.iter().filter(|cell| !cell.is_empty()).count();
+    (filled >= 2 && frame.y0 - top < 4.0 * size).then_some((top, cells))
 }
 
 /// Columns that a double rule made.
@@ -212,10 +262,11 @@ pub(super) fn unruled(lines: &[Line]) -> Vec<(std::ops::Range<usize>, Table)> {
     let mut found = Vec::new();
     let mut start = 0;
     while start < lines.len() {
-        match grow(lines, start) {
-            Some((end, table)) => {
-                found.push((start..end, table));
-                start = end;
+        let taken = found.last().map_or(0, |(range, _): &(std::ops::Range<usize>, Table)| range.end);
+        match grow(lines, start, taken) {
+            Some((range, table)) => {
+                start = range.end;
+                found.push((range, table));
             }
             None => start += 1,
         }
@@ -223,8 +274,8 @@ pub(super) fn unruled(lines: &[Line]) -> Vec<(std::ops::Range<usize>, Table)> {
     found
 }
 
-/// The longest table that begins with a line.
-fn grow(lines: &[Line], start: usize) -> Option<(usize, Table)> {
+/// The longest table around a line with cells, and not before `taken`.
+fn grow(lines: &[Line], start: usize, taken: usize) -> Option<(std::ops::Range<usize>, Table)> {
     if !has_cells(&lines[start]) {
         return None;
     }
@@ -236,7 +287,7 @@ fn grow(lines: &[Line], start: usize) -> Option<(usize, Table)> {
     let mut last_with_cells = end;
     while let Some(line) = lines.get(end) {
         let far = line.top() - lines[end - 1].bottom() > 2.2 * size;
-        if far || line.all(|style| style.mono) || (line.size() - size).abs() > 0.25 * size {
+        if far || (line.size() - size).abs() > 0.25 * size {
             break;
         }
         let cells = has_cells(line);
@@ -254,7 +305,8 @@ fn grow(lines: &[Line], start: usize) -> Option<(usize, Table)> {
         }
     }
     let with_cells = lines[start..end].iter().filter(|line| has_cells(line)).count();
-    if with_cells < 2 || 2 * with_cells < end - start {
+    // A row of three lines has two that fill one cell alone.
+    if with_cells < 2 || 4 * with_cells < end - start {
         return None;
     }
     // Lines after the last row belong to it only where they stand close.
@@ -262,13 +314,25 @@ fn grow(lines: &[Line], start: usize) -> Option<(usize, Table)> {
     while close < end && lines[close].top() - lines[close - 1].bottom() < 0.45 * size && !begins_left(&lines[close], &words) {
         close += 1;
     }
-    let words: Vec<Word> = lines[start..close].iter().flat_map(|line| line.words.iter().cloned()).collect();
+    // Cells of several lines begin above the line that all columns share.
+    let mut first = start;
+    while first > taken && lines[start].top() - lines[first - 1].bottom() < 1.3 * size {
+        let before = &lines[first - 1];
+        let mut with: Vec<Word> = words.clone();
+        with.extend(before.words.iter().cloned());
+        let close = lines[first].top() - before.bottom() < 0.45 * size;
+        if !close || strips(&with, 0.0, 0.0, gap).len() - 1 < columns || before.x0() < lines[start].x0() + 2.0 {
+            break;
+        }
+        first -= 1;
+    }
+    let words: Vec<Word> = lines[first..close].iter().flat_map(|line| line.words.iter().cloned()).collect();
     let frame = words.iter().map(|word| Frame { x0: word.x0, y0: word.top(), x1: word.x1, y1: word.bottom() });
     let frame = frame.reduce(|all, frame| all.with(&frame))?;
     let xs = strips(&words, frame.x0, frame.x1, gap);
     let rows = rows_of(words, &xs).into_iter().map(|row| cells_of(row, &xs)).collect();
     let table = Table { frame, rows };
-    table.is_sound().then_some((close, table))
+    table.is_sound(false).then_some((first..close, table))
 }
 
 fn begins_left(line: &Line, words: &[Word]) -> bool {
