@@ -7,6 +7,7 @@
 
 mod document;
 mod error;
+mod language;
 mod pdf;
 mod sniff;
 

@@ -16,12 +16,25 @@ pub(super) struct Block {
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     /// By its size, which says its level; bold ones of the size of the text come last.
-    Heading { size: f32, lines: Vec<Line> },
-    Paragraph { lines: Vec<Line> },
+    Heading {
+        size: f32,
+        lines: Vec<Line>,
+    },
+    Paragraph {
+        lines: Vec<Line>,
+    },
     /// `marker` is a number with its stop, or empty for a bullet; `x` is where it stands.
-    Item { marker: String, x: f32, lines: Vec<Line> },
-    Code { lines: Vec<Line> },
-    Table { table: Table },
+    Item {
+        marker: String,
+        x: f32,
+        lines: Vec<Line>,
+    },
+    Code {
+        lines: Vec<Line>,
+    },
+    Table {
+        table: Table,
+    },
 }
 
 /// What is usual in the document.
@@ -48,9 +61,12 @@ impl Norms {
         let size = sizes.iter().max_by_key(|(_, letters)| *letters).map_or(10.0, |(size, _)| *size);
         let mut steps: Vec<f32> = Vec::new();
         for sheet in sheets {
-            let mut ys: Vec<f32> = sheet.words.iter().filter(|word| (word.size - size).abs() < 0.3).map(|word| word.y).collect();
+            let mut ys: Vec<f32> =
+                sheet.words.iter().filter(|word| (word.size - size).abs() < 0.3).map(|word| word.y).collect();
             ys.sort_by(f32::total_cmp);
-            steps.extend(ys.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| (0.9 * size..2.2 * size).contains(step)));
+            steps.extend(
+                ys.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| (0.9 * size..2.2 * size).contains(step)),
+            );
         }
         steps.sort_by(f32::total_cmp);
         // The lower half of the steps: those within paragraphs.
@@ -71,7 +87,8 @@ pub(super) fn blocks_of(items: Vec<Item>, page: u32, norms: &Norms) -> Vec<Block
     }
     tables.sort_by(|a, b| a.frame.y0.total_cmp(&b.frame.y0));
     let lines = lines_of(words);
-    let mut maker = Maker { page, norms, blocks: Vec::new(), left: left_of(&lines), right: right_of(&lines), last: None };
+    let mut maker =
+        Maker { page, norms, blocks: Vec::new(), left: left_of(&lines), right: right_of(&lines), last: None };
     let found = unruled(&lines);
     let mut tables = tables.into_iter().peekable();
     let mut index = 0;
@@ -122,7 +139,9 @@ impl Maker<'_> {
         let last = self.last.replace(line.clone());
         // Code within a sentence goes on in the next line.
         let within = last.as_ref().is_some_and(|last| {
-            last.words.last().is_some_and(|word| word.style.mono) && !is_code(last, self.norms) && self.is_continued(last, line)
+            last.words.last().is_some_and(|word| word.style.mono)
+                && !is_code(last, self.norms)
+                && self.is_continued(last, line)
         });
         if is_code(line, self.norms) && !within {
             self.code(line, last.as_ref());
@@ -161,7 +180,9 @@ impl Maker<'_> {
         let continues = last.is_some_and(|last| self.is_continued(last, line));
         match self.blocks.last_mut() {
             Some(Block { kind: Kind::Paragraph { lines }, .. }) if continues => lines.push(line.clone()),
-            Some(Block { kind: Kind::Item { lines, x, .. }, .. }) if continues && line.x0() > *x + 1.0 => lines.push(line.clone()),
+            Some(Block { kind: Kind::Item { lines, x, .. }, .. }) if continues && line.x0() > *x + 1.0 => {
+                lines.push(line.clone())
+            }
             _ => self.push(Kind::Paragraph { lines: vec![line.clone()] }),
         }
     }
@@ -177,7 +198,8 @@ impl Maker<'_> {
         let short = last.x1() < self.right - 0.2 * (self.right - self.left);
         let ends = last.text().ends_with(['.', ':', '!', '?']);
         let indented = line.x0() > self.left + 0.8 * size && last.x0() <= self.left + 1.0;
-        !(ends && (short && step > 1.1 * usual || indented && short))
+        let ends_paragraph = ends && short && (indented || step > 1.1 * usual);
+        !ends_paragraph
     }
 }
 
@@ -198,8 +220,10 @@ fn is_heading(line: &Line, last: Option<&Line>, next: Option<&Line>, norms: &Nor
         return true;
     }
     // Of the size of the text: bold, short, alone, and not the beginning of a sentence.
-    let alone_above = last.is_none_or(|last| line.y() - last.y() > 1.35 * norms.leading || last.size() > 1.04 * norms.size);
-    let alone_below = next.is_none_or(|next| next.y() - line.y() > 1.15 * norms.leading || !next.all(|style| style.bold));
+    let alone_above =
+        last.is_none_or(|last| line.y() - last.y() > 1.35 * norms.leading || last.size() > 1.04 * norms.size);
+    let alone_below =
+        next.is_none_or(|next| next.y() - line.y() > 1.15 * norms.leading || !next.all(|style| style.bold));
     bold && ratio > 0.95
         && alone_above
         && alone_below
@@ -224,7 +248,8 @@ fn item_of(line: &Line) -> Option<(String, Line)> {
     }
     // A bullet that touches its text.
     let mut letters = first.text.chars();
-    if letters.next().is_some_and(|letter| "•◦▪●○■‣➢\u{f0b7}\u{f0a7}".contains(letter)) && !letters.as_str().is_empty() {
+    if letters.next().is_some_and(|letter| "•◦▪●○■‣➢\u{f0b7}\u{f0a7}".contains(letter)) && !letters.as_str().is_empty()
+    {
         rest.words[0].text = letters.as_str().to_owned();
         return Some((String::new(), rest));
     }

@@ -1,6 +1,8 @@
 //! The order in which a page is read: columns are found by the empty strip between them, and what reaches across parts them
 //! into bands.
 
+use unpdf::parser::bidi;
+
 use super::table::Table;
 use super::word::{Frame, Line, Word, lines_of};
 
@@ -44,11 +46,22 @@ fn split(items: Vec<Item>, page_height: f32, depth: usize, regions: &mut Vec<Vec
         match band {
             Band::Across(items) => regions.push(items),
             Band::Beside(left, right) => {
+                let (left, right) = if is_right_to_left(&right) { (right, left) } else { (left, right) };
                 split(left, page_height, depth - 1, regions);
                 split(right, page_height, depth - 1, regions);
             }
         }
     }
+}
+
+/// Columns of such a script are read from the right one on.
+fn is_right_to_left(items: &[Item]) -> bool {
+    let words = items.iter().filter_map(|item| match item {
+        Item::Word(word) => Some(bidi::contains_rtl(&word.text)),
+        Item::Table(_) => None,
+    });
+    let (all, these) = words.fold((0, 0), |(all, these), right_to_left| (all + 1, these + usize::from(right_to_left)));
+    2 * these > all
 }
 
 enum Band {
@@ -111,7 +124,11 @@ fn strip_of(items: &[Item], page_height: f32) -> Option<(f32, f32)> {
         return None;
     }
     let (from, to) = (all.x0 + 0.12 * all.width(), all.x1 - 0.12 * all.width());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a page is some hundreds of points wide")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a page is some hundreds of points wide"
+    )]
     let steps = ((to - from).max(0.0) as usize).min(10_000);
     let crossing = |x: f32| {
         let over = fragments.iter().filter(|fragment| fragment.frame.x0 < x && x < fragment.frame.x1);

@@ -3,6 +3,7 @@
 //! Fonts, encodings and files are read by the PDF library; this reads what a page does with them, glyph by glyph, because the
 //! library's own lines have lost where the words of a table's cells begin.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use unpdf::parser::backend::{
@@ -122,14 +123,17 @@ impl Reader<'_> {
                 counts
             });
             let most = (1..4_u8).max_by_key(|&quarter| quarters[usize::from(quarter)]).unwrap_or(1);
-            let turned = std::mem::take(&mut self.turned);
-            self.sheet.words =
-                turned.into_iter().filter(|(quarter, _)| *quarter == most).map(|(_, word)| word).collect();
+            let (words, others): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.turned).into_iter().partition(|(quarter, _)| *quarter == most);
+            self.sheet.aside = std::mem::take(&mut self.sheet.words);
+            self.sheet.words = words.into_iter().map(|(_, word)| word).collect();
+            self.turned = others;
             self.turn_rules(most);
             if most % 2 == 1 {
                 std::mem::swap(&mut self.sheet.width, &mut self.sheet.height);
             }
         }
+        self.sheet.aside.extend(self.turned.into_iter().map(|(_, word)| word));
         self.sheet
     }
 
@@ -233,7 +237,9 @@ impl Reader<'_> {
     fn paint_object(&mut self, scope: ResourceScope, state: &State, values: &[PdfValue], depth: usize) {
         let Some(PdfValue::Name(name)) = values.first() else { return };
         match self.backend.xobject(scope, name) {
-            Some(PaintedXObject::Form(FormXObject { id, matrix, content: Some(content), .. })) if depth < FORM_DEPTH => {
+            Some(PaintedXObject::Form(FormXObject { id, matrix, content: Some(content), .. }))
+                if depth < FORM_DEPTH =>
+            {
                 self.draw(&content, Some(id), times(&matrix, &state.ctm), depth + 1);
             }
             Some(PaintedXObject::Form(_)) => self.sheet.lost_streams += 1,
@@ -345,11 +351,22 @@ impl Reader<'_> {
         let (a, b) = (turn_back(from, quarter, width, height), turn_back(to, quarter, width, height));
         let all = times(&first, &state.ctm);
         let tracking = (spaces * all[0].hypot(all[1])).max(0.0);
-        let glyph = Glyph { text, x0: a.0.min(b.0), x1: a.0.max(b.0) - tracking, y: a.1, size, style, quarter, hidden, tracking };
+        let glyph = Glyph {
+            text,
+            x0: a.0.min(b.0),
+            x1: a.0.max(b.0) - tracking,
+            y: a.1,
+            size,
+            style,
+            quarter,
+            hidden,
+            tracking,
+        };
         if !self.joined(&glyph) {
             self.close_word();
             let spaced = std::mem::take(&mut self.space);
-            let word = Word { text: text.to_owned(), x0: glyph.x0, x1: glyph.x1, y: glyph.y, size, style, spaced };
+            let word =
+                Word { text: as_seen(text).into_owned(), x0: glyph.x0, x1: glyph.x1, y: glyph.y, size, style, spaced };
             self.open = Some(Open { word, quarter, hidden, tracking });
         }
     }
@@ -365,13 +382,13 @@ impl Reader<'_> {
             && (word.y - glyph.y).abs() < 0.05 * word.size;
         let room = LETTER_GAP * word.size + open.tracking.max(glyph.tracking);
         if same && (glyph.x0 - word.x1).abs() <= room {
-            word.text.push_str(glyph.text);
+            word.text.push_str(&as_seen(glyph.text));
             word.x1 = word.x1.max(glyph.x1);
             return true;
         }
         // Letters that are placed one before the other, as some write Hebrew and Arabic: words are kept as they are seen.
         if same && is_right_to_left(glyph.text) && (glyph.x1 - word.x0).abs() <= room {
-            word.text.insert_str(0, glyph.text);
+            word.text.insert_str(0, &as_seen(glyph.text));
             word.x0 = word.x0.min(glyph.x0);
             return true;
         }
@@ -499,6 +516,15 @@ fn style_of(font: &BackendFontInfo) -> Style {
 
 fn is_right_to_left(text: &str) -> bool {
     unpdf::parser::bidi::contains_rtl(text)
+}
+
+/// A glyph of several letters that are read from right to left holds them in the order of reading; words hold what is seen.
+fn as_seen(text: &str) -> Cow<'_, str> {
+    if text.len() > 2 && is_right_to_left(text) {
+        Cow::Owned(text.chars().rev().collect())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn number(values: &[PdfValue], index: usize) -> f32 {

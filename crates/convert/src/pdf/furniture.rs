@@ -39,12 +39,14 @@ pub(super) fn remove(sheets: &mut [Sheet]) -> Removed {
         for row in edges.iter().flat_map(|edge| &edge.rows) {
             places.entry(&row.key).or_default().push(row.y);
         }
-        let numbered = edges.iter().filter(|edge| edge.rows.first().is_some_and(|row| is_page_number(&row.key))).count();
+        let numbered =
+            edges.iter().filter(|edge| edge.rows.first().is_some_and(|row| is_page_number(&row.key))).count();
         for edge in &edges {
             let mut inner = 0;
             for (depth, row) in edge.rows.iter().enumerate() {
                 let repeats = places[row.key.as_str()].iter().filter(|y| (**y - row.y).abs() <= DRIFT).count();
-                let number = depth == inner && is_page_number(&row.key) && stands_alone(edge, depth, numbered, sheets.len());
+                let number =
+                    depth == inner && is_page_number(&row.key) && stands_alone(edge, depth, numbered, sheets.len());
                 if depth == inner && (repeats >= needed(sheets.len()) || number) {
                     inner += 1;
                 }
@@ -72,10 +74,8 @@ fn edge_of(sheets: &[Sheet], sheet: usize, top: bool) -> Edge {
     let limit = BAND * page.height;
     let inside = |y: f32| if top { y < limit } else { y > page.height - limit };
     let words = page.words.iter().filter(|word| inside(word.y)).cloned().collect();
-    let mut rows: Vec<Row> = lines_of(words)
-        .into_iter()
-        .map(|line| Row { key: masked(&line.text()), y: line.y(), line })
-        .collect();
+    let mut rows: Vec<Row> =
+        lines_of(words).into_iter().map(|line| Row { key: masked(&line.text()), y: line.y(), line }).collect();
     if !top {
         rows.reverse();
     }
@@ -104,7 +104,8 @@ fn masked(text: &str) -> String {
 fn is_page_number(key: &str) -> bool {
     let bare = key.trim_matches(|letter: char| " -–—|·.".contains(letter));
     let bare = bare.strip_prefix("page").unwrap_or(bare).trim();
-    matches!(bare, "#" | "# of #" | "#/#" | "# / #") || (!bare.is_empty() && bare.len() <= 6 && bare.chars().all(|letter| "ivxlc".contains(letter)))
+    matches!(bare, "#" | "# of #" | "#/#" | "# / #")
+        || (!bare.is_empty() && bare.len() <= 6 && bare.chars().all(|letter| "ivxlc".contains(letter)))
 }
 
 #[cfg(test)]
@@ -113,7 +114,15 @@ mod tests {
     use super::*;
 
     fn word(text: &str, x0: f32, y: f32) -> Word {
-        Word { text: text.into(), x0, x1: x0 + 6.0 * text.len() as f32, y, size: 10.0, style: Style::default(), spaced: true }
+        Word {
+            text: text.into(),
+            x0,
+            x1: x0 + 6.0 * text.len() as f32,
+            y,
+            size: 10.0,
+            style: Style::default(),
+            spaced: true,
+        }
     }
 
     fn page(number: u32, lines: &[(&str, f32)]) -> Sheet {
@@ -136,14 +145,14 @@ mod tests {
     fn what_stands_at_an_edge_of_several_pages_goes_and_text_stays() {
         let mut sheets: Vec<Sheet> = (1..=4)
             .map(|number| {
-                let first = format!("Body of page {number} begins");
+                let first = format!("{} begins here", ["Alpha", "Beta", "Gamma", "Delta"][number as usize - 1]);
                 let foot = format!("Page {number} of 4");
                 page(number, &[("A Manual", 30.0), (&first, 90.0), ("Repeated in the text", 400.0), (&foot, 780.0)])
             })
             .collect();
         let removed = remove(&mut sheets);
         assert_eq!(removed.lines, 8);
-        assert_eq!(texts(&sheets[2]), ["Body of page 3 begins", "Repeated in the text"]);
+        assert_eq!(texts(&sheets[2]), ["Gamma begins here", "Repeated in the text"]);
     }
 
     #[test]

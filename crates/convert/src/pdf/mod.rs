@@ -9,7 +9,10 @@ mod columns;
 mod content;
 mod furniture;
 mod render;
+mod second;
 mod table;
+#[cfg(test)]
+mod tests;
 mod word;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,13 +20,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use unpdf::Error;
 use unpdf::parser::backend::{PdfBackend, RawBackend};
 
-use self::blocks::{Norms, blocks_of};
+use self::blocks::{Block, Kind, Norms, blocks_of};
 use self::columns::{Item, regions};
 use self::render::{Lexicon, Rendered, render};
 use self::word::Sheet;
 use crate::Limits;
 use crate::document::{Converted, Grade, Signals};
 use crate::error::{Refusal, RefusalKind};
+use crate::language;
 use crate::sniff::Format;
 
 /// The Markdown of a PDF.
@@ -49,10 +53,12 @@ fn read_pages(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> {
     }
     let mut sheets: Vec<Sheet> = pages.iter().map(|(&number, &page)| content::sheet(&backend, number, page)).collect();
     let all_words: u64 = sheets.iter().map(|sheet| sheet.words.len() as u64).sum();
+    let agreement = second::agreement(bytes, &sheets);
     let removed = furniture::remove(&mut sheets);
     let lexicon = Lexicon::of(&sheets);
     let norms = Norms::of(&sheets);
     let mut signals = Signals {
+        agreement,
         furniture_lines: removed.lines,
         furniture_share: if all_words == 0 { 0.0 } else { removed.words as f64 / all_words as f64 },
         images: sheets.iter().map(|sheet| u64::from(sheet.images)).sum(),
@@ -68,11 +74,24 @@ fn read_pages(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> {
         for region in regions(items, sheet.height) {
             blocks.extend(blocks_of(region, sheet.number, &norms));
         }
+        let aside = word::lines_of(std::mem::take(&mut sheet.aside));
+        if !aside.is_empty() {
+            blocks.push(Block { kind: Kind::Paragraph { lines: aside }, page: sheet.number });
+        }
     }
     let Rendered { markdown, pages, headings, tables } = render(&blocks, &lexicon, &norms);
     (signals.headings, signals.tables) = (headings, tables);
-    if all_words == 0 {
+    if markdown.is_empty() {
         return Err(without_text(&sheets, &signals));
+    }
+    if let Some((known, parts)) = language::known_parts(&markdown)
+        && parts >= 8
+        && 10 * known < parts
+    {
+        return Err(Refusal::new(
+            RefusalKind::Mojibake,
+            format!("{known} of {parts} parts of it are of a known language"),
+        ));
     }
     let title = backend.metadata().title.filter(|title| !title.trim().is_empty());
     let grade = if reasons.is_empty() { Grade::Good } else { Grade::Degraded(reasons) };

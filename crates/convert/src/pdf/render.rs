@@ -19,7 +19,8 @@ pub(super) struct Lexicon {
 
 impl Lexicon {
     pub(super) fn of(sheets: &[Sheet]) -> Self {
-        let words = sheets.iter().flat_map(|sheet| &sheet.words).map(|word| bare(&word.text)).filter(|word| word.len() > 2);
+        let words =
+            sheets.iter().flat_map(|sheet| &sheet.words).map(|word| bare(&word.text)).filter(|word| word.len() > 2);
         let mut lexicon = Self { words: words.collect(), parts_words: false };
         let (mut whole, mut hyphened) = (0, 0);
         for sheet in sheets {
@@ -53,7 +54,7 @@ impl Lexicon {
                 let Some((head, tail)) = parts(end, start) else { return Some("-") };
                 let whole = self.words.contains(&format!("{head}{tail}"));
                 let hyphened = self.words.contains(&format!("{head}-{tail}"));
-                Some(if whole && !hyphened || self.parts_words && !hyphened { "" } else { "-" })
+                Some(if !hyphened && (whole || self.parts_words) { "" } else { "-" })
             }
             _ => None,
         }
@@ -65,7 +66,8 @@ fn parts(end: &str, start: &str) -> Option<(String, String)> {
     let head = end.strip_suffix('-')?.rsplit(|letter: char| !letter.is_alphanumeric()).next()?;
     let tail = start.split(|letter: char| !letter.is_alphanumeric()).next()?;
     let letters = |part: &str| part.len() > 1 && part.chars().all(char::is_alphabetic);
-    (letters(head) && letters(tail) && tail.starts_with(char::is_lowercase)).then(|| (head.to_lowercase(), tail.to_lowercase()))
+    (letters(head) && letters(tail) && tail.starts_with(char::is_lowercase))
+        .then(|| (head.to_lowercase(), tail.to_lowercase()))
 }
 
 fn bare(text: &str) -> String {
@@ -90,7 +92,7 @@ pub(super) fn render(blocks: &[Block], lexicon: &Lexicon, norms: &Norms) -> Rend
         let text = match &block.kind {
             Kind::Heading { size, lines } => {
                 rendered.headings += 1;
-                let level = levels.iter().filter(|other| **other > size + 0.05 * size).count() + 1;
+                let level = levels.iter().filter(|other| **other > size + 0.08 * size).count() + 1;
                 format!("{} {}", "#".repeat(level.min(6)), flowed(lines, lexicon, Emphasis::Code))
             }
             Kind::Paragraph { lines } => guarded(flowed(lines, lexicon, Emphasis::All)),
@@ -139,7 +141,7 @@ fn heading_sizes(blocks: &[Block]) -> Vec<f32> {
         })
         .collect();
     sizes.sort_by(|a, b| b.total_cmp(a));
-    sizes.dedup_by(|b, a| *a - *b < 0.05 * *a);
+    sizes.dedup_by(|b, a| *a - *b < 0.08 * *a);
     sizes
 }
 
@@ -164,7 +166,8 @@ fn absorbs(last: &mut Block, block: &Block, lexicon: &Lexicon) -> bool {
             let above = start.y() <= end.y();
             let (end, start) = (end.text(), start.text());
             let open = !end.ends_with(['.', ':', '!', '?', '”', '"', ')']);
-            let goes_on = above && (open && start.starts_with(char::is_lowercase) || lexicon.joint(last_word(&end), &start).is_some());
+            let goes_on = above
+                && (open && start.starts_with(char::is_lowercase) || lexicon.joint(last_word(&end), &start).is_some());
             if goes_on {
                 lines.extend(more.iter().cloned());
             }
@@ -179,7 +182,9 @@ fn absorbs(last: &mut Block, block: &Block, lexicon: &Lexicon) -> bool {
             above
         }
         (Kind::Table { table }, Kind::Table { table: more }) => {
-            let header = |table: &Table| table.rows.first().map(|row| row.iter().map(|cell| cell_text(cell, lexicon)).collect::<Vec<_>>());
+            let header = |table: &Table| {
+                table.rows.first().map(|row| row.iter().map(|cell| cell_text(cell, lexicon)).collect::<Vec<_>>())
+            };
             let again = block.page > last.page && header(table) == header(more);
             if again {
                 let mut rows = more.rows.iter().skip(1).cloned().peekable();
@@ -241,12 +246,19 @@ fn ordered(line: &Line) -> Vec<Word> {
         return line.words.clone();
     }
     let Some(first) = line.words.first() else { return Vec::new() };
-    vec![Word { text: bidi::reorder_bidi(&line.text()), ..first.clone() }]
+    // A mark at its beginning says which way the line runs as a whole.
+    let mark = if line.is_right_to_left() { "\u{200f}" } else { "\u{200e}" };
+    let text = bidi::reorder_bidi(&format!("{mark}{}", line.text())).replace(['\u{200e}', '\u{200f}'], "");
+    vec![Word { text, ..first.clone() }]
 }
 
 /// Chinese and Japanese have no spaces between lines.
 fn is_ideographic(before: &str, after: &str) -> bool {
-    let wide = |letter: Option<char>| letter.is_some_and(|letter| ('\u{3040}'..='\u{9fff}').contains(&letter) || ('\u{ff00}'..='\u{ffef}').contains(&letter));
+    let wide = |letter: Option<char>| {
+        letter.is_some_and(|letter| {
+            ('\u{3040}'..='\u{9fff}').contains(&letter) || ('\u{ff00}'..='\u{ffef}').contains(&letter)
+        })
+    };
     wide(before.chars().next_back()) && wide(after.chars().next())
 }
 
@@ -313,7 +325,10 @@ fn mark(style: Style) -> &'static str {
 
 /// A paragraph that would read as something else.
 fn guarded(text: String) -> String {
-    let marker = text.starts_with(['#', '>', '+', '|']) || text.starts_with("- ") || text.starts_with("---") || text.starts_with("```");
+    let marker = text.starts_with(['#', '>', '+', '|'])
+        || text.starts_with("- ")
+        || text.starts_with("---")
+        || text.starts_with("```");
     if marker { format!("\\{text}") } else { text }
 }
 
@@ -330,7 +345,11 @@ fn code(lines: &[Line], lexicon: &Lexicon) -> String {
     let left = lines.iter().map(Line::x0).fold(f32::MAX, f32::min);
     let right = lines.iter().map(Line::x1).fold(f32::MIN, f32::max);
     let mut text = String::new();
-    let longest = lines.iter().map(|line| line.text().chars().rev().take_while(|letter| *letter == '`').count()).max().unwrap_or(0);
+    let longest = lines
+        .iter()
+        .map(|line| line.text().chars().rev().take_while(|letter| *letter == '`').count())
+        .max()
+        .unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     text.push_str(&fence);
     for (index, line) in lines.iter().enumerate() {

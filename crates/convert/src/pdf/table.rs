@@ -1,5 +1,7 @@
 //! Tables: by their rules where they are drawn, by the empty strips between their cells where they are not.
 
+use unpdf::parser::bidi;
+
 use super::columns::fragments_of;
 use super::word::{Frame, Line, Sheet, Word, lines_of};
 
@@ -21,7 +23,11 @@ impl Table {
     fn is_sound(&self, drawn: bool) -> bool {
         let columns = self.rows.first().map_or(0, Vec::len);
         let full = self.rows.iter().filter(|row| row.iter().filter(|cell| !cell.is_empty()).count() >= 2).count();
-        columns >= 2 && self.rows.len() >= 2 && (2 * full > self.rows.len() || drawn && full > 0)
+        let cells = || self.rows.iter().flatten().filter(|cell| !cell.is_empty());
+        let words: usize = cells().flatten().map(|line| line.words.len()).sum();
+        // Frames around paragraphs are the layout of a page.
+        let wordy = words > 40 * cells().count();
+        columns >= 2 && self.rows.len() >= 2 && !wordy && (2 * full > self.rows.len() || drawn && full > 0)
     }
 }
 
@@ -48,7 +54,8 @@ fn merged(rules: &[Frame], upright: bool) -> Vec<Frame> {
     if rules.len() > 5_000 {
         return Vec::new();
     }
-    let turn = |rule: &Frame| if upright { Frame { x0: rule.y0, y0: rule.x0, x1: rule.y1, y1: rule.x1 } } else { *rule };
+    let turn =
+        |rule: &Frame| if upright { Frame { x0: rule.y0, y0: rule.x0, x1: rule.y1, y1: rule.x1 } } else { *rule };
     let mut level: Vec<Frame> = rules.iter().map(turn).collect();
     level.sort_by(|a, b| a.y0.total_cmp(&b.y0).then(a.x0.total_cmp(&b.x0)));
     let mut whole: Vec<Frame> = Vec::new();
@@ -88,7 +95,8 @@ fn groups(level: &[Frame], upright: &[Frame], page_height: f32) -> Vec<(Vec<Fram
 /// Parts of a group between whose rules upright ones go all along, or nowhere: frames around code and the rules of a table
 /// below are not one thing.
 fn connected(group: &[Frame], upright: &[Frame]) -> Vec<(Vec<Frame>, Vec<Frame>)> {
-    let linked: Vec<bool> = group.windows(2).map(|pair| upright.iter().any(|rule| links(rule, &pair[0], &pair[1]))).collect();
+    let linked: Vec<bool> =
+        group.windows(2).map(|pair| upright.iter().any(|rule| links(rule, &pair[0], &pair[1]))).collect();
     let mut parts = Vec::new();
     let mut start = 0;
     for index in 1..=linked.len() {
@@ -123,7 +131,8 @@ fn table_of(level: &[Frame], upright: &[Frame], words: &[Word]) -> Option<Table>
         // No rule between the columns, or none at all: they part where no word stands.
         let gap = 0.4 * median_size(&inside);
         xs = strips(&inside, frame.x0, frame.x1, gap);
-        if xs.len() < 3 || (boxed && ys.len() < 3) {
+        let stretched = 2 * inside.iter().filter(|word| bidi::contains_rtl(&word.text)).count() > inside.len();
+        if xs.len() < 3 || stretched || (boxed && ys.len() < 3) {
             return None;
         }
     }
@@ -134,7 +143,11 @@ fn table_of(level: &[Frame], upright: &[Frame], words: &[Word]) -> Option<Table>
             continue;
         }
         // Rules between the header, the body and the end only: rows part where no word stands.
-        let parts = if ys.len() <= 4 { rows_of(row.into_iter().cloned().collect(), &xs) } else { vec![row.into_iter().cloned().collect()] };
+        let parts = if ys.len() <= 4 {
+            rows_of(row.into_iter().cloned().collect(), &xs)
+        } else {
+            vec![row.into_iter().cloned().collect()]
+        };
         rows.extend(parts.into_iter().map(|words| cells_of(words, &xs)));
     }
     let mut table = Table { frame, rows };
@@ -311,7 +324,10 @@ fn grow(lines: &[Line], start: usize, taken: usize) -> Option<(std::ops::Range<u
     }
     // Lines after the last row belong to it only where they stand close.
     let mut close = last_with_cells;
-    while close < end && lines[close].top() - lines[close - 1].bottom() < 0.45 * size && !begins_left(&lines[close], &words) {
+    while close < end
+        && lines[close].top() - lines[close - 1].bottom() < 0.45 * size
+        && !begins_left(&lines[close], &words)
+    {
         close += 1;
     }
     // Cells of several lines begin above the line that all columns share.
@@ -343,10 +359,14 @@ fn begins_left(line: &Line, words: &[Word]) -> bool {
 /// Wide gaps part the line, and not only a bullet or a number from its text.
 fn has_cells(line: &Line) -> bool {
     let parts = fragments_of(line);
-    if parts.len() < 2 || line.all(|style| style.mono) {
+    // Lines that are justified from right to left stretch their letters, and gaps say little.
+    if parts.len() < 2 || line.all(|style| style.mono) || line.is_right_to_left() {
         return false;
     }
-    let leaders = line.words.iter().any(|word| word.text.len() > 3 && word.text.chars().all(|letter| letter == '.' || letter == '·'));
+    let leaders = line
+        .words
+        .iter()
+        .any(|word| word.text.len() > 3 && word.text.chars().all(|letter| letter == '.' || letter == '·'));
     let marker = parts.len() == 2 && parts[0].len() == 1 && is_marker(&parts[0][0].text);
     !leaders && !marker
 }
@@ -358,7 +378,11 @@ pub(super) fn is_marker(text: &str) -> bool {
     }
     let bare = text.trim_matches(|letter| "().:".contains(letter));
     let parts = bare.split('.');
-    let numbers = !bare.is_empty() && parts.clone().count() <= 5 && parts.clone().all(|part| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let numbers = !bare.is_empty()
+        && parts.clone().count() <= 5
+        && parts
+            .clone()
+            .all(|part| !part.is_empty() && part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit()));
     let letter = text != bare && bare.len() == 1 && bare.bytes().all(|byte| byte.is_ascii_alphabetic());
     numbers || letter
 }

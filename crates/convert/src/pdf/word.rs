@@ -1,5 +1,7 @@
 //! What a page shows: words with their places, straight rules and filled boxes. Points, y grows downwards from the top.
 
+use unpdf::parser::bidi;
+
 /// How a word is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Style {
@@ -80,6 +82,8 @@ pub(super) struct Sheet {
     pub height: f32,
     /// In the order in which they are drawn.
     pub words: Vec<Word>,
+    /// Those that run another way than the page: stamps at margins, turned headers of columns.
+    pub aside: Vec<Word>,
     /// Thin and level.
     pub level_rules: Vec<Frame>,
     /// Thin and upright.
@@ -138,6 +142,12 @@ impl Line {
         self.words.iter().all(|word| is(word.style))
     }
 
+    /// Whether most of its words are read from right to left.
+    pub(super) fn is_right_to_left(&self) -> bool {
+        let words = self.words.iter().filter(|word| bidi::contains_rtl(&word.text)).count();
+        2 * words > self.words.len()
+    }
+
     /// Its words with a space where there is a gap.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -166,7 +176,8 @@ pub(super) fn lines_of(mut words: Vec<Word>) -> Vec<Line> {
         let found = (0..lines.len()).rev().take(4).find(|&index| {
             let (from, to) = extents[index];
             let overlap = bottom.min(to) - top.max(from);
-            overlap > 0.6 * (bottom - top).min(to - from) && !lines[index].words.iter().any(|other| covers(other, &word))
+            overlap > 0.6 * (bottom - top).min(to - from)
+                && !lines[index].words.iter().any(|other| covers(other, &word))
         });
         if let Some(index) = found {
             let extent = &mut extents[index];
