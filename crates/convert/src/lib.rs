@@ -5,11 +5,20 @@
 //! [signals](Signals) that say how far it can be trusted; or a [`Refusal`] of a closed list. This room knows nothing of
 //! data sets, folders and models, and reads no file itself.
 
+mod decode;
 mod document;
 mod error;
+mod html;
 mod language;
+mod markdown;
+mod markup;
 mod pdf;
+mod signals;
 mod sniff;
+mod table;
+mod tabular;
+mod text;
+mod zip;
 
 pub use document::{Converted, Grade, Page, Signals};
 pub use error::{Refusal, RefusalKind};
@@ -45,6 +54,10 @@ pub fn convert(bytes: &[u8], name: &str, limits: &Limits) -> Result<Converted, R
     let format = Format::sniff(bytes, name)?;
     match format {
         Format::Pdf => pdf::read(bytes, limits),
-        _ => Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}"))),
+        Format::Html => html::read(bytes, limits),
+        Format::Markdown | Format::Text => text::read(bytes, format),
+        Format::Docx | Format::Xlsx | Format::Csv | Format::Zip => {
+            Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}")))
+        }
     }
 }

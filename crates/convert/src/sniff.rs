@@ -1,5 +1,8 @@
 //! What a file is, from its content.
 
+mod magic;
+mod plain;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -18,9 +21,9 @@ pub enum Format {
     Markdown,
     /// A document of Word (Office Open XML).
     Docx,
-    /// A workbook of Excel (Office Open XML), or another that its reader takes.
+    /// A workbook of Excel (Office Open XML).
     Xlsx,
-    /// Values between commas, semicolons or tabs.
+    /// Values between commas, semicolons, bars or tabs.
     Csv,
     /// Text.
     Text,
@@ -35,15 +38,13 @@ impl Format {
     ///
     /// An empty file, and content of no kind that is read.
     pub fn sniff(bytes: &[u8], name: &str) -> Result<Self, Refusal> {
-        let head = &bytes[..bytes.len().min(1024)];
         if bytes.is_empty() {
             return Err(Refusal::new(RefusalKind::Empty, "0 bytes"));
         }
-        if head.windows(5).any(|window| window == b"%PDF-") {
-            return Ok(Self::Pdf);
+        if let Some(found) = magic::find(bytes) {
+            return found;
         }
-        let _ = name;
-        Ok(Self::Text)
+        plain::find(bytes, name)
     }
 
     /// The name in records and flags.

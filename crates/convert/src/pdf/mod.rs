@@ -25,9 +25,10 @@ use self::columns::{Item, regions};
 use self::render::{Lexicon, Rendered, render};
 use self::word::Sheet;
 use crate::Limits;
-use crate::document::{Converted, Grade, Signals};
+use crate::document::{Converted, Signals};
 use crate::error::{Refusal, RefusalKind};
 use crate::language;
+use crate::signals::Draft;
 use crate::sniff::Format;
 
 /// The Markdown of a PDF.
@@ -57,16 +58,10 @@ fn read_pages(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> {
     let removed = furniture::remove(&mut sheets);
     let lexicon = Lexicon::of(&sheets);
     let norms = Norms::of(&sheets);
-    let mut signals = Signals {
-        agreement,
-        furniture_lines: removed.lines,
-        furniture_share: if all_words == 0 { 0.0 } else { removed.words as f64 / all_words as f64 },
-        images: sheets.iter().map(|sheet| u64::from(sheet.images)).sum(),
-        pages_without_text: sheets.iter().filter(|sheet| sheet.words.is_empty() && sheet.images > 0).count() as u64,
-        ..Signals::default()
-    };
+    let images: u64 = sheets.iter().map(|sheet| u64::from(sheet.images)).sum();
+    let pages_without_text = sheets.iter().filter(|sheet| sheet.words.is_empty() && sheet.images > 0).count() as u64;
     let mut blocks = Vec::new();
-    let reasons = doubts(&sheets, &signals);
+    let doubts = doubts(&sheets, pages_without_text);
     for sheet in &mut sheets {
         let tables = table::ruled(sheet);
         let words = std::mem::take(&mut sheet.words).into_iter().map(Item::Word);
@@ -79,10 +74,9 @@ fn read_pages(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> {
             blocks.push(Block { kind: Kind::Paragraph { lines: aside }, page: sheet.number });
         }
     }
-    let Rendered { markdown, pages, headings, tables } = render(&blocks, &lexicon, &norms);
-    (signals.headings, signals.tables) = (headings, tables);
+    let Rendered { markdown, pages } = render(&blocks, &lexicon, &norms);
     if markdown.is_empty() {
-        return Err(without_text(&sheets, &signals));
+        return Err(without_text(&sheets, images));
     }
     if let Some((known, parts)) = language::known_parts(&markdown)
         && parts >= 8
@@ -93,9 +87,17 @@ fn read_pages(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> {
             format!("{known} of {parts} parts of it are of a known language"),
         ));
     }
-    let title = backend.metadata().title.filter(|title| !title.trim().is_empty());
-    let grade = if reasons.is_empty() { Grade::Good } else { Grade::Degraded(reasons) };
-    Ok(Converted { format: Format::Pdf, title, markdown, pages, grade, signals })
+    let title = backend.metadata().title;
+    let mut converted = Draft { format: Format::Pdf, title, markdown, pages, doubts }.finish()?;
+    converted.signals = Signals {
+        agreement,
+        furniture_lines: removed.lines,
+        furniture_share: removed.words as f64 / all_words.max(1) as f64,
+        images,
+        pages_without_text,
+        ..converted.signals
+    };
+    Ok(converted)
 }
 
 fn refused(error: Error) -> Refusal {
@@ -106,7 +108,7 @@ fn refused(error: Error) -> Refusal {
     Refusal::new(kind, error.to_string())
 }
 
-fn without_text(sheets: &[Sheet], signals: &Signals) -> Refusal {
+fn without_text(sheets: &[Sheet], images: u64) -> Refusal {
     let lost: u32 = sheets.iter().map(|sheet| sheet.lost_streams).sum();
     let unreadable: u32 = sheets.iter().map(|sheet| sheet.unreadable_runs).sum();
     if unreadable > 0 {
@@ -115,14 +117,14 @@ fn without_text(sheets: &[Sheet], signals: &Signals) -> Refusal {
     if lost > 0 {
         return Refusal::new(RefusalKind::Damaged, format!("{lost} streams of its pages cannot be unpacked"));
     }
-    if signals.images > 0 {
-        return Refusal::new(RefusalKind::NeedsOcr, format!("{} pictures on {} pages", signals.images, sheets.len()));
+    if images > 0 {
+        return Refusal::new(RefusalKind::NeedsOcr, format!("{images} pictures on {} pages", sheets.len()));
     }
     Refusal::new(RefusalKind::Empty, format!("{} pages", sheets.len()))
 }
 
 /// What is known to be missing.
-fn doubts(sheets: &[Sheet], signals: &Signals) -> Vec<String> {
+fn doubts(sheets: &[Sheet], pages_without_text: u64) -> Vec<String> {
     let mut reasons = Vec::new();
     let lost: u32 = sheets.iter().map(|sheet| sheet.lost_streams).sum();
     let runs: u32 = sheets.iter().map(|sheet| sheet.runs).sum();
@@ -133,8 +135,8 @@ fn doubts(sheets: &[Sheet], signals: &Signals) -> Vec<String> {
     if unreadable * 50 > runs {
         reasons.push(format!("{unreadable} of {runs} runs of text do not say their letters"));
     }
-    if signals.pages_without_text > 0 {
-        reasons.push(format!("{} of {} pages are pictures without text", signals.pages_without_text, sheets.len()));
+    if pages_without_text > 0 {
+        reasons.push(format!("{pages_without_text} of {} pages are pictures without text", sheets.len()));
     }
     reasons
 }

@@ -74,16 +74,14 @@ fn bare(text: &str) -> String {
     text.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase()
 }
 
-/// The text, where its pages begin, and how many headings and tables it has.
+/// The text, and where its pages begin.
 pub(super) struct Rendered {
     pub markdown: String,
     pub pages: Vec<Page>,
-    pub headings: u64,
-    pub tables: u64,
 }
 
 pub(super) fn render(blocks: &[Block], lexicon: &Lexicon, norms: &Norms) -> Rendered {
-    let mut rendered = Rendered { markdown: String::new(), pages: Vec::new(), headings: 0, tables: 0 };
+    let mut rendered = Rendered { markdown: String::new(), pages: Vec::new() };
     let levels = heading_sizes(blocks);
     let blocks = joined(blocks, lexicon);
     let mut indents: Vec<f32> = Vec::new();
@@ -91,7 +89,6 @@ pub(super) fn render(blocks: &[Block], lexicon: &Lexicon, norms: &Norms) -> Rend
     for block in &blocks {
         let text = match &block.kind {
             Kind::Heading { size, lines } => {
-                rendered.headings += 1;
                 let level = levels.iter().filter(|other| **other > size + 0.08 * size).count() + 1;
                 format!("{} {}", "#".repeat(level.min(6)), flowed(lines, lexicon, Emphasis::Code))
             }
@@ -104,10 +101,7 @@ pub(super) fn render(blocks: &[Block], lexicon: &Lexicon, norms: &Norms) -> Rend
                 format!("{}{marker} {}", "    ".repeat(depth.min(8)), flowed(lines, lexicon, Emphasis::All))
             }
             Kind::Code { lines } => code(lines, lexicon),
-            Kind::Table { table } => {
-                rendered.tables += 1;
-                table_text(table, lexicon)
-            }
+            Kind::Table { table } => table_text(table, lexicon),
         };
         let item = matches!(block.kind, Kind::Item { .. });
         if !item {
