@@ -9,9 +9,11 @@ mod decode;
 mod document;
 mod error;
 mod html;
+mod inline;
 mod language;
 mod markdown;
 mod markup;
+mod office;
 mod pdf;
 mod signals;
 mod sniff;
@@ -55,8 +57,9 @@ pub fn convert(bytes: &[u8], name: &str, limits: &Limits) -> Result<Converted, R
     match format {
         Format::Pdf => pdf::read(bytes, limits),
         Format::Html => html::read(bytes, limits),
+        Format::Docx => office::read(bytes, limits),
         Format::Markdown | Format::Text => text::read(bytes, format),
-        Format::Docx | Format::Xlsx | Format::Csv | Format::Zip => {
+        Format::Xlsx | Format::Csv | Format::Zip => {
             Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}")))
         }
     }

@@ -6,3 +6,4 @@
 pub(crate) mod entities;
 pub(crate) mod token;
 pub(crate) mod tree;
+pub(crate) mod xml;

@@ -93,7 +93,7 @@ pub(crate) enum Syntax {
 }
 
 /// Reads tokens from a text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tokens<'a> {
     text: &'a str,
     at: usize,
