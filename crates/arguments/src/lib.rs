@@ -10,6 +10,7 @@ mod baseline;
 mod bench;
 mod compare;
 mod config;
+mod convert;
 mod effective;
 mod eval;
 mod eval_compare;
@@ -46,6 +47,7 @@ pub use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArgume
 pub use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
 pub use compare::{CompareRunsArguments, JudgingArguments};
 pub use config::{ConfigOutputArguments, ConfigVerb, Folder, Listen, NginxArguments, Upstream};
+pub use convert::{ConvertArguments, ConvertingArguments};
 pub use effective::settings;
 pub use eval::{BleuTokenizer, EvalVerb, PredictionsForm, ScoreArguments};
 pub use eval_compare::CompareArguments;
@@ -197,6 +199,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: SystemVerb,
     },
+    /// Turn documents into Markdown, each in a process with bounds, with what speaks for and against the text
+    Convert(ConvertArguments),
     /// Print files that put the service behind nginx, systemd or compose
     Config {
         #[command(subcommand)]

@@ -6,6 +6,7 @@ mod devices;
 mod embedded;
 mod environment;
 mod failure;
+mod limits;
 mod live;
 mod models_folder;
 mod open_files;

@@ -8,6 +8,7 @@ mod calibrate;
 mod cold_start;
 mod compare;
 mod config;
+mod convert;
 mod doctor;
 mod errors;
 mod eval;
@@ -79,6 +80,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::System { verb: SystemVerb::Plan { verb: PlanVerb::Gpu(output) } } => {
             system::plan_gpu(output.output_format)
         }
+        Verb::Convert(convert) => convert::run(&convert, environment),
         Verb::Config { verb } => config::run(&verb),
         Verb::Schema(schema) => schema::run(&schema),
         Verb::Reference(reference) => reference::run(&reference),

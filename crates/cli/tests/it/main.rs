@@ -9,6 +9,7 @@ mod candle;
 mod classify;
 mod compare;
 mod compare_kinds;
+mod convert;
 mod crash;
 mod deploy;
 mod documents;

@@ -17,7 +17,6 @@ use weighbridge_types::event::{RunEvent, Sink as _};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
-use weighbridge_types::units::ByteSize;
 
 use super::super::bench::{REPORT_FILE, cancel_on_interrupt};
 use super::super::{runs, runtime};
@@ -46,7 +45,7 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
     let clock = Clock::start();
     let begin = clock.now();
     if let Some(limit) = arguments.memory {
-        limit_memory(limit)?;
+        crate::limits::memory(limit)?;
     }
     let settings: EvalSettings = match &previous {
         Some(previous) => serde_json::from_value(previous.record.settings.clone()).map_err(|error| {
@@ -124,17 +123,6 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
     output::write(&path.join(REPORT_FILE), runs::page(&path, &record)?)?;
     Index::open(results)?.register(&path)?;
     conclude(&record, &path, exported.as_deref(), arguments, environment)
-}
-
-/// Bounds what this process may take. Beyond it an allocation fails, and the process ends; files that are mapped to be read do
-/// not count.
-fn limit_memory(limit: ByteSize) -> Result<(), Failure> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let bounds = Rlimit { current: Some(limit.0), maximum: Some(limit.0) };
-    setrlimit(Resource::Data, bounds).map_err(|error| {
-        let what = format!("bound the memory of this process to {} bytes: {error}", limit.0);
-        Failure::usage(what, "give more memory, or leave the bound out")
-    })
 }
 
 /// Gives the run up when standard input ends, as it does when the study's process is killed.
