@@ -1,5 +1,7 @@
 //! Texts per second through the search for near duplicates, with its recall and precision on planted copies.
 
+#![expect(clippy::print_stdout, reason = "it prints its figures")]
+
 mod planted;
 
 use std::hint::black_box;

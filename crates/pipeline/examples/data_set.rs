@@ -1,5 +1,7 @@
 //! Makes a data set of a folder of Markdown: `cargo run -p weighbridge-pipeline --example data_set -- FOLDER OUTPUT`.
 
+#![expect(clippy::print_stdout, reason = "it prints its figures")]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -219,13 +219,15 @@ pub struct ModelSettings {
     pub fallback: Fallback,
     /// Whether it judges the items, with their source before it.
     pub judge: bool,
+    /// Whether it answers every question once from the cited bytes and once from nothing, so that answerability is measured.
+    pub round_trip: bool,
     /// Share of the items that are also judged with an error planted, to test the judge.
     pub planted_share: f64,
 }
 
 impl Default for ModelSettings {
     fn default() -> Self {
-        Self { fallback: Fallback::Patterns, judge: false, planted_share: 0.02 }
+        Self { fallback: Fallback::Patterns, judge: false, round_trip: false, planted_share: 0.02 }
     }
 }
 

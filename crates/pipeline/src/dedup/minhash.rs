@@ -24,9 +24,7 @@ impl Shingles {
         let words = word_hashes(text);
         let combine = |words: &[u64]| {
             let hash = words.iter().fold(SEED, |state, word| mix(state ^ word));
-            #[expect(clippy::cast_possible_truncation, reason = "32 of its bits are the hash")]
-            let hash = (hash >> 32) as u32;
-            hash
+            (hash >> 32) as u32
         };
         let mut shingles: Vec<u32> = match words.len() {
             0 => Vec::new(),
@@ -132,7 +130,6 @@ impl Signer {
         for shingle in &shingles.0 {
             let spread = mix(u64::from(*shingle));
             for ((least, factor), offset) in least.iter_mut().zip(&self.factors).zip(&self.offsets) {
-                #[expect(clippy::cast_possible_truncation, reason = "the upper half is what is compared")]
                 let hash = (spread.wrapping_mul(*factor).wrapping_add(*offset) >> 32) as u32;
                 *least = hash.min(*least);
             }

@@ -301,7 +301,7 @@ fn item_text(text: &str, range: &Range<usize>) -> Range<usize> {
 
 /// The end of the first sentences of a range.
 fn first_sentences(text: &str, range: Range<usize>, count: usize) -> usize {
-    sentences(text, range.clone()).into_iter().take(count).last().map_or(range.end, |last| last.end)
+    sentences(text, range.clone()).iter().take(count).next_back().map_or(range.end, |last| last.end)
 }
 
 /// Where an item names what it describes.

@@ -18,6 +18,8 @@ pub enum ItemRefusal {
     Malformed,
     /// Its words do not stand in what it cites.
     Ungrounded,
+    /// A judge that saw its source spoke against it.
+    Judge,
     /// Its score is below the gate.
     LowScore,
     /// Too many questions begin with its first word.
@@ -28,13 +30,14 @@ pub enum ItemRefusal {
 
 impl ItemRefusal {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoSpan,
         Self::LeaksSource,
         Self::NearDuplicate,
         Self::WrongLanguage,
         Self::Malformed,
         Self::Ungrounded,
+        Self::Judge,
         Self::LowScore,
         Self::FirstWordCap,
         Self::PatternCap,
@@ -50,6 +53,7 @@ impl ItemRefusal {
             Self::WrongLanguage => "wrong_language",
             Self::Malformed => "malformed",
             Self::Ungrounded => "ungrounded",
+            Self::Judge => "judge",
             Self::LowScore => "low_score",
             Self::FirstWordCap => "first_word_cap",
             Self::PatternCap => "pattern_cap",

@@ -10,6 +10,6 @@ mod score;
 pub use gates::{ItemRefusal, leaks_source};
 pub use grounding::{Evidence, Grounding, ground};
 pub use judge::{JUDGE_PROMPT, JudgeReport, Judged, judge_prompt, judge_schema, read_verdict};
-pub use planted::{Planted, PlantedKind, PlantedReport, plant, planted_report};
-pub use reference::{ReferenceScore, reference_score};
+pub use planted::{Planted, PlantedKind, PlantedReport, plant, planted_report, swappable};
+pub use reference::{ReferenceScore, reference_level, reference_score};
 pub use score::{Answerability, ItemScore, ScoreInput, round_trip_f1, score_item, token_f1, well_formed};

@@ -39,7 +39,7 @@ pub fn reference_score(
 
 /// The reference's name of a score: its levels are above 0.9, 0.742, 0.6 and 0.4.
 #[must_use]
-pub fn level(score: f64) -> &'static str {
+pub fn reference_level(score: f64) -> &'static str {
     match score {
         score if score > 0.9 => "excellent",
         score if score > 0.742 => "good",
@@ -63,6 +63,9 @@ mod tests {
 
     #[test]
     fn levels_are_above_their_bounds() {
-        assert_eq!([0.91, 0.9, 0.742, 0.6, 0.4].map(level), ["excellent", "good", "acceptable", "poor", "unusable"]);
+        assert_eq!(
+            [0.91, 0.9, 0.742, 0.6, 0.4].map(reference_level),
+            ["excellent", "good", "acceptable", "poor", "unusable"]
+        );
     }
 }

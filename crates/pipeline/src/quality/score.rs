@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::grounding::{Evidence, Grounding};
-use crate::converse::QuestionType;
 use crate::words::words;
 
 /// Weights of the terms, in the order of [`ItemScore`]'s fields.
@@ -139,18 +138,6 @@ impl Grounding {
         }
         doubts
     }
-}
-
-/// Shares of the types of questions among items.
-#[must_use]
-pub fn type_shares(types: impl IntoIterator<Item = QuestionType>) -> Vec<(QuestionType, u64)> {
-    let mut counts: Vec<(QuestionType, u64)> = QuestionType::ALL.iter().map(|kind| (*kind, 0)).collect();
-    for kind in types {
-        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| *known == kind) {
-            *count += 1;
-        }
-    }
-    counts
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use weighbridge_stats::{Confidence, Dependence, mean_interval};
 
 use super::draft::Draft;
 use super::error::PipelineError;
+use super::examine::examine;
 use super::report::{REPORT_VERSION, RunReport};
 use super::runner::{Run, Watch, card_path};
-use super::settle::{Settled, settle};
+use super::settle::{Settled, close, weigh};
 use super::state::{State, StateCounts};
 use super::times::Stage;
 use crate::converse::Diversity;
@@ -17,7 +18,7 @@ use crate::digest::digest_of;
 use crate::finalize::{
     CARD_VERSION, Card, DATASET_VERSION, ItemRecord, Lines, QualityCard, RejectedRecord, TurnRecord, write_dataset,
 };
-use crate::quality::{Evidence, PlantedReport, planted_report, reference_score};
+use crate::quality::{Answerability, Evidence, JudgeReport, PlantedReport, planted_report, reference_score};
 use crate::targets::Target;
 use crate::words::words;
 
@@ -25,6 +26,12 @@ use crate::words::words;
 const PLANTED_ITEMS: usize = 2000;
 /// First words and patterns that the card names.
 const NAMED: usize = 15;
+
+/// How what judges the items was itself judged.
+struct Tests {
+    planted: PlantedReport,
+    judge: Option<JudgeReport>,
+}
 
 impl Draft {
     /// The least grounding of its turns.
@@ -40,16 +47,23 @@ pub(super) fn finish(mut run: Run<'_>, watch: &mut dyn Watch) -> Result<RunRepor
     let begin = clock.now();
     let conversion: Vec<f64> = run.admitted.iter().map(|document| document.conversion).collect();
     let drafts = std::mem::take(&mut run.drafts);
-    let settled = settle(drafts, &conversion, settings, &mut run.clusters);
+    let (mut settled, order) = weigh(drafts, &conversion, settings, &mut run.clusters);
+    let weighed = clock.now();
+    run.times.add(Stage::Finalization, "choose", weighed - begin);
+    let judge = examine(&mut run, &mut settled, &order)?;
+    let examined = clock.now();
+    run.times.add(Stage::Conversations, "examine", examined - weighed);
+    close(&mut settled, &order, settings);
     let chosen = clock.now();
-    run.times.add(Stage::Finalization, "choose", chosen - begin);
+    run.times.add(Stage::Finalization, "choose", chosen - examined);
     let splits = splits_of(&mut run);
     let (items, rejected, item_counts) = records_of(&run, &settled, &splits);
     close_documents(&mut run, &settled, &splits);
     let planted = plant_into(&run, &items)?;
     let measured = clock.now();
     run.times.add(Stage::Finalization, "plant", measured - chosen);
-    let card = write_files(&mut run, &items, &rejected, item_counts, planted, &settled)?;
+    let tests = Tests { planted, judge };
+    let card = write_files(&mut run, &items, &rejected, item_counts, tests, &settled)?;
     run.times.add(Stage::Finalization, "write", clock.now() - measured);
     let report = report_of(&run, &card);
     let mut bytes = serde_json::to_vec_pretty(&report)
@@ -214,7 +228,7 @@ fn write_files(
     items: &[ItemRecord],
     rejected: &[RejectedRecord],
     item_counts: StateCounts,
-    planted: PlantedReport,
+    tests: Tests,
     settled: &[Settled],
 ) -> Result<Card, PipelineError> {
     let folder = &run.options.output;
@@ -239,7 +253,7 @@ fn write_files(
     }
     files.push(lines.write(folder, "documents.jsonl.zst")?);
     files.sort_by(|one, two| one.name.cmp(&two.name));
-    let card = card_of(run, items, item_counts, planted, settled, files);
+    let card = card_of(run, items, item_counts, tests, settled, files);
     card.write(folder)?;
     Ok(card)
 }
@@ -248,7 +262,7 @@ fn card_of(
     run: &mut Run<'_>,
     items: &[ItemRecord],
     item_counts: StateCounts,
-    planted: PlantedReport,
+    tests: Tests,
     settled: &[Settled],
     files: Vec<crate::finalize::FileEntry>,
 ) -> Card {
@@ -305,8 +319,8 @@ fn card_of(
         tokens_estimated: run.counter.is_estimate(),
         shared_clusters: cluster_sizes.values().filter(|size| **size > 1).count() as u64,
         quality: quality_of(items, &references),
-        planted,
-        judge: None,
+        planted: tests.planted,
+        judge: tests.judge,
         first_words,
         patterns,
         model: run.model_name.clone(),
@@ -354,10 +368,22 @@ fn quality_of(items: &[ItemRecord], references: &[f64]) -> QualityCard {
         deviation,
         histogram,
         terms: terms.collect(),
-        answerability:
-            "lexical: the share of the question's words of content that the cited bytes and the headings hold"
-                .to_owned(),
+        answerability: how_answerable(items).to_owned(),
         reference_mean: mean(&mut references.iter().copied()),
+    }
+}
+
+/// How answerability was measured, in words.
+fn how_answerable(items: &[ItemRecord]) -> &'static str {
+    let is_lexical = |item: &&ItemRecord| matches!(item.score.answerability, Answerability::Lexical(_));
+    match items.iter().filter(is_lexical).count() {
+        0 if !items.is_empty() => {
+            "measured by round trip: F1 of an answer from the cited bytes less that of one from nothing"
+        }
+        count if count == items.len() => {
+            "lexical: the share of the question's words of content in the cited bytes and the headings above them"
+        }
+        _ => "measured by round trip where the model replied, else lexical",
     }
 }
 

@@ -3,6 +3,7 @@
 mod batch;
 mod draft;
 mod error;
+mod examine;
 mod finish;
 mod journal;
 mod model;

@@ -156,3 +156,29 @@ impl Model for EngineModel {
         self.runtime.block_on(self.answer(request))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use weighbridge_engine::scripted::ScriptedEngine;
+
+    use super::*;
+
+    async fn answer(script: &str) -> Result<Reply, ModelFailure> {
+        let clock = Clock::start();
+        let engine = Arc::new(ScriptedEngine::new(script.parse().unwrap()));
+        let model = EngineModel::new(engine, "scripted".to_owned(), tokio::runtime::Handle::current(), clock);
+        let model = model.with_limits(Duration::from_secs(30), 3);
+        let ask = Ask { prompt: "Say something.".to_owned(), schema: None, max_tokens: 4 };
+        model.answer(model.request(&ask).unwrap()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_answers_and_failures_that_may_pass_are_tried_again() {
+        let reply = answer("ttft=20ms,itl=5ms").await.unwrap();
+        assert!(!reply.text.is_empty() && reply.retries == 0, "{reply:?}");
+        assert_eq!(answer("fail=error,fail_first=2").await.unwrap().retries, 2);
+        assert_eq!(answer("fail=error").await.unwrap_err().tries, 4);
+        assert_eq!(answer("fail=bad_request").await.unwrap_err().tries, 1);
+        assert_eq!(answer("fail=stall").await.unwrap_err().tries, 4);
+    }
+}

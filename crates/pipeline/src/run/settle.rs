@@ -15,18 +15,28 @@ pub(crate) struct Settled {
     pub wordings: Vec<usize>,
     pub score: ItemScore,
     pub refusal: Option<(ItemRefusal, String)>,
+    /// A judge was asked and gave no verdict.
+    pub is_unjudged: bool,
 }
 
 impl Settled {
     /// The question of a turn.
-    pub fn question(&self, turn: usize) -> &str {
+    pub(super) fn question(&self, turn: usize) -> &str {
         let wording = self.wordings.get(turn).copied().unwrap_or(0);
         self.draft.turns[turn].wordings.get(wording).map_or("", |wording| &wording.text)
     }
 
+    /// Puts another answerability in the place of the one that was measured.
+    pub(super) fn answerability(&mut self, value: Answerability) {
+        self.score = with_terms(&self.score, value, self.score.non_redundancy);
+    }
+
     /// What speaks against an item that is kept.
-    pub fn doubts(&self) -> Vec<String> {
+    pub(super) fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
+        if self.is_unjudged {
+            doubts.push("the judge gave no verdict".to_owned());
+        }
         for turn in &self.draft.turns {
             if let Alignment::Fuzzy { coverage, .. } = turn.alignment {
                 doubts.push(format!("{:.0} % of the words of a quotation were met", coverage * 100.0));
@@ -37,18 +47,29 @@ impl Settled {
     }
 }
 
-/// Decides on every draft. `conversion` gives the score of each document's conversion; documents whose items are nearly the same are joined in
-/// `clusters`.
-///
-/// Gates come first. Then each item, in the order of the documents, takes the wording that was used least. Then the items are looked at
-/// from the best to the poorest: what is nearly the same as a better one is rejected, then what scores too low, then what
-/// has more than its share of first words and patterns.
+/// Decides on every draft, as [`weigh`] and [`close`] do one after the other.
+#[cfg(test)]
 pub(crate) fn settle(
     drafts: Vec<Draft>,
     conversion: &[f64],
     settings: &Settings,
     clusters: &mut Clusters,
 ) -> Vec<Settled> {
+    let (mut settled, order) = weigh(drafts, conversion, settings, clusters);
+    close(&mut settled, &order, settings);
+    settled
+}
+
+/// Scores every draft, and rejects what fails a gate or repeats a better one. Also gives the places of the others, the best first.
+///
+/// `conversion` is the score of each document's conversion; documents whose items are nearly the same are joined in `clusters`.
+/// Each item, in the order of the documents, takes the wording that was used least so far.
+pub(crate) fn weigh(
+    drafts: Vec<Draft>,
+    conversion: &[f64],
+    settings: &Settings,
+    clusters: &mut Clusters,
+) -> (Vec<Settled>, Vec<usize>) {
     let mut drafts = drafts;
     drafts.sort_by_key(|draft| (draft.document, draft.chunk, draft.number));
     let mut settled = choose_wordings(drafts, conversion, settings);
@@ -56,14 +77,19 @@ pub(crate) fn settle(
     // The sort is stable: of equals the earlier is the better.
     order.sort_by(|one, two| settled[*two].score.score.total_cmp(&settled[*one].score.score));
     refuse_repetitions(&mut settled, &order, settings, clusters);
-    for item in &mut settled {
+    order.retain(|at| settled[*at].refusal.is_none());
+    (settled, order)
+}
+
+/// Rejects what scores too low, then, from the poorest on, what has more than its share of first words and patterns.
+pub(crate) fn close(settled: &mut [Settled], order: &[usize], settings: &Settings) {
+    for item in settled.iter_mut() {
         if item.refusal.is_none() && item.score.score < settings.gates.conversation {
             item.refusal = Some((ItemRefusal::LowScore, format!("{:.3}", item.score.score)));
         }
     }
-    order.retain(|at| settled[*at].refusal.is_none());
-    hold_shares(&mut settled, &order, settings);
-    settled
+    let kept: Vec<usize> = order.iter().copied().filter(|at| settled[*at].refusal.is_none()).collect();
+    hold_shares(settled, &kept, settings);
 }
 
 fn choose_wordings(drafts: Vec<Draft>, conversion: &[f64], settings: &Settings) -> Vec<Settled> {
@@ -83,7 +109,7 @@ fn choose_wordings(drafts: Vec<Draft>, conversion: &[f64], settings: &Settings) 
             wordings.push(chosen);
         }
         let score = first_score(&draft, &wordings, conversion);
-        settled.push(Settled { draft, wordings, score, refusal });
+        settled.push(Settled { draft, wordings, score, refusal, is_unjudged: false });
     }
     settled
 }
@@ -151,7 +177,8 @@ fn refuse_repetitions(settled: &mut [Settled], order: &[usize], settings: &Setti
             if nearest.similarity >= settings.deduplication.text_similarity {
                 clusters.join(settled[at].draft.document, settled[other].draft.document);
             }
-            settled[at].score = with_redundancy(&settled[at].score, nearest.similarity);
+            let score = &settled[at].score;
+            settled[at].score = with_terms(score, score.answerability, 1.0 - nearest.similarity);
             if nearest.similarity >= settings.deduplication.item_similarity {
                 let question = settled[other].question(0).to_owned();
                 settled[at].refusal =
@@ -164,13 +191,13 @@ fn refuse_repetitions(settled: &mut [Settled], order: &[usize], settings: &Setti
     }
 }
 
-fn with_redundancy(score: &ItemScore, similarity: f64) -> ItemScore {
+fn with_terms(score: &ItemScore, answerability: Answerability, non_redundancy: f64) -> ItemScore {
     score_item(&ScoreInput {
         grounding: score.grounding,
-        answerability: score.answerability,
+        answerability,
         conversion: score.conversion,
         well_formed: score.well_formed,
-        non_redundancy: 1.0 - similarity,
+        non_redundancy,
     })
 }
 

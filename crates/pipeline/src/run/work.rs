@@ -105,7 +105,7 @@ pub fn work_chunk(
 
 /// Works on a chunk by patterns alone.
 #[must_use]
-pub fn by_patterns(
+pub(super) fn by_patterns(
     text: &str,
     headings: &[String],
     settings: &Settings,

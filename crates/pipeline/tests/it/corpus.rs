@@ -64,6 +64,8 @@ pub(crate) struct RuleModel {
     pub(crate) calls: AtomicU64,
     /// Fails every so many calls; 0 never does.
     pub(crate) fails_every: u64,
+    /// Passes whatever it judges.
+    pub(crate) is_blind: bool,
     /// Answers with nonsense.
     pub(crate) is_mad: bool,
 }
@@ -80,6 +82,9 @@ impl Model for RuleModel {
         }
         if self.is_mad {
             return Ok(Reply { text: "I like turtles {[".to_owned(), ..Reply::default() });
+        }
+        if let Some(text) = self.examined(ask) {
+            return Ok(Reply { text, ..Reply::default() });
         }
         let text = ask.prompt.split("<<<\n").nth(1).unwrap_or_default().trim_end_matches("\n>>>");
         let lines: Vec<&str> =
@@ -102,6 +107,24 @@ impl Model for RuleModel {
     }
 }
 
+impl RuleModel {
+    /// A verdict by comparison, letter for letter, or the cited bytes as an answer.
+    fn examined(&self, ask: &Ask) -> Option<String> {
+        let source = ask.prompt.split("<<<\n").nth(1).and_then(|rest| rest.split("\n>>>").next());
+        if let Some(rest) = ask.prompt.strip_prefix("Judge an answer") {
+            let answer = rest.split("\n\nAnswer: ").nth(1)?.split("\n\nReply with").next()?;
+            let is_faithful = self.is_blind || source?.contains(answer.trim_end_matches('.'));
+            return Some(
+                serde_json::json!({"faithful": is_faithful, "relevant": true, "answerable": true}).to_string(),
+            );
+        }
+        if ask.prompt.starts_with("Answer the question") {
+            return Some(source.unwrap_or("unknown").to_owned());
+        }
+        None
+    }
+}
+
 pub(crate) fn run_with(
     documents: &[SourceDocument],
     output: &Path,
@@ -117,7 +140,7 @@ pub(crate) fn run_with(
             stop.store(true, Ordering::Relaxed);
         }
     };
-    pipeline.run(&mut documents.to_vec().into_iter(), &options, &mut watch)
+    pipeline.run(&mut documents.iter().cloned(), &options, &mut watch)
 }
 
 /// Every file of a data set but the journal and the report, with its bytes.

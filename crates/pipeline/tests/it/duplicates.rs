@@ -2,7 +2,7 @@
 
 use weighbridge_pipeline::dedup::cluster_texts;
 
-#[path = "../../benches/planted.rs"]
+#[path = "../../benches/planted/mod.rs"]
 mod planted;
 
 #[test]

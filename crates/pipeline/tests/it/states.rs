@@ -87,6 +87,32 @@ fn a_model_that_fails_or_talks_nonsense_is_counted() {
 }
 
 #[test]
+fn a_judge_sees_the_source_and_is_tested_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    settings.model.judge = true;
+    settings.model.round_trip = true;
+    settings.model.planted_share = 1.0;
+    let card_of = |name: &str, model: &RuleModel| -> Card {
+        let output = folder.path().join(name);
+        run_with(&manuals(4), &output, &settings, Some(model), None).unwrap();
+        serde_json::from_slice(&std::fs::read(output.join("card.json")).unwrap()).unwrap()
+    };
+    let card = card_of("sharp", &RuleModel::default());
+    let judge = card.judge.unwrap();
+    assert!(judge.planted >= 4 && judge.caught == judge.planted, "{judge:?}");
+    assert_eq!(judge.passed, judge.judged);
+    assert!(card.quality.answerability.contains("round trip"), "{}", card.quality.answerability);
+    assert!(card.quality.terms["answerability"] > 0.9);
+    let judge = card_of("blind", &RuleModel { is_blind: true, ..RuleModel::default() }).judge.unwrap();
+    assert_eq!(judge.caught, 0);
+    // What was judged is not paid for twice.
+    let model = RuleModel::default();
+    run_with(&manuals(4), &folder.path().join("sharp"), &settings, Some(&model), None).unwrap();
+    assert_eq!(model.calls.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[test]
 fn a_folder_that_is_in_use_or_cannot_be_written_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let _journal = weighbridge_pipeline::run::Journal::open(&folder.path().join("journal")).unwrap();

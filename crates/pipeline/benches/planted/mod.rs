@@ -6,18 +6,18 @@ use weighbridge_pipeline::digest::hash64;
 const VOCABULARY: u64 = 20_000;
 
 /// Texts of some 300 words each, and the text that each is a copy of; itself where it is none.
-pub fn planted(count: usize, copies: usize, seed: u64) -> (Vec<String>, Vec<usize>) {
+pub(crate) fn planted(count: usize, copies: usize, seed: u64) -> (Vec<String>, Vec<usize>) {
     let mut draw = Draw { seed, number: 0 };
     let originals = count - copies;
     let mut texts: Vec<Vec<String>> =
         (0..originals).map(|_| (0..280 + draw.below(40)).map(|_| draw.word()).collect()).collect();
     let mut family: Vec<usize> = (0..originals).collect();
     for _ in 0..copies {
-        let of = usize::try_from(draw.below(originals as u64)).unwrap();
+        let of = usize::try_from(draw.below(originals as u64)).unwrap_or(0);
         let mut copy = texts[of].clone();
         // 0 to 2 % of the words are replaced, left out or doubled.
         for _ in 0..draw.below(copy.len() as u64 / 50 + 1) {
-            let at = usize::try_from(draw.below(copy.len() as u64)).unwrap();
+            let at = usize::try_from(draw.below(copy.len() as u64)).unwrap_or(0);
             match draw.below(3) {
                 0 => copy[at] = draw.word(),
                 1 => drop(copy.remove(at)),
@@ -32,7 +32,7 @@ pub fn planted(count: usize, copies: usize, seed: u64) -> (Vec<String>, Vec<usiz
 
 /// Share of the planted copies that are in the cluster of their original, and share of the pairs of a text and its cluster's first that
 /// are of one family.
-pub fn recall_and_precision(roots: &[usize], family: &[usize]) -> (f64, f64) {
+pub(crate) fn recall_and_precision(roots: &[usize], family: &[usize]) -> (f64, f64) {
     let (mut copies, mut found, mut joined, mut right) = (0_u32, 0_u32, 0_u32, 0_u32);
     for (text, (root, original)) in roots.iter().zip(family).enumerate() {
         if *original != text {
