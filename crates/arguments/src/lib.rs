@@ -25,6 +25,7 @@ mod memory;
 mod memory_profile;
 mod observe;
 mod performance;
+mod pipeline;
 mod profile;
 mod serve;
 mod webhook;
@@ -68,6 +69,7 @@ pub use performance::{
     MemoryBenchmarkArguments, MetricsExportArguments, MetricsFormat, MetricsVerb, MonitorArguments, MonitorFormat,
     PerformanceVerb, RegressArguments, ResultsCompareArguments, StressBenchmarkArguments, TestArguments,
 };
+pub use pipeline::{PipelineReportArguments, PipelineRunArguments, PipelineVerb};
 pub use profile::{DiffArguments, ProfileArguments, ProfileFlag, ProfileVerb};
 pub use serve::{ErrorsArguments, ServeArguments, StrategyArgument};
 pub use webhook::WebhookArguments;
@@ -201,6 +203,11 @@ pub enum Verb {
     },
     /// Turn documents into Markdown, each in a process with bounds, with what speaks for and against the text
     Convert(ConvertArguments),
+    /// Turn documents into a data set of grounded conversations
+    Pipeline {
+        #[command(subcommand)]
+        verb: PipelineVerb,
+    },
     /// Print files that put the service behind nginx, systemd or compose
     Config {
         #[command(subcommand)]

@@ -20,6 +20,7 @@ mod memory_profile;
 mod metrics;
 mod model;
 mod performance;
+mod pipeline;
 mod profile;
 mod recover;
 mod reference;
@@ -81,6 +82,7 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
             system::plan_gpu(output.output_format)
         }
         Verb::Convert(convert) => convert::run(&convert, environment),
+        Verb::Pipeline { verb } => pipeline::run(verb, environment),
         Verb::Config { verb } => config::run(&verb),
         Verb::Schema(schema) => schema::run(&schema),
         Verb::Reference(reference) => reference::run(&reference),

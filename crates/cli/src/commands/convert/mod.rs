@@ -11,8 +11,8 @@ use serde::Serialize;
 use weighbridge_convert::{Converted, Grade, Refusal, Signals};
 use weighbridge_types::time::Clock;
 
-use self::documents::{Document, documents};
-use self::stream::Converting;
+pub(super) use self::documents::{Content, Document, documents};
+pub(super) use self::stream::{Converting, Finished};
 use crate::arguments::{ConvertArguments, ConvertingArguments, OutputFormat};
 use crate::environment::Environment;
 use crate::exit::Exit;
