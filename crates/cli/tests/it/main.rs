@@ -32,6 +32,7 @@ mod log_level;
 mod memory_profile;
 mod model;
 mod performance;
+mod pipeline;
 mod profile;
 mod report;
 mod serve;

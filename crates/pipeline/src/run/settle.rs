@@ -210,6 +210,8 @@ fn hold_shares(settled: &mut [Settled], order: &[usize], settings: &Settings) {
     }
     loop {
         let questions: u64 = kept.iter().map(|at| settled[*at].draft.turns.len() as u64).sum();
+        // Of few kinds no number would do: each kind may have what it might have among the least number that is held.
+        let questions = questions.max(limits.shares_from as u64);
         let most_words = allowance(limits.first_word_share, questions);
         let most_patterns = allowance(limits.pattern_share, questions);
         let mut counts = Diversity::default();
@@ -303,6 +305,30 @@ mod tests {
         assert_eq!(settled[0].refusal.as_ref().map(|(reason, _)| *reason), Some(ItemRefusal::NearDuplicate));
         assert!(settled[1].refusal.is_none());
         assert_eq!(clusters.roots(), [0, 0]);
+    }
+
+    #[test]
+    fn few_kinds_of_questions_are_cut_and_not_emptied() {
+        let drafts: Vec<Draft> = (0..100)
+            .map(|number| {
+                let question = format!("What limits tenant{number}?");
+                draft(
+                    number,
+                    &[&question],
+                    &format!("the limit of colour{number} is value{number} of shape{number}"),
+                    1.0,
+                )
+            })
+            .collect();
+        let refused = refusals(drafts, &Settings::default());
+        // Eight per cent of fifty.
+        assert_eq!(refused.iter().filter(|refusal| refusal.is_none()).count(), 4);
+        assert!(
+            refused
+                .iter()
+                .flatten()
+                .all(|refusal| matches!(refusal, ItemRefusal::FirstWordCap | ItemRefusal::PatternCap))
+        );
     }
 
     #[test]
