@@ -148,6 +148,7 @@ impl Engine for CandleEngine {
             token_prompts: true,
             ignore_eos: true,
             constraint: true,
+            likeliest: true,
             exact_tokens: true,
             in_process: true,
             ..Capabilities::default()

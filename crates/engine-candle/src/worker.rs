@@ -185,7 +185,8 @@ impl Worker {
     fn prepare(&self, job: Job) -> Result<Sequence, EngineError> {
         let Job { request, events } = job;
         request.check()?;
-        let tokens = self.prompts.tokens(&request.prompt)?;
+        request.check_toolless("candle")?;
+        let tokens = self.prompts.tokens(&request.prompt, None)?;
         let max_tokens = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
         let length = tokens.len().saturating_add(max_tokens);
         self.prompts.check_fits(length)?;

@@ -125,6 +125,7 @@ impl Engine for LlamaCppEngine {
             token_prompts: true,
             ignore_eos: true,
             constraint: true,
+            likeliest: true,
             exact_tokens: true,
             in_process: true,
             ..Capabilities::default()

@@ -52,6 +52,7 @@ impl Preparation {
     /// Checks a request and finds its tokens. `id` is free.
     pub(crate) fn begin(&self, request: GenerateRequest, events: Events, id: i32) -> Result<Sequence, EngineError> {
         request.check()?;
+        request.check_toolless("llama.cpp")?;
         let tokens = self.prompt_tokens(&request.prompt)?;
         let cells = tokens.len().saturating_add(usize::try_from(request.max_tokens).unwrap_or(usize::MAX));
         self.check_fits(cells)?;

@@ -102,6 +102,7 @@ impl Decoding {
 
     fn begin(&self, request: GenerateRequest, events: Events) -> Result<Answer, EngineError> {
         request.check()?;
+        request.check_toolless("onnx")?;
         let tokens = match &request.prompt {
             Prompt::Text(text) => self.text_tokens(text)?,
             Prompt::Tokens(tokens) => tokens.clone(),

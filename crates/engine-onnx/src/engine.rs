@@ -120,6 +120,7 @@ impl Engine for OnnxEngine {
                 token_prompts: true,
                 ignore_eos: true,
                 constraint: true,
+                likeliest: true,
                 exact_tokens: true,
                 ..none
             },

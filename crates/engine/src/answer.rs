@@ -7,9 +7,9 @@ use weighbridge_types::units::millis;
 
 use crate::constraint::{Choice, Guide};
 use crate::error::EngineError;
-use crate::event::{EngineEvent, EventKind, Frame, RequestFailure};
+use crate::event::{EngineEvent, EventKind, Frame, FrameDetail, RequestFailure};
 use crate::request::GenerateRequest;
-use crate::sampling::{Sampler, log_probability};
+use crate::sampling::{Sampler, likeliest_tokens, log_probability};
 use crate::stage::Stage;
 use crate::text::TextAssembler;
 use crate::tokenizer::Tokenizer;
@@ -96,7 +96,8 @@ pub struct Answer {
     prompt_len: usize,
     max_tokens: usize,
     ignore_eos: bool,
-    reports_log_probabilities: bool,
+    /// Likeliest tokens to report beside the chosen one's log-probability; `None` reports neither.
+    logprobs: Option<u32>,
     sampler: Sampler,
     /// What keeps the text to its grammar, if there is one.
     guide: Option<Guide>,
@@ -113,7 +114,7 @@ impl Answer {
             prompt_len: prompt.len(),
             max_tokens: usize::try_from(request.max_tokens).unwrap_or(usize::MAX),
             ignore_eos: request.ignore_eos,
-            reports_log_probabilities: request.logprobs.is_some(),
+            logprobs: request.logprobs,
             sampler: Sampler::new(request.sampling, &prompt),
             guide: request.constraint.map(Guide::new),
             text: TextAssembler::new(request.stop),
@@ -155,7 +156,7 @@ impl Answer {
     /// Chooses the next token and reports it. The logits, one for each token of the vocabulary, are changed.
     pub fn accept(&mut self, logits: &mut [f32], tokenizer: &dyn Tokenizer) -> Progress {
         // The model's own probability, so before sampling changes the logits.
-        let before = self.reports_log_probabilities.then(|| logits.to_vec());
+        let before = self.logprobs.map(|_| logits.to_vec());
         let sample = Stage::Sample.enter();
         let chosen = self.choose(logits, tokenizer);
         drop(sample);
@@ -184,15 +185,24 @@ impl Answer {
         };
         let mut piece = self.text.push(&bytes);
         let is_last = self.generated() == self.max_tokens;
-        if (is_last || is_over) && !piece.stopped {
+        if (is_last || is_over) && piece.stop.is_none() {
             piece.text.push_str(&self.text.finish());
         }
         #[expect(clippy::cast_possible_truncation, reason = "frames carry single precision")]
         let log_probabilities = before.iter().map(|logits| log_probability(logits, token) as f32).collect();
-        let frame =
-            Frame { channel: Channel::Answer, text: piece.text, tokens: 1, token_ids: vec![token], log_probabilities };
+        let wanted = self.logprobs.map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX));
+        let likeliest = before.as_deref().map(|logits| likeliest_tokens(logits, wanted)).unwrap_or_default();
+        let has_detail = !likeliest.is_empty() || piece.stop.is_some();
+        let frame = Frame {
+            channel: Channel::Answer,
+            text: piece.text,
+            tokens: 1,
+            token_ids: vec![token],
+            log_probabilities,
+            detail: has_detail.then(|| Box::new(FrameDetail { likeliest, stop: piece.stop })),
+        };
         self.events.send(EngineEvent { at, kind: EventKind::Frame(frame) });
-        match (piece.stopped || is_over, is_last) {
+        match (piece.stop.is_some() || is_over, is_last) {
             (true, _) => self.finish(FinishReason::Stop),
             (false, true) => self.finish(FinishReason::Length),
             (false, false) => Progress::Running,

@@ -9,9 +9,10 @@ use weighbridge_types::record::EngineDescription;
 use crate::error::EngineError;
 use crate::event::EngineEvent;
 use crate::request::{
-    Classified, ClassifyRequest, EmbedRequest, Embedded, GenerateRequest, ScoreRequest, ScoredContinuation,
+    Classified, ClassifyRequest, EmbedRequest, Embedded, GenerateRequest, Prompt, ScoreRequest, ScoredContinuation,
 };
 use crate::tokenizer::Tokenizer;
+use crate::tools::Tools;
 
 /// The events of one generation. Dropping it cancels the generation.
 pub type EventStream = BoxStream<'static, EngineEvent>;
@@ -78,6 +79,16 @@ pub trait Engine: Send + Sync + Debug {
         Box::pin(async move { Err(EngineError::Unsupported { operation: "embed texts", engine }) })
     }
 
+    /// Tokens of a prompt as [`generate`](Engine::generate) would read it, with the tools that it offers. Called before a
+    /// request or instead of one; nothing is computed.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] where prompts are read elsewhere.
+    fn count_tokens(&self, prompt: &Prompt, tools: Option<&Tools>) -> Result<usize, EngineError> {
+        let _ = (prompt, tools);
+        Err(EngineError::Unsupported { operation: "count the tokens of a prompt", engine: self.describe().engine })
+    }
+
     /// Memory that the engine accounts for itself; `None` for an engine elsewhere.
     fn memory(&self) -> Option<MemoryReport> {
         None
@@ -99,6 +110,10 @@ pub struct Capabilities {
     pub ignore_eos: bool,
     /// The text of an answer can be held to a grammar.
     pub constraint: bool,
+    /// Frames carry log-probabilities where asked for: of the chosen token, and of the likeliest ones.
+    pub likeliest: bool,
+    /// Conversations may offer tools: the model's template has a place for them.
+    pub tools: bool,
     /// Frames carry exact token counts.
     pub exact_tokens: bool,
     /// Computes in this process, so that its memory is ours.

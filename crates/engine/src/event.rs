@@ -73,6 +73,26 @@ pub struct Frame {
     pub token_ids: Vec<u32>,
     /// Natural log-probability of each token, where asked for; else empty.
     pub log_probabilities: Vec<f32>,
+    /// What else is known of its token, where there is something: a pointer, since most frames of a load carry nothing.
+    pub detail: Option<Box<FrameDetail>>,
+}
+
+/// What an engine in process tells of a frame's token beside its text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FrameDetail {
+    /// The likeliest tokens at this place, the likeliest first, as many as were asked for; before sampling changed anything.
+    pub likeliest: Vec<Likely>,
+    /// Which of the request's stop texts this token completed, by its place among them; `None` for none.
+    pub stop: Option<usize>,
+}
+
+/// A token that might have been chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likely {
+    /// Its id.
+    pub token: u32,
+    /// Its natural log-probability.
+    pub log_probability: f32,
 }
 
 impl Frame {
@@ -85,6 +105,7 @@ impl Frame {
             tokens,
             token_ids: Vec::new(),
             log_probabilities: Vec::new(),
+            detail: None,
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! What engines in process have in common lies here as well: [`sampling`] chooses tokens from logits, [`text`] assembles text
 //! from tokens, [`answer`] makes events of both; [`constraint`] holds texts to a JSON schema; [`prompt`] reads what
-//! is asked; [`pieces`] are the bytes of tokens; [`stage`] marks threads for profiles; [`device`] says which device is taken, and how much of its memory.
+//! is asked; [`tools`] offers tools and reads calls of them; [`pieces`] are the bytes of tokens; [`stage`] marks threads for profiles; [`device`] says which device is taken, and how much of its memory.
 //!
 //! The contract is a trait object with boxed streams and futures. That costs an allocation per request, which is
 //! nothing beside a model's work, and keeps engines out of everybody's type parameters.
@@ -32,13 +32,14 @@ pub mod scripted;
 pub mod stage;
 pub mod text;
 mod tokenizer;
+pub mod tools;
 
 pub use batch::{AdaptiveBatch, BatchLimits, Exhausted, MemorySource};
 pub use class_names::ClassNames;
 pub use collect::{Collected, Collector, collect};
 pub use contract::{BoxFuture, Capabilities, Engine, EventStream, MemoryReport};
 pub use error::EngineError;
-pub use event::{EngineEvent, EventKind, Frame, RequestFailure};
+pub use event::{EngineEvent, EventKind, Frame, FrameDetail, Likely, RequestFailure};
 pub use factory::{EngineFactory, SubjectError};
 pub use follow::{Behavior, CancelAfter, Follow};
 pub use request::{

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::EngineError;
 use crate::request::{Message, Prompt};
 use crate::tokenizer::Tokenizer;
+use crate::tools::Tools;
 
 /// The text of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,20 @@ pub trait ChatForm: Send + Sync + Debug {
     /// # Errors
     /// Why it cannot be written, such as one that begins with the assistant.
     fn render(&self, messages: &[Message]) -> Result<Rendered, String>;
+
+    /// Whether conversations may offer tools.
+    fn has_tools(&self) -> bool {
+        false
+    }
+
+    /// Writes a conversation that offers tools up to the answer.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    fn render_with_tools(&self, messages: &[Message], tools: &Tools) -> Result<Rendered, String> {
+        let _ = (messages, tools);
+        Err("the model's chat template has no place for tools".to_owned())
+    }
 }
 
 /// Reads prompts for one model, and refuses what it cannot read.
@@ -55,12 +70,19 @@ impl PromptReader {
     ///
     /// # Errors
     /// [`EngineError::InvalidRequest`].
-    pub fn tokens(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
+    pub fn tokens(&self, prompt: &Prompt, tools: Option<&Tools>) -> Result<Vec<u32>, EngineError> {
+        if tools.is_some() && !matches!(prompt, Prompt::Chat(_)) {
+            return Err(invalid("only a conversation offers tools".to_owned()));
+        }
         let tokens = match prompt {
             Prompt::Text(text) => self.text_tokens(text)?,
             Prompt::Tokens(tokens) => tokens.clone(),
             Prompt::Chat(messages) => {
-                let rendered = self.chat.render(messages).map_err(invalid)?;
+                let rendered = match tools {
+                    None => self.chat.render(messages),
+                    Some(tools) => self.chat.render_with_tools(messages, tools),
+                };
+                let rendered = rendered.map_err(invalid)?;
                 if rendered.wants_bos {
                     self.text_tokens(&rendered.text)?
                 } else {

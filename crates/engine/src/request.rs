@@ -6,6 +6,7 @@ use weighbridge_types::time::{Clock, Stamp};
 
 use crate::constraint::Grammar;
 use crate::error::EngineError;
+use crate::tools::Tools;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +127,9 @@ pub struct GenerateRequest {
     /// What the text must be: the generation ends when it is complete and nothing but white space could follow, also under
     /// `ignore_eos`. An engine that cannot hold it says so in its capabilities and refuses the request. `None` leaves the text free.
     pub constraint: Option<Arc<Grammar>>,
+    /// Tools that the conversation offers and what its turns hold of earlier calls. An engine that cannot offer any says so in its
+    /// capabilities and refuses the request. `None` offers none.
+    pub tools: Option<Arc<Tools>>,
     /// Number of likeliest tokens to report with log-probabilities at each step; `None` reports none.
     pub logprobs: Option<u32>,
     /// Who goes first where an engine cannot serve all at once: a lower number does, as in vLLM; 0 is usual. Engines without
@@ -148,6 +152,7 @@ impl GenerateRequest {
             ignore_eos: false,
             stop: Vec::new(),
             constraint: None,
+            tools: None,
             logprobs: None,
             priority: 0,
             deadline: None,
@@ -173,17 +178,28 @@ impl GenerateRequest {
         Ok(())
     }
 
-    /// Refuses a constraint, for an engine that cannot hold one.
+    /// Refuses a constraint and tools, for an engine that knows neither.
     ///
     /// # Errors
     /// [`EngineError::Unsupported`] where there is one.
     pub fn check_free(&self, engine: &str) -> Result<(), EngineError> {
         match self.constraint {
-            None => Ok(()),
+            None => self.check_toolless(engine),
             Some(_) => {
                 let operation = "hold the text of an answer to a grammar";
                 Err(EngineError::Unsupported { operation, engine: engine.to_owned() })
             }
+        }
+    }
+
+    /// Refuses tools, for an engine that cannot offer them.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`] where there are some.
+    pub fn check_toolless(&self, engine: &str) -> Result<(), EngineError> {
+        match self.tools {
+            None => Ok(()),
+            Some(_) => Err(EngineError::Unsupported { operation: "offer tools", engine: engine.to_owned() }),
         }
     }
 }

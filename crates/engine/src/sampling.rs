@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
+use crate::event::Likely;
 use crate::logits::{log_sum_exp, softmax};
 use crate::request::Sampling;
 
@@ -155,6 +156,30 @@ pub fn log_probability(logits: &[f32], token: u32) -> f64 {
     f64::from(logits[token as usize]) - log_sum_exp(logits)
 }
 
+/// The likeliest tokens under these logits with their log-probabilities, the likeliest first, the lower of equals before the higher;
+/// `count` of them, or all.
+#[must_use]
+pub fn likeliest_tokens(logits: &[f32], count: usize) -> Vec<Likely> {
+    let count = count.min(logits.len());
+    if count == 0 {
+        return Vec::new();
+    }
+    // By insertion: counts are small, and few of the tokens that come later are likelier than what is held.
+    let mut best: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
+    for (token, &logit) in (0..).zip(logits) {
+        if best.len() == count && best[count - 1].0 >= logit {
+            continue;
+        }
+        let place = best.partition_point(|(other, _)| *other >= logit);
+        best.insert(place, (logit, token));
+        best.truncate(count);
+    }
+    let total = log_sum_exp(logits);
+    #[expect(clippy::cast_possible_truncation, reason = "frames carry single precision")]
+    let likely = |(logit, token)| Likely { token, log_probability: (f64::from(logit) - total) as f32 };
+    best.into_iter().map(likely).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +260,22 @@ mod tests {
             let mut sampler = Sampler::new(Sampling::default(), &[]);
             assert_eq!(sampler.choose(&mut [1.0, bad, 2.0]), Err(LogitsError));
         }
+    }
+
+    #[test]
+    fn the_likeliest_come_first_and_ties_go_to_the_lower() {
+        let check = |logits: &[f32], count: usize, expected: &[u32]| {
+            let found = likeliest_tokens(logits, count);
+            assert_eq!(found.iter().map(|likely| likely.token).collect::<Vec<_>>(), expected, "{logits:?}");
+            for likely in found {
+                assert!((f64::from(likely.log_probability) - log_probability(logits, likely.token)).abs() < 1e-6);
+            }
+        };
+        check(&LOGITS, 0, &[]);
+        check(&LOGITS, 1, &[1]);
+        check(&LOGITS, 3, &[1, 4, 2]);
+        check(&LOGITS, 99, &[1, 4, 2, 0, 5, 3]);
+        check(&[2.0, 3.0, 3.0, 2.0, 2.0], 3, &[1, 2, 0]);
     }
 
     #[test]

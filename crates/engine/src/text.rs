@@ -15,8 +15,8 @@ pub struct TextAssembler {
 pub struct Piece {
     /// Text that is now certain.
     pub text: String,
-    /// Whether a stop string was completed; the text before it is in `text`.
-    pub stopped: bool,
+    /// The place of the stop string that was completed, where one was; the text before it is in `text`.
+    pub stop: Option<usize>,
 }
 
 impl TextAssembler {
@@ -29,13 +29,13 @@ impl TextAssembler {
     pub fn push(&mut self, bytes: &[u8]) -> Piece {
         self.bytes.extend_from_slice(bytes);
         self.take_characters();
-        let stop = self.stops.iter().filter_map(|stop| self.held.find(stop)).min();
-        if let Some(place) = stop {
+        let stops = self.stops.iter().enumerate();
+        if let Some((place, stop)) = stops.filter_map(|(number, stop)| Some((self.held.find(stop)?, number))).min() {
             self.held.truncate(place);
-            return Piece { text: std::mem::take(&mut self.held), stopped: true };
+            return Piece { text: std::mem::take(&mut self.held), stop: Some(stop) };
         }
         let kept = self.held.split_off(self.held.len() - self.possible_stop());
-        Piece { text: std::mem::replace(&mut self.held, kept), stopped: false }
+        Piece { text: std::mem::replace(&mut self.held, kept), stop: None }
     }
 
     /// Hands out what is left; an unfinished character becomes a replacement character.
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn a_stop_ends_the_text_before_it() {
         let mut assembler = TextAssembler::new(vec!["STOP".to_owned(), "b".to_owned()]);
-        assert_eq!(assembler.push(b"aST"), Piece { text: "a".to_owned(), stopped: false });
-        assert_eq!(assembler.push(b"OPxb"), Piece { text: String::new(), stopped: true });
+        assert_eq!(assembler.push(b"aST"), Piece { text: "a".to_owned(), stop: None });
+        assert_eq!(assembler.push(b"OPxb"), Piece { text: String::new(), stop: Some(0) });
     }
 
     proptest! {
@@ -122,7 +122,7 @@ mod tests {
                 for token in whole.chunks(cut) {
                     let piece = assembler.push(token);
                     found.push_str(&piece.text);
-                    stopped |= piece.stopped;
+                    stopped |= piece.stop.is_some();
                     if stopped {
                         break;
                     }

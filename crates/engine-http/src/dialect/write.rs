@@ -144,6 +144,7 @@ impl Writer {
                 "hold the text to a grammar where a prompt is continued and not answered as a chat",
                 request.constraint.is_some() && !chat && traits.dialect == Dialect::OpenAi,
             ),
+            ("offer tools", request.tools.is_some()),
             ("report log-probabilities", request.logprobs.is_some() && !traits.logprobs),
         ];
         match refused.into_iter().find(|(_, wanted)| *wanted) {

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use weighbridge_engine::answer::Events;
 use weighbridge_engine::prompt::PromptReader;
 use weighbridge_engine::stage::Stage;
+use weighbridge_engine::tools::Tools;
 use weighbridge_engine::{
-    BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, MemorySource,
+    BoxFuture, Capabilities, Engine, EngineError, EventStream, GenerateRequest, MemoryReport, MemorySource, Prompt,
     ScoreRequest, ScoredContinuation, Tokenizer,
 };
 use weighbridge_types::record::EngineDescription;
@@ -75,7 +76,8 @@ pub struct LocalEngine {
     file: ModelFile,
     description: EngineDescription,
     digest: OnceLock<String>,
-    tokenizer: Arc<dyn Tokenizer>,
+    /// A copy of the worker's: its parts are shared.
+    reader: PromptReader,
     kv: Arc<KvCounter>,
     shared: Arc<Shared>,
     /// `None` only while the engine is being dropped.
@@ -109,7 +111,6 @@ impl LocalEngine {
     fn start(mut file: ModelFile, options: LocalOptions, name: String, model_ref: String) -> Result<Self> {
         let model = Model::new(&file)?;
         let reader = prompt_reader(&file)?;
-        let tokenizer = Arc::clone(&reader.tokenizer);
         file.forget_vocabulary();
         let threads = options.threads.map_or_else(usable_cores, NonZeroUsize::get);
         let thread_error = |source| ModelError::Io { action: "start threads for", path: (&name).into(), source };
@@ -122,7 +123,7 @@ impl LocalEngine {
         let worker = Worker {
             preparation: Preparation {
                 config: file.config.clone(),
-                reader,
+                reader: reader.clone(),
                 kv: Arc::clone(&kv),
                 kv_limit: options.kv_limit,
                 memory: options.memory,
@@ -154,7 +155,7 @@ impl LocalEngine {
         let worker = Some(thread.spawn(work).map_err(thread_error)?);
         let never = |_| Err(std::io::Error::other("the thread ended before it began"));
         placed.recv().unwrap_or_else(never).map_err(thread_error)?;
-        Ok(Self { file, description, digest: OnceLock::new(), tokenizer, kv, shared, commands: Some(commands), worker })
+        Ok(Self { file, description, digest: OnceLock::new(), reader, kv, shared, commands: Some(commands), worker })
     }
 
     /// The model's file, for its shape and tensors; its vocabulary was freed when the tokenizer was made.
@@ -187,6 +188,8 @@ impl Engine for LocalEngine {
             token_prompts: true,
             ignore_eos: true,
             constraint: true,
+            likeliest: true,
+            tools: self.reader.chat.has_tools(),
             exact_tokens: true,
             in_process: true,
             ..Capabilities::default()
@@ -194,7 +197,7 @@ impl Engine for LocalEngine {
     }
 
     fn tokenizer(&self) -> Option<Arc<dyn Tokenizer>> {
-        Some(Arc::clone(&self.tokenizer))
+        Some(Arc::clone(&self.reader.tokenizer))
     }
 
     fn generate(&self, request: GenerateRequest) -> EventStream {
@@ -217,6 +220,10 @@ impl Engine for LocalEngine {
             let ended = |_| EngineError::Failed { problem: "score the texts: the model's thread has ended".to_owned() };
             scored.await.map_err(ended)?
         })
+    }
+
+    fn count_tokens(&self, prompt: &Prompt, tools: Option<&Tools>) -> std::result::Result<usize, EngineError> {
+        self.reader.tokens(prompt, tools).map(|tokens| tokens.len())
     }
 
     fn memory(&self) -> Option<MemoryReport> {

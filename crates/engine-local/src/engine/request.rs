@@ -46,7 +46,7 @@ impl Preparation {
         let Job { request, events } = job;
         request.check()?;
         let tokenize = Stage::Tokenize.enter();
-        let tokens = self.reader.tokens(&request.prompt)?;
+        let tokens = self.reader.tokens(&request.prompt, request.tools.as_deref())?;
         drop(tokenize);
         let max_tokens = usize::try_from(request.max_tokens).unwrap_or(usize::MAX);
         self.reader.check_fits(tokens.len().saturating_add(max_tokens))?;

@@ -6,6 +6,7 @@ mod constraint;
 mod damage;
 mod engine;
 mod fixtures;
+mod likeliest;
 mod quant;
 mod read;
 mod reference;

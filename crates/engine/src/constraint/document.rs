@@ -50,7 +50,9 @@ impl Document {
         }
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    /// The text of a string; `None` of anything else.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,

@@ -46,6 +46,7 @@ impl Engine for Slow {
                 tokens: 1,
                 token_ids: Vec::new(),
                 log_probabilities: Vec::new(),
+                detail: None,
             };
             let kinds = [EventKind::Frame(frame), EventKind::Finished { reason: FinishReason::Stop }];
             futures_util::stream::iter(kinds.map(|kind| EngineEvent { at: clock.now(), kind }))

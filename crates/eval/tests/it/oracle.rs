@@ -62,7 +62,7 @@ impl Engine for Oracle {
         let known = self.answers.get(&prompt).filter(|_| self.is_right);
         let text = known.and_then(|known| known.first().cloned()).unwrap_or_else(|| "Nobody can say.".to_owned());
         let (token_ids, log_probabilities) = (Vec::new(), Vec::new());
-        let frame = Frame { channel: Channel::Answer, text, tokens: 1, token_ids, log_probabilities };
+        let frame = Frame { channel: Channel::Answer, text, tokens: 1, token_ids, log_probabilities, detail: None };
         let kinds = [EventKind::Frame(frame), EventKind::Finished { reason: FinishReason::Stop }];
         let at = request.clock.now();
         Box::pin(futures_util::stream::iter(kinds.map(|kind| EngineEvent { at, kind })))

@@ -104,6 +104,7 @@ impl Engine for MockEngine {
             tokens: 1,
             token_ids: Vec::new(),
             log_probabilities: Vec::new(),
+            detail: None,
         };
         let kinds = [EventKind::Frame(frame), EventKind::Finished { reason: FinishReason::Stop }];
         Box::pin(futures_util::stream::iter(kinds.map(|kind| EngineEvent { at, kind })))
