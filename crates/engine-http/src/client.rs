@@ -1,6 +1,7 @@
 //! The client core: one server, its connections, and plain requests.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
 use weighbridge_engine::RequestFailure;
+use weighbridge_types::address::is_off_limits;
 use weighbridge_types::request::FailureClass;
 use weighbridge_types::time::{Clock, Stamp};
 
@@ -88,7 +90,8 @@ pub(crate) enum Reuse {
 }
 
 impl Client {
-    /// Resolves the host and prepares TLS; connects to nobody.
+    /// Resolves the host and prepares TLS; connects to nobody. Requests go to the addresses that are found here and to no others, and
+    /// to none that is off limits, whatever the name.
     pub(crate) async fn new(base: BaseUrl, dialect: Dialect, options: &HttpOptions) -> Result<Self, HttpError> {
         let secrets = secrets(options);
         if !secrets.is_empty() && !base.secure && !base.is_loopback() && !options.key_in_clear {
@@ -98,10 +101,14 @@ impl Client {
         let no_host =
             |problem: String| HttpError::Unreachable { url: base.to_string(), class: FailureClass::Connect, problem };
         let lookup = tokio::net::lookup_host((base.host.as_str(), base.port));
-        let addresses = match tokio::time::timeout(options.connect_timeout, lookup).await {
+        let addresses: Vec<SocketAddr> = match tokio::time::timeout(options.connect_timeout, lookup).await {
             Ok(found) => found.map_err(|error| no_host(root_cause(&error)))?.collect(),
             Err(_) => return Err(no_host("the host name was not resolved in time".to_owned())),
         };
+        if addresses.iter().any(|address| is_off_limits(address.ip())) {
+            let problem = "it leads to a link-local address or to a metadata service, which is asked nothing";
+            return Err(HttpError::Url { url: base.root(), problem });
+        }
         let tls = if base.secure {
             let name = ServerName::try_from(base.host.clone()).map_err(|error| no_host(error.to_string()))?;
             Some((TlsConnector::from(tls::client_config(options.ca_file.as_deref())?), name))

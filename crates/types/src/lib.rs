@@ -8,6 +8,7 @@
 //! (one run). Stored types are the domain types themselves: one schema, no mapping layer, at the price that a
 //! renamed field is a new schema version.
 
+pub mod address;
 pub mod alert;
 pub mod breach;
 pub mod cache;

@@ -5,6 +5,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use weighbridge_types::address::is_off_limits;
 use weighbridge_types::time::{Clock, Stamp};
 
 use super::RemoteError;
@@ -162,6 +163,10 @@ impl Pool {
     fn connect(&self) -> io::Result<Wire> {
         let mut last = io::ErrorKind::NotFound.into();
         for address in (self.address.host.as_str(), self.address.port).to_socket_addrs()?.take(ADDRESSES) {
+            if is_off_limits(address.ip()) {
+                let problem = "it leads to a link-local address or to a metadata service, which is asked nothing";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+            }
             match TcpStream::connect_timeout(&address, self.settings.connect) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;

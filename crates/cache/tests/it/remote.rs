@@ -385,3 +385,13 @@ fn a_real_memcached() {
     assert!(server.put(&key(5), b"small", Duration::from_secs(1 << 40)).unwrap());
     assert_eq!(server.get(&key(5)).unwrap(), Some(b"small".to_vec()));
 }
+
+#[test]
+fn no_shared_server_is_looked_for_at_a_metadata_service() {
+    for url in ["redis://169.254.169.254", "memcached://[fe80::1]", "redis://2852039166"] {
+        let server = remote(url, PATIENT, Clock::start()).unwrap();
+        let error = server.get(&key(1)).unwrap_err();
+        let RemoteError::Io { source, .. } = &error else { panic!("{url}: {error:?}") };
+        assert!(source.to_string().contains("metadata"), "{url}: {source}");
+    }
+}

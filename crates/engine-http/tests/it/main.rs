@@ -5,6 +5,7 @@
 mod connect;
 mod connections;
 mod faults;
+mod guard;
 mod keys;
 mod meter;
 mod relay;
