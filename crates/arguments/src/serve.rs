@@ -37,7 +37,10 @@ pub struct ServeArguments {
     /// Port of 127.0.0.1 for `/metrics`; 0 takes a free one [default: none]
     #[arg(long, value_name = "PORT")]
     pub metrics_port: Option<u16>,
-    /// File with a key per line, as `NAME SCOPE KEY`; the scope is infer or admin
+    /// A name by which others call a server without keys, as a proxy before it passes on; may be given several times
+    #[arg(long, value_name = "HOST")]
+    pub allow_host: Vec<String>,
+    /// File with a key per line, as `NAME SCOPE KEY`; the scope is infer or admin, the key may be `sha256:` and its digest
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// Memory that all models in this process may take together [default: none]

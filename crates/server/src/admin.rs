@@ -22,6 +22,9 @@ use crate::service::Service;
 /// Longest wait for the last request of a model that is to be unloaded.
 const UNLOAD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// Entries of a log that are told of at once.
+const LATEST: usize = 50;
+
 /// How often listeners are told how things stand, while nothing happens.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
@@ -147,14 +150,27 @@ pub(crate) fn ready(service: &Service) -> (StatusCode, Value) {
     (status, json!({"ready": is_ready}))
 }
 
-/// What failed within a time, by class.
-pub(crate) fn errors(service: &Service, query: Option<&str>) -> Result<Value, ApiError> {
+/// How far back a query looks: an hour where it does not say.
+fn span(query: Option<&str>) -> Result<(&str, Duration), ApiError> {
     let last = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("last="))).unwrap_or("1h");
     let span = parse_duration(last).map_err(|error| ApiError::invalid(format!("failed to {error}")))?;
+    Ok((last, span))
+}
+
+/// Calls that administered the service within a time.
+pub(crate) fn audit(service: &Service, query: Option<&str>) -> Result<Value, ApiError> {
+    let (last, span) = span(query)?;
+    let (latest, count) = service.audit.last(span, WallTime::now(), LATEST);
+    Ok(json!({"last": last, "count": count, "latest": latest}))
+}
+
+/// What failed within a time, by class.
+pub(crate) fn errors(service: &Service, query: Option<&str>) -> Result<Value, ApiError> {
+    let (last, span) = span(query)?;
     let faults = service.faults.last(span, WallTime::now());
     let counts: serde_json::Map<String, Value> =
         FaultLog::count(&faults).iter().map(|count| (count.class.name().to_owned(), json!(count.count))).collect();
-    Ok(json!({"last": last, "count": faults.len(), "by_class": counts, "latest": &faults[..faults.len().min(50)]}))
+    Ok(json!({"last": last, "count": faults.len(), "by_class": counts, "latest": &faults[..faults.len().min(LATEST)]}))
 }
 
 /// What the cache was of use for.

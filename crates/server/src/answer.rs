@@ -1,7 +1,7 @@
 //! What a model answered, before a dialect writes it down.
 
 use serde::{Deserialize, Serialize};
-use weighbridge_types::request::{FinishReason, Usage};
+use weighbridge_types::request::{Channel, FinishReason, Usage};
 use weighbridge_types::time::Stamp;
 
 /// One whole answer.
@@ -12,9 +12,44 @@ pub(crate) struct Choice {
     #[serde(default)]
     pub(crate) reasoning: String,
     pub(crate) finish: Finish,
-    /// Natural log-probability of each token with its text, where asked for.
+    /// What was asked for of each token.
     #[serde(default)]
-    pub(crate) logprobs: Vec<(String, f32)>,
+    pub(crate) told: Vec<Told>,
+    /// The tools that it calls.
+    #[serde(default)]
+    pub(crate) calls: Vec<Call>,
+    /// The stop text that ended it; `None` where another end came, or nobody tells.
+    #[serde(default)]
+    pub(crate) stop: Option<String>,
+}
+
+/// A token with its natural log-probability, and the likeliest ones at its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) logprob: f32,
+    pub(crate) likeliest: Vec<(Vec<u8>, f32)>,
+}
+
+/// A call of a tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    /// An object as JSON.
+    pub(crate) arguments: String,
+}
+
+/// Text of an answer as it comes.
+pub(crate) struct Piece {
+    pub(crate) channel: Channel,
+    pub(crate) text: String,
+    pub(crate) told: Vec<Told>,
+}
+
+impl Piece {
+    pub(crate) fn answer(text: String) -> Self {
+        Self { channel: Channel::Answer, text, told: Vec::new() }
+    }
 }
 
 /// Why an answer ended. The names are those of files.
@@ -24,6 +59,7 @@ pub(crate) enum Finish {
     #[default]
     Stop,
     Length,
+    Calls,
     Other,
 }
 
@@ -56,10 +92,15 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Adds another answer to the same prompt.
-    pub(crate) fn add(&mut self, usage: Usage) {
-        self.input = usage.input_tokens;
+    /// Adds an answer. Only the first one to a prompt counts the prompt.
+    pub(crate) fn add(&mut self, usage: Usage, is_first: bool) {
         self.output += usage.output_tokens;
-        self.cached = usage.cached_input_tokens.or(self.cached);
+        if is_first {
+            self.input += usage.input_tokens;
+            self.cached = match (self.cached, usage.cached_input_tokens) {
+                (None, cached) | (cached, None) => cached,
+                (Some(a), Some(b)) => Some(a + b),
+            };
+        }
     }
 }

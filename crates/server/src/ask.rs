@@ -8,22 +8,32 @@ use weighbridge_engine::constraint::{Document, Grammar};
 use weighbridge_engine::{Message, Prompt, Sampling};
 
 use crate::error::ApiError;
+use crate::offer::Offer;
 
-/// Answers to one request at most.
+/// Answers to one prompt at most.
 pub(crate) const MOST_CHOICES: u32 = 16;
+
+/// Answers to all prompts of one request at most: they are computed at once, in one place of the queue.
+pub(crate) const MOST_ANSWERS: usize = 128;
+
+/// Likeliest tokens that are told at most, as many as OpenAI tells.
+pub(crate) const MOST_LIKELIEST: u32 = 20;
 
 /// A request for text.
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) model: String,
-    pub(crate) prompt: Prompt,
+    /// At least one; several are answered one after the other in the answer.
+    pub(crate) prompts: Vec<Prompt>,
     pub(crate) sampling: Sampling,
     /// Whether the request names the seed, so that its answer may be given again.
     pub(crate) is_seeded: bool,
     /// `None` leaves the length to the server.
     pub(crate) max_tokens: Option<u32>,
     pub(crate) stop: Vec<String>,
+    /// Answers to each prompt.
     pub(crate) choices: u32,
+    /// Likeliest tokens to tell beside each chosen one; `None` tells of neither.
     pub(crate) logprobs: Option<u32>,
     pub(crate) ignore_eos: bool,
     pub(crate) stream: bool,
@@ -31,8 +41,8 @@ pub(crate) struct Ask {
     pub(crate) wants_usage: bool,
     pub(crate) format: Format,
     pub(crate) priority: i32,
-    /// Whether tools are offered, which models here do not know.
-    pub(crate) has_tools: bool,
+    /// Tools that are offered; `None` where none are, and no turn tells of earlier calls.
+    pub(crate) offer: Option<Offer>,
 }
 
 /// What form the text must have.
@@ -75,6 +85,7 @@ pub(crate) struct Canonical<'a> {
     logprobs: Option<u32>,
     ignore_eos: bool,
     format: Value,
+    tools: Value,
 }
 
 impl Ask {
@@ -86,17 +97,10 @@ impl Ask {
     /// The request as what its answer is kept under.
     pub(crate) fn canonical<'a>(&'a self, model: &'a str, revision: &'a str, max_tokens: u32) -> Canonical<'a> {
         Canonical {
-            version: 1,
+            version: 2,
             model,
             revision,
-            prompt: match &self.prompt {
-                Prompt::Text(text) => serde_json::json!({"text": text}),
-                Prompt::Tokens(tokens) => serde_json::json!({"tokens": tokens}),
-                Prompt::Chat(messages) => {
-                    let turn = |turn: &Message| serde_json::json!([turn.role.name(), turn.content]);
-                    Value::Array(messages.iter().map(turn).collect())
-                }
-            },
+            prompt: self.prompts.iter().map(canonical_prompt).collect(),
             temperature: self.sampling.temperature,
             top_k: self.sampling.top_k,
             top_p: self.sampling.top_p,
@@ -114,6 +118,31 @@ impl Ask {
                 Format::Json => Value::Bool(true),
                 Format::Schema(schema) => Value::String(schema.to_string()),
             },
+            tools: self.offer.as_ref().map_or(Value::Null, Offer::canonical),
+        }
+    }
+
+    /// Whether tools are offered.
+    pub(crate) fn has_tools(&self) -> bool {
+        self.offer.as_ref().is_some_and(|offer| !offer.tools.offered.is_empty())
+    }
+
+    /// The grammar that holds the answer to its form, or to a call.
+    pub(crate) fn grammar(&self) -> Result<Option<Arc<Grammar>>, ApiError> {
+        match self.offer.as_ref().and_then(Offer::schema) {
+            None => self.format.grammar(),
+            Some(schema) => Format::Schema(schema).grammar(),
+        }
+    }
+}
+
+fn canonical_prompt(prompt: &Prompt) -> Value {
+    match prompt {
+        Prompt::Text(text) => serde_json::json!({"text": text}),
+        Prompt::Tokens(tokens) => serde_json::json!({"tokens": tokens}),
+        Prompt::Chat(messages) => {
+            let turn = |turn: &Message| serde_json::json!([turn.role.name(), turn.content]);
+            Value::Array(messages.iter().map(turn).collect())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who asks: keys are known by their digests alone.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::hint::black_box;
 
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
@@ -18,22 +18,38 @@ pub enum Scope {
     Admin,
 }
 
-/// The keys of a service, by the SHA-256 of each: a look-up by digest tells nothing of other keys by the time that it takes.
+/// SHA-256 of a key.
+type KeyDigest = [u8; 32];
+
+/// The keys of a service, by the SHA-256 of each. A key that is given is held against all of them, each byte of each: the time that
+/// it takes tells nothing.
 #[derive(Clone, Default)]
 pub struct Keys {
-    by_digest: HashMap<[u8; 32], (String, Scope)>,
+    known: Vec<Known>,
+}
+
+#[derive(Clone)]
+struct Known {
+    digest: KeyDigest,
+    name: String,
+    scope: Scope,
 }
 
 impl Keys {
     /// Adds a key with the name by which it is counted.
     pub fn add(&mut self, name: impl Into<String>, key: &str, scope: Scope) {
-        self.by_digest.insert(Sha256::digest(key.as_bytes()).into(), (name.into(), scope));
+        self.add_digest(name, digest_of(key), scope);
+    }
+
+    /// Adds a key by its SHA-256 alone.
+    pub fn add_digest(&mut self, name: impl Into<String>, digest: KeyDigest, scope: Scope) {
+        self.known.push(Known { digest, name: name.into(), scope });
     }
 
     /// Whether there is none, so that everybody may ask.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_digest.is_empty()
+        self.known.is_empty()
     }
 
     /// The name of who asks: that of the key, or `anonymous` where there are no keys.
@@ -46,26 +62,62 @@ impl Keys {
         }
         let unknown =
             |message: &str| ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message, FaultClass::Request);
-        let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")));
-        let given = bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()));
-        let given =
-            given.ok_or_else(|| unknown("a key is needed: send it as `Authorization: Bearer` or `x-api-key`"))?;
-        let digest: [u8; 32] = Sha256::digest(given.trim().as_bytes()).into();
-        match self.by_digest.get(&digest) {
+        let given = given(headers)
+            .ok_or_else(|| unknown("a key is needed: send it as `Authorization: Bearer` or `x-api-key`"))?;
+        match self.find(given) {
             None => Err(unknown("the key is not known")),
-            Some((name, scope)) if *scope >= wanted => Ok(name),
+            Some(known) if known.scope >= wanted => Ok(&known.name),
             Some(_) => {
                 let message = "the key may ask models, not administer the service";
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message, FaultClass::Request))
             }
         }
     }
+
+    /// The name of the key that is given, whatever it may; `None` of one that is not known.
+    pub(crate) fn name(&self, headers: &HeaderMap) -> Option<&str> {
+        if self.is_empty() {
+            return Some("anonymous");
+        }
+        self.find(given(headers)?).map(|known| known.name.as_str())
+    }
+
+    fn find(&self, given: &str) -> Option<&Known> {
+        let digest = digest_of(given.trim());
+        let mut found = None;
+        for known in &self.known {
+            if is_same(&known.digest, &digest) {
+                found = Some(known);
+            }
+        }
+        found
+    }
+}
+
+fn given(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text("authorization");
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")));
+    bearer.or_else(|| text("x-api-key"))
+}
+
+fn digest_of(key: &str) -> KeyDigest {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// Whether two digests are the same, in a time that does not depend on where they differ.
+fn is_same(a: &KeyDigest, b: &KeyDigest) -> bool {
+    let mut difference = 0;
+    for (a, b) in a.iter().zip(b) {
+        // Out of the compiler's sight, which would else leave the loop early.
+        difference = black_box(difference | (a ^ b));
+    }
+    difference == 0
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("count", &self.by_digest.len()).finish_non_exhaustive()
+        f.debug_struct("Keys").field("count", &self.known.len()).finish_non_exhaustive()
     }
 }
 
@@ -90,5 +142,28 @@ mod tests {
         assert_eq!(status(with("x-api-key", "sk-secret"), Scope::Admin), Err(403));
         assert_eq!(status(with("x-api-key", "sk-admin"), Scope::Admin), Ok("ops".to_owned()));
         assert!(!format!("{keys:?}").contains("sk-"));
+        let named = |key: &'static str| keys.name(&with("x-api-key", key)).map(str::to_owned);
+        assert_eq!((named("sk-secret"), named("sk-other")), (Some("app".to_owned()), None));
+    }
+
+    #[test]
+    fn a_digest_is_held_against_every_byte() {
+        let digest = digest_of("sk-secret");
+        assert!(is_same(&digest, &digest_of("sk-secret")));
+        for place in 0..32 {
+            for bit in 0..8 {
+                let mut other = digest;
+                other[place] ^= 1 << bit;
+                assert!(!is_same(&digest, &other), "byte {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_digest_alone() {
+        let mut keys = Keys::default();
+        keys.add_digest("app", digest_of("sk-secret"), Scope::Infer);
+        let headers = HeaderMap::from_iter([("x-api-key".parse().unwrap(), "sk-secret".parse().unwrap())]);
+        assert_eq!(keys.check(&headers, Scope::Infer), Ok("app"));
     }
 }

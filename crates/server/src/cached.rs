@@ -13,7 +13,7 @@ use crate::generate::Call;
 use crate::service::Service;
 
 /// Form of the answers that are kept.
-const TAG: Tag = Tag::new(1, 1);
+const TAG: Tag = Tag::new(1, 2);
 
 /// What the cache is to a request.
 pub(crate) enum CacheUse {

@@ -14,13 +14,16 @@ use bytes::Bytes;
 use futures_util::stream::SelectAll;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
-use weighbridge_engine::{EngineEvent, EventKind, EventStream, Frame, GenerateRequest, Prompt, Sampling};
+use weighbridge_engine::tools::CallReader;
+use weighbridge_engine::{
+    Capabilities, Engine, EngineEvent, EventKind, EventStream, Frame, GenerateRequest, Prompt, Sampling, Tokenizer,
+};
 use weighbridge_serving::{FaultClass, Lease, Pass};
-use weighbridge_types::request::Channel;
+use weighbridge_types::request::{Channel, Usage};
 use weighbridge_types::time::Stamp;
 
-use crate::answer::{Answered, Choice, Finish};
-use crate::ask::Ask;
+use crate::answer::{Answered, Call as ToolCall, Choice, Counts, Finish, Piece, Told};
+use crate::ask::{Ask, Format};
 use crate::cached::{self, CacheUse};
 use crate::dialect::Writer;
 use crate::error::ApiError;
@@ -56,10 +59,6 @@ pub(crate) async fn generate(
 ) -> Result<Response, ApiError> {
     let inside = service.enter();
     let entry = entry(service, &call.model)?;
-    if call.ask.has_tools {
-        let message = format!("failed to offer tools to `{}`: models here call none", call.model);
-        return Err(ApiError::invalid(message));
-    }
     let stored = cached::lookup(service, headers, &call).await;
     if let CacheUse::Hit(answered, source) = stored {
         count(&entry.figures.cache_hits, 1);
@@ -137,6 +136,8 @@ struct Running {
     first: Option<(usize, EngineEvent)>,
     events: SelectAll<Numbered>,
     choices: usize,
+    /// Of an engine in this process, where tokens are told.
+    tokenizer: Option<Arc<dyn Tokenizer>>,
     lent: Lent,
     /// Time that the server took before the engine was asked, without the waits.
     before: Duration,
@@ -203,44 +204,82 @@ async fn begin(service: &Service, call: &Call) -> Result<Running, ApiError> {
         return Err(ApiError::invalid(message));
     }
     cached::remember_revision(service, &call.model, &**engine);
-    let grammar = call.ask.format.grammar()?;
-    if grammar.is_some() && !capabilities.constraint {
-        let message = format!("failed to hold `{}` to a form: its engine cannot; ask for text", call.model);
-        return Err(ApiError::invalid(message));
-    }
+    check_capabilities(call, capabilities)?;
+    let grammar = call.ask.grammar()?;
+    // Earlier calls are left out where the template could not write them.
+    let tools = call.ask.offer.as_ref().filter(|_| capabilities.tools).map(|offer| Arc::clone(&offer.tools));
     let max_tokens = call.ask.max_tokens.unwrap_or_else(|| room(service, &**engine, &call.ask));
-    let request = |choice: u64| GenerateRequest {
+    let request = |prompt: &Prompt, choice: u64| GenerateRequest {
         sampling: Sampling { seed: call.ask.sampling.seed.wrapping_add(choice), ..call.ask.sampling.clone() },
         ignore_eos: call.ask.ignore_eos,
         stop: call.ask.stop.clone(),
         constraint: grammar.clone(),
+        tools: tools.clone(),
         logprobs: call.ask.logprobs,
         priority: call.ask.priority,
         deadline: Some(call.arrived.after(service.settings.request_timeout)),
-        ..GenerateRequest::new(call.ask.prompt.clone(), max_tokens, service.clock)
+        ..GenerateRequest::new(prompt.clone(), max_tokens, service.clock)
     };
-    request(0).check()?;
     let before = service.clock.now() - call.arrived;
     let mut events = SelectAll::new();
-    for choice in 0..call.ask.choices {
-        let number = usize::try_from(choice).unwrap_or(usize::MAX);
-        events.push(Numbered { choice: number, events: engine.generate(request(u64::from(choice))) });
+    for prompt in &call.ask.prompts {
+        for choice in 0..call.ask.choices {
+            let request = request(prompt, u64::from(choice));
+            request.check()?;
+            events.push(Numbered { choice: events.len(), events: engine.generate(request) });
+        }
     }
-    Ok(Running { first: None, choices: events.len(), events, lent, before: before.saturating_sub(waited) })
+    let tokenizer = call.ask.logprobs.and_then(|_| engine.tokenizer());
+    Ok(Running { first: None, choices: events.len(), events, tokenizer, lent, before: before.saturating_sub(waited) })
+}
+
+/// Refuses by name what the engine of the model cannot do.
+fn check_capabilities(call: &Call, capabilities: Capabilities) -> Result<(), ApiError> {
+    let Call { ask, model, .. } = call;
+    let refuse = |message: String| Err(ApiError::invalid(message));
+    check_tools(model, ask, capabilities)?;
+    let is_held =
+        !matches!(ask.format, Format::Text) || ask.offer.as_ref().is_some_and(|offer| offer.schema().is_some());
+    if is_held && !capabilities.constraint {
+        return refuse(format!("failed to hold `{model}` to a form: its engine cannot; ask for text"));
+    }
+    // Engines elsewhere tell of the chosen token alone, if their servers do.
+    let is_told = |count: u32| capabilities.likeliest || (count == 0 && !capabilities.in_process);
+    match ask.logprobs {
+        Some(count) if !is_told(count) => {
+            refuse(format!("failed to tell log-probabilities of `{model}`: its engine gives none; ask without them"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Refuses tools by the name of a model that cannot be offered any.
+pub(crate) fn check_tools(model: &str, ask: &Ask, capabilities: Capabilities) -> Result<(), ApiError> {
+    if capabilities.tools || !ask.has_tools() {
+        return Ok(());
+    }
+    let why = match capabilities.in_process {
+        true => "its chat template has no place for them",
+        false => "only OpenAI's dialect takes them there",
+    };
+    Err(ApiError::invalid(format!("failed to offer tools to `{model}`: {why}")))
 }
 
 /// Tokens of an answer whose request names no limit: the usual number, or what the prompt leaves of the context.
-fn room(service: &Service, engine: &dyn weighbridge_engine::Engine, ask: &Ask) -> u32 {
+fn room(service: &Service, engine: &dyn Engine, ask: &Ask) -> u32 {
     let usual = service.settings.default_max_tokens;
     let (Some(context), Some(tokenizer)) = (engine.describe().context_length, engine.tokenizer()) else {
         return usual;
     };
     let tokens = |text: &str| tokenizer.encode(text).map_or(0, |tokens| tokens.len() as u64);
-    let taken = match &ask.prompt {
-        Prompt::Text(text) => tokens(text) + TURN_TOKENS,
-        Prompt::Tokens(tokens) => tokens.len() as u64,
-        Prompt::Chat(turns) => turns.iter().map(|turn| tokens(&turn.content) + TURN_TOKENS).sum(),
+    let tools = ask.offer.as_ref().filter(|_| engine.capabilities().tools).map(|offer| &*offer.tools);
+    let taken = |prompt: &Prompt| match (engine.count_tokens(prompt, tools), prompt) {
+        (Ok(count), _) => count as u64,
+        (Err(_), Prompt::Text(text)) => tokens(text) + TURN_TOKENS,
+        (Err(_), Prompt::Tokens(tokens)) => tokens.len() as u64,
+        (Err(_), Prompt::Chat(turns)) => turns.iter().map(|turn| tokens(&turn.content) + TURN_TOKENS).sum(),
     };
+    let taken = ask.prompts.iter().map(taken).max().unwrap_or(0);
     let left = u64::from(context).saturating_sub(taken);
     usual.min(u32::try_from(left).unwrap_or(u32::MAX)).max(1)
 }
@@ -310,9 +349,8 @@ async fn pump(
         };
         let Some((choice, event)) = event else { break progress.end() };
         match progress.take(choice, event) {
-            Ok(Step::Frame(frame)) => writer.frame(choice, &frame, &mut chunk),
-            Ok(Step::Finished(finish)) => writer.finish(choice, finish, &mut chunk),
             Ok(Step::Nothing) => continue,
+            Ok(step) => progress.write(choice, &step, &mut *writer, &mut chunk),
             Err(error) => break Err(error),
         }
         if chunk.len() < CHUNK_BYTES && has_more(&mut running.events, &mut progress, &mut *writer, &mut chunk) {
@@ -352,9 +390,7 @@ fn has_more(
     while chunk.len() < CHUNK_BYTES {
         let Some(Some((choice, event))) = events.next().now_or_never() else { return false };
         match progress.take(choice, event) {
-            Ok(Step::Frame(frame)) => writer.frame(choice, &frame, chunk),
-            Ok(Step::Finished(finish)) => writer.finish(choice, finish, chunk),
-            Ok(Step::Nothing) => {}
+            Ok(step) => progress.write(choice, &step, writer, chunk),
             Err(error) => {
                 progress.failure = Some(error);
                 return true;
@@ -375,8 +411,9 @@ async fn send(service: &Service, sender: &mpsc::Sender<Bytes>, chunk: &mut Vec<u
 
 /// What came of an event.
 enum Step {
-    Frame(Frame),
-    Finished(Finish),
+    Piece(Piece),
+    /// The end of an answer, with the text that was held back.
+    Finished(Piece),
     Nothing,
 }
 
@@ -387,6 +424,15 @@ struct Progress<'a> {
     arrived: Stamp,
     before: Duration,
     answered: Answered,
+    /// What each answer took, as it was told last.
+    usage: Vec<Option<Usage>>,
+    /// Answers to each prompt.
+    choices: usize,
+    stops: &'a [String],
+    /// What takes calls out of each answer; none where no tools are offered.
+    readers: Vec<CallReader>,
+    is_single: bool,
+    tokenizer: Option<Arc<dyn Tokenizer>>,
     open: usize,
     last_token: Vec<Option<Stamp>>,
     is_first: bool,
@@ -394,13 +440,21 @@ struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(service: &'a Service, call: &Call, running: &Running) -> Result<Self, ApiError> {
+    fn new(service: &'a Service, call: &'a Call, running: &Running) -> Result<Self, ApiError> {
+        let offer = call.ask.offer.as_ref().filter(|offer| !offer.tools.offered.is_empty());
+        let readers = offer.map_or(0, |_| running.choices);
         Ok(Self {
             service,
             entry: entry(service, running.lent.lease.model())?,
             arrived: call.arrived,
             before: running.before,
             answered: Answered { choices: vec![Choice::default(); running.choices], ..Answered::default() },
+            usage: vec![None; running.choices],
+            choices: call.ask.choices as usize,
+            stops: &call.ask.stop,
+            readers: offer.iter().cycle().take(readers).map(|offer| CallReader::new(&offer.tools)).collect(),
+            is_single: offer.is_some_and(|offer| offer.is_single),
+            tokenizer: running.tokenizer.clone(),
             open: running.choices,
             last_token: vec![None; running.choices],
             is_first: true,
@@ -424,23 +478,16 @@ impl<'a> Progress<'a> {
                         figures.itl.add(event.at - last);
                     }
                 }
-                let whole = &mut self.answered.choices[choice];
-                let text = if frame.channel == Channel::Answer { &mut whole.text } else { &mut whole.reasoning };
-                text.push_str(&frame.text);
-                let logprobs = frame.log_probabilities.iter().map(|logprob| (frame.text.clone(), *logprob));
-                whole.logprobs.extend(logprobs);
-                Ok(Step::Frame(frame))
+                Ok(Step::Piece(self.piece(choice, frame)))
             }
             EventKind::Usage(usage) => {
-                // A later report replaces an earlier one only where servers elsewhere count as they go; in process there is one.
-                self.answered.usage.add(usage);
+                // Servers elsewhere count as they go: a later report replaces an earlier one.
+                self.usage[choice] = Some(usage);
                 Ok(Step::Nothing)
             }
             EventKind::Finished { reason } => {
-                let finish = Finish::from(reason);
-                self.answered.choices[choice].finish = finish;
                 self.open -= 1;
-                Ok(Step::Finished(finish))
+                Ok(Step::Finished(self.finish(choice, Finish::from(reason))))
             }
             EventKind::Failed(failure) => Err(failure.into()),
             EventKind::Connected
@@ -452,16 +499,89 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Adds a frame to its answer; what of it may be shown.
+    fn piece(&mut self, choice: usize, mut frame: Frame) -> Piece {
+        let told = self.told(&frame);
+        let whole = &mut self.answered.choices[choice];
+        if let Some(stop) = frame.detail.as_ref().and_then(|detail| detail.stop) {
+            whole.stop = self.stops.get(stop).cloned();
+        }
+        if frame.channel == Channel::Answer {
+            if let Some(reader) = self.readers.get_mut(choice) {
+                frame.text = reader.push(&frame.text);
+            }
+            whole.text.push_str(&frame.text);
+        } else {
+            whole.reasoning.push_str(&frame.text);
+        }
+        whole.told.extend_from_slice(&told);
+        Piece { channel: frame.channel, text: frame.text, told }
+    }
+
+    /// What is told of a frame's tokens. Servers elsewhere tell no bytes of a token, only the text of all.
+    fn told(&self, frame: &Frame) -> Vec<Told> {
+        let bytes = |token: Option<u32>| match (&self.tokenizer, token) {
+            (Some(tokenizer), Some(token)) => tokenizer.token_bytes(token),
+            _ => frame.text.clone().into_bytes(),
+        };
+        let likeliest = frame.detail.as_ref().map(|detail| &detail.likeliest[..]).unwrap_or_default();
+        let likeliest = || likeliest.iter().map(|likely| (bytes(Some(likely.token)), likely.log_probability)).collect();
+        let told = |(place, &logprob): (usize, &f32)| Told {
+            bytes: bytes(frame.token_ids.get(place).copied()),
+            logprob,
+            likeliest: likeliest(),
+        };
+        frame.log_probabilities.iter().enumerate().map(told).collect()
+    }
+
+    /// Ends an answer; the text that was held back.
+    fn finish(&mut self, choice: usize, finish: Finish) -> Piece {
+        let (rest, mut calls) = self.readers.get_mut(choice).map(CallReader::finish).unwrap_or_default();
+        if self.is_single {
+            calls.truncate(1);
+        }
+        let whole = &mut self.answered.choices[choice];
+        whole.text.push_str(&rest);
+        let call = |call: weighbridge_engine::tools::ToolCall| ToolCall {
+            name: call.name,
+            arguments: call.arguments.to_string(),
+        };
+        whole.calls = calls.into_iter().map(call).collect();
+        // A call that the limit cut short is none, and what stands before it was cut short as well.
+        let is_call = finish == Finish::Stop && !whole.calls.is_empty();
+        whole.finish = if is_call { Finish::Calls } else { finish };
+        Piece::answer(rest)
+    }
+
+    /// Writes a step down.
+    fn write(&self, choice: usize, step: &Step, writer: &mut dyn Writer, chunk: &mut Vec<u8>) {
+        match step {
+            Step::Nothing => {}
+            Step::Piece(piece) => writer.piece(choice, piece, chunk),
+            Step::Finished(rest) => {
+                if !rest.text.is_empty() {
+                    writer.piece(choice, rest, chunk);
+                }
+                writer.finish(choice, &self.answered.choices[choice], chunk);
+            }
+        }
+    }
+
     /// All answers, once each has ended.
     fn end(&mut self) -> Result<Answered, ApiError> {
         if self.open > 0 {
             return Err(truncated());
         }
+        let mut counts = Counts::default();
+        for (place, usage) in self.usage.iter().enumerate() {
+            usage.iter().for_each(|usage| counts.add(*usage, place % self.choices == 0));
+        }
+        self.answered.usage = counts;
         let figures = &self.entry.figures;
         figures.e2e.add(self.service.clock.now() - self.arrived);
         for choice in &self.answered.choices {
             let place = match choice.finish {
-                Finish::Stop => 0,
+                Finish::Stop | Finish::Calls => 0,
                 Finish::Length => 1,
                 Finish::Other => 2,
             };
@@ -479,11 +599,12 @@ fn replay(answered: &Answered, writer: &mut dyn Writer) -> Vec<u8> {
     writer.begin(&mut out);
     for (index, choice) in answered.choices.iter().enumerate() {
         if !choice.reasoning.is_empty() {
-            let thought = Frame { channel: Channel::Reasoning, ..Frame::answer(choice.reasoning.clone(), 1) };
-            writer.frame(index, &thought, &mut out);
+            let thought = Piece { channel: Channel::Reasoning, ..Piece::answer(choice.reasoning.clone()) };
+            writer.piece(index, &thought, &mut out);
         }
-        writer.frame(index, &Frame::answer(choice.text.clone(), 1), &mut out);
-        writer.finish(index, choice.finish, &mut out);
+        let piece = Piece { told: choice.told.clone(), ..Piece::answer(choice.text.clone()) };
+        writer.piece(index, &piece, &mut out);
+        writer.finish(index, choice, &mut out);
     }
     writer.end(answered.usage, &mut out);
     out

@@ -11,13 +11,17 @@
 mod admin;
 mod answer;
 mod ask;
+mod audit;
 mod auth;
 mod cached;
+mod catalog;
+mod counted;
 mod dialect;
 mod error;
 mod figures;
 mod generate;
 mod metrics;
+mod offer;
 mod openapi;
 mod routes;
 mod run;
@@ -25,6 +29,7 @@ mod service;
 mod stall;
 mod upstream;
 mod vectors;
+mod visitor;
 
 pub use auth::{Keys, Scope};
 pub use dialect::check_body;

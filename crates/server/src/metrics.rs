@@ -4,24 +4,27 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use weighbridge_serving::{BreakerState, FaultClass, Residence};
 
 use crate::figures::{BOUNDS, Figures, Histogram, read};
 use crate::service::Service;
+use crate::visitor;
 
 /// The routes of the metrics listener.
 pub fn metrics_app(service: &Arc<Service>) -> Router {
-    let service = Arc::clone(service);
-    Router::new().route(
-        "/metrics",
-        get(move || {
-            let page = page(&service);
-            async move { respond(page) }
-        }),
-    )
+    Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(service))
+}
+
+/// No key is needed for it, so that pages of other sites are refused whatever keys there are.
+async fn metrics(State(service): State<Arc<Service>>, uri: Uri, headers: HeaderMap) -> Response {
+    match visitor::check(&uri, &headers, &service.settings.hosts) {
+        Ok(()) => respond(page(&service)),
+        Err(error) => (error.status, error.message).into_response(),
+    }
 }
 
 fn respond(page: String) -> Response {

@@ -3,15 +3,19 @@
 use serde_json::{Map, Value, json};
 
 /// Route, method, what it does, and whether it takes a body.
-const ROUTES: [(&str, &str, &str, bool); 23] = [
+const ROUTES: [(&str, &str, &str, bool); 28] = [
     ("/v1/chat/completions", "post", "Answer a conversation, OpenAI's dialect.", true),
     ("/v1/completions", "post", "Continue a text, OpenAI's dialect.", true),
     ("/v1/embeddings", "post", "Vectors of texts, OpenAI's dialect.", true),
     ("/v1/models", "get", "List the models.", false),
     ("/v1/models/{model}", "get", "One model.", false),
     ("/v1/messages", "post", "Answer a conversation, Anthropic's dialect.", true),
+    ("/v1/messages/count_tokens", "post", "Count the tokens of a conversation, Anthropic's dialect.", true),
     ("/api/generate", "post", "Answer a prompt, Ollama's dialect.", true),
     ("/api/chat", "post", "Answer a conversation, Ollama's dialect.", true),
+    ("/api/embed", "post", "Vectors of texts, Ollama's dialect.", true),
+    ("/api/embeddings", "post", "The vector of one text, Ollama's older dialect.", true),
+    ("/api/show", "post", "What a model is, Ollama's dialect.", true),
     ("/api/tags", "get", "List the models, Ollama's dialect.", false),
     ("/api/ps", "get", "List the models in memory, Ollama's dialect.", false),
     ("/api/version", "get", "The version, Ollama's dialect.", false),
@@ -21,6 +25,7 @@ const ROUTES: [(&str, &str, &str, bool); 23] = [
     ("/api/v1/classify", "post", "Classes of texts.", true),
     ("/api/v1/health", "get", "How the service and its parts are.", false),
     ("/api/v1/errors", "get", "What failed within a time, by class.", false),
+    ("/api/v1/audit", "get", "Who loaded and unloaded models within a time.", false),
     ("/api/v1/memory", "get", "What this process takes: models, cache and the rest.", false),
     ("/api/v1/cache", "get", "What the cache was of use for.", false),
     ("/api/v1/events", "get", "What happens, as server-sent events.", false),

@@ -3,36 +3,44 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::body::{Body, HttpBody};
+use axum::extract::{Extension, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use serde_json::{Value, json};
-use weighbridge_serving::{FaultClass, Residence};
-use weighbridge_types::time::{Stamp, WallTime};
+use weighbridge_serving::FaultClass;
+use weighbridge_types::time::Stamp;
 
 use crate::admin;
 use crate::ask::Ask;
+use crate::audit::Deed;
 use crate::auth::Scope;
+use crate::catalog;
+use crate::counted;
 use crate::dialect::{Writer, anthropic, ollama, openai};
 use crate::error::ApiError;
 use crate::generate::{Call, generate};
 use crate::openapi::openapi;
+use crate::run::Peer;
 use crate::service::Service;
 use crate::upstream::forward;
 use crate::vectors;
+use crate::visitor;
 
 type Shared = State<Arc<Service>>;
 
-/// A body, or why it could not be read.
-type Read = Result<Bytes, BytesRejection>;
+/// Where a request comes from; `None` without a connection.
+type CameFrom = Option<Extension<Peer>>;
+
+/// Bytes of a body that are read of who may not ask: enough that a client has sent its request before it is told so.
+const REFUSED_BODY: usize = 64 << 10;
 
 /// All routes of a service. Tests call it without a port.
 pub fn app(service: Arc<Service>) -> Router {
-    let largest = service.settings.largest_body;
     Router::new()
         .route("/v1/chat/completions", post(chat))
         .route("/v1/completions", post(completions))
@@ -40,8 +48,12 @@ pub fn app(service: Arc<Service>) -> Router {
         .route("/v1/models", get(models))
         .route("/v1/models/{model}", get(model))
         .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/api/generate", post(ollama_generate))
         .route("/api/chat", post(ollama_chat))
+        .route("/api/embed", post(ollama_embed))
+        .route("/api/embeddings", post(ollama_embeddings))
+        .route("/api/show", post(ollama_show))
         .route("/api/tags", get(ollama_tags))
         .route("/api/ps", get(ollama_ps))
         .route("/api/version", get(ollama_version))
@@ -51,6 +63,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .route("/api/v1/classify", post(classify))
         .route("/api/v1/health", get(health))
         .route("/api/v1/errors", get(errors))
+        .route("/api/v1/audit", get(audit))
         .route("/api/v1/memory", get(memory))
         .route("/api/v1/cache", get(cache))
         .route("/api/v1/events", get(events))
@@ -59,8 +72,19 @@ pub fn app(service: Arc<Service>) -> Router {
         .route("/openapi.json", get(document))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .layer(DefaultBodyLimit::max(largest))
+        .layer(from_fn_with_state(Arc::clone(&service), visited))
         .with_state(service)
+}
+
+/// Before every route: where no key is needed, pages of other sites are refused.
+async fn visited(State(service): Shared, request: Request, next: Next) -> Response {
+    if service.settings.keys.is_empty()
+        && let Err(error) = visitor::check(request.uri(), request.headers(), &service.settings.hosts)
+    {
+        service.failed(None, &error);
+        return Dialect::of(request.uri()).refuse(&error);
+    }
+    next.run(request).await
 }
 
 /// How a dialect writes refusals.
@@ -72,6 +96,16 @@ enum Dialect {
 }
 
 impl Dialect {
+    /// That of a route by its path.
+    fn of(uri: &Uri) -> Self {
+        let path = uri.path();
+        match path.starts_with("/api/") && !path.starts_with("/api/v1/") {
+            true => Self::Ollama,
+            false if path.starts_with("/v1/messages") => Self::Anthropic,
+            false => Self::OpenAi,
+        }
+    }
+
     fn refuse(self, error: &ApiError) -> Response {
         let body = match self {
             Self::OpenAi => openai::failure(error),
@@ -113,15 +147,45 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-/// The body, or a refusal that says what is wrong with it.
-fn body_of(service: &Service, body: Read) -> Result<Bytes, ApiError> {
-    body.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let message = format!("the body is larger than {} bytes", service.settings.largest_body);
-            return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, FaultClass::Request);
+/// A body of at most so many bytes that comes within the time for a request and never stands still for longer than a client may.
+async fn body_of(service: &Service, body: Body, most: usize) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body is larger than {most} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message, FaultClass::Request)
+    };
+    let late = |_| {
+        let message = "failed to read the body: no more of it came in time";
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message, FaultClass::Request)
+    };
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
+    }
+    let whole = async {
+        let mut chunks = body.into_data_stream();
+        let mut whole = Vec::new();
+        while let Some(chunk) =
+            tokio::time::timeout(service.settings.stall_timeout, chunks.next()).await.map_err(late)?
+        {
+            let ended = |_| ApiError::invalid("failed to read the body: the connection ended before it did");
+            whole.extend_from_slice(&chunk.map_err(ended)?);
+            if whole.len() > most {
+                return Err(too_large());
+            }
         }
-        ApiError::invalid("failed to read the body: the connection ended before it did")
-    })
+        Ok(Bytes::from(whole))
+    };
+    tokio::time::timeout(service.settings.request_timeout, whole).await.map_err(late)?
+}
+
+/// Who asks, and the body: not more than its beginning of who may not.
+async fn admit_with_body(service: &Service, headers: &HeaderMap, body: Body) -> Result<(String, Bytes), ApiError> {
+    match admit(service, headers, Scope::Infer) {
+        Ok(key) => Ok((key, body_of(service, body, service.settings.largest_body).await?)),
+        Err(error) => {
+            drop(body_of(service, body, REFUSED_BODY).await);
+            Err(error)
+        }
+    }
 }
 
 /// Who asks, if the key may and has not asked too often.
@@ -137,7 +201,7 @@ fn admit(service: &Service, headers: &HeaderMap, scope: Scope) -> Result<String,
 async fn text(
     service: Arc<Service>,
     headers: HeaderMap,
-    body: Read,
+    body: Body,
     dialect: Dialect,
     // Where the request goes on a server of the same dialect.
     relayed: Option<&'static str>,
@@ -147,8 +211,7 @@ async fn text(
     let arrived = service.clock.now();
     let mut model = None;
     let result = async {
-        let key = admit(&service, &headers, Scope::Infer)?;
-        let body = body_of(&service, body)?;
+        let (key, body) = admit_with_body(&service, &headers, body).await?;
         let asked = ask(&body, service.random());
         if let Some(path) = relayed
             && let Some(name) = relayed_model(&service, &body, asked.as_ref().ok())
@@ -178,19 +241,21 @@ fn relayed_model(service: &Service, body: &[u8], asked: Option<&Ask>) -> Option<
         None => service.pool.resolve(&serde_json::from_slice::<Named>(body).ok()?.model).ok()?,
     };
     let upstream = service.entries.get(&name)?.upstream.as_ref()?;
-    let is_kept = service.settings.answers.is_some() && asked.is_some_and(|ask| ask.is_repeatable() && !ask.has_tools);
+    // Its engine here knows no tools and tells of no token but the chosen one.
+    let is_simple = |ask: &Ask| ask.offer.is_none() && ask.logprobs.is_none();
+    let is_kept = service.settings.answers.is_some() && asked.is_some_and(|ask| ask.is_repeatable() && is_simple(ask));
     (upstream.relays() && !is_kept).then_some(name)
 }
 
-async fn chat(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
+async fn chat(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
     openai_text(service, headers, body, openai::Api::Chat).await
 }
 
-async fn completions(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
+async fn completions(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
     openai_text(service, headers, body, openai::Api::Completions).await
 }
 
-async fn openai_text(service: Arc<Service>, headers: HeaderMap, body: Read, api: openai::Api) -> Response {
+async fn openai_text(service: Arc<Service>, headers: HeaderMap, body: Body, api: openai::Api) -> Response {
     let number = service.random();
     let ask = move |body: &[u8], random| openai::ask(api, body, random);
     let writer = move |ask: &Ask, model: &str, _| {
@@ -203,22 +268,22 @@ async fn openai_text(service: Arc<Service>, headers: HeaderMap, body: Read, api:
     text(service, headers, body, Dialect::OpenAi, Some(path), ask, writer).await
 }
 
-async fn messages(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
+async fn messages(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
     let number = service.random();
     let writer =
         move |_: &Ask, model: &str, _| Box::new(anthropic::AnthropicWriter::new(model, number)) as Box<dyn Writer>;
     text(service, headers, body, Dialect::Anthropic, None, anthropic::ask, writer).await
 }
 
-async fn ollama_generate(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
+async fn ollama_generate(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
     ollama_text(service, headers, body, ollama::Api::Generate).await
 }
 
-async fn ollama_chat(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
+async fn ollama_chat(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
     ollama_text(service, headers, body, ollama::Api::Chat).await
 }
 
-async fn ollama_text(service: Arc<Service>, headers: HeaderMap, body: Read, api: ollama::Api) -> Response {
+async fn ollama_text(service: Arc<Service>, headers: HeaderMap, body: Body, api: ollama::Api) -> Response {
     let clock = service.clock;
     let ask = move |body: &[u8], random| ollama::ask(api, body, random);
     let writer = move |_: &Ask, model: &str, arrived| {
@@ -227,63 +292,113 @@ async fn ollama_text(service: Arc<Service>, headers: HeaderMap, body: Read, api:
     text(service, headers, body, Dialect::Ollama, None, ask, writer).await
 }
 
-async fn embeddings(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
-    let arrived = service.clock.now();
+/// The way of all requests with a body that are not for text.
+async fn asked<F: Future<Output = Result<Value, ApiError>>>(
+    service: &Arc<Service>,
+    headers: &HeaderMap,
+    body: Body,
+    dialect: Dialect,
+    work: impl FnOnce(Arc<Service>, String, Bytes) -> F,
+) -> Response {
     let result = async {
-        let key = admit(&service, &headers, Scope::Infer)?;
-        let body = body_of(&service, body)?;
-        vectors::embed(&service, &key, &body, arrived).await
+        let (key, body) = admit_with_body(service, headers, body).await?;
+        work(Arc::clone(service), key, body).await
     }
     .await;
-    Dialect::OpenAi.answer(&service, None, result.map(|value| json_response(StatusCode::OK, &value)))
+    dialect.answer(service, None, result.map(|value| json_response(StatusCode::OK, &value)))
 }
 
-async fn classify(State(service): Shared, headers: HeaderMap, body: Read) -> Response {
+async fn count_tokens(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
+    let work = async |service: Arc<Service>, key: String, body: Bytes| counted::count(&service, &key, &body).await;
+    asked(&service, &headers, body, Dialect::Anthropic, work).await
+}
+
+async fn ollama_show(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
+    let work = async |service: Arc<Service>, key: String, body: Bytes| catalog::show(&service, &key, &body).await;
+    asked(&service, &headers, body, Dialect::Ollama, work).await
+}
+
+async fn embeddings(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
+    embedded(service, headers, body, Dialect::OpenAi, vectors::Form::OpenAi).await
+}
+
+async fn ollama_embed(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
+    embedded(service, headers, body, Dialect::Ollama, vectors::Form::Ollama).await
+}
+
+async fn ollama_embeddings(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
+    embedded(service, headers, body, Dialect::Ollama, vectors::Form::OllamaOne).await
+}
+
+async fn embedded(
+    service: Arc<Service>,
+    headers: HeaderMap,
+    body: Body,
+    dialect: Dialect,
+    form: vectors::Form,
+) -> Response {
     let arrived = service.clock.now();
-    let result = async {
-        let key = admit(&service, &headers, Scope::Infer)?;
-        let body = body_of(&service, body)?;
-        vectors::classify(&service, &key, &body, arrived).await
-    }
-    .await;
-    Dialect::OpenAi.answer(&service, None, result.map(|value| json_response(StatusCode::OK, &value)))
+    let work = async |service: Arc<Service>, key: String, body: Bytes| {
+        vectors::embed(&service, &key, &body, arrived, form).await
+    };
+    asked(&service, &headers, body, dialect, work).await
+}
+
+async fn classify(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
+    let arrived = service.clock.now();
+    let work =
+        async |service: Arc<Service>, key: String, body: Bytes| vectors::classify(&service, &key, &body, arrived).await;
+    asked(&service, &headers, body, Dialect::OpenAi, work).await
 }
 
 async fn models(State(service): Shared, headers: HeaderMap) -> Response {
     Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || {
-        let data: Vec<Value> = service.pool.states().iter().map(|state| listed(&state.name)).collect();
+        let data: Vec<Value> =
+            service.pool.states().iter().map(|state| catalog::listed(&service, &state.name)).collect();
         Ok(json!({"object": "list", "data": data}))
     })
 }
 
 async fn model(State(service): Shared, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || Ok(listed(&service.pool.resolve(&name)?)))
-}
-
-fn listed(name: &str) -> Value {
-    json!({"id": name, "object": "model", "created": 0, "owned_by": "weighbridge"})
+    Dialect::OpenAi
+        .guarded(&service, &headers, Scope::Infer, || Ok(catalog::listed(&service, &service.pool.resolve(&name)?)))
 }
 
 async fn states(State(service): Shared, headers: HeaderMap) -> Response {
     Dialect::OpenAi.guarded(&service, &headers, Scope::Infer, || Ok(admin::models(&service)))
 }
 
-async fn load(State(service): Shared, headers: HeaderMap, Path(name): Path<String>) -> Response {
+async fn load(shared: Shared, peer: CameFrom, headers: HeaderMap, name: Path<String>) -> Response {
+    administer(shared, peer, headers, name, "load").await
+}
+
+async fn unload(shared: Shared, peer: CameFrom, headers: HeaderMap, name: Path<String>) -> Response {
+    administer(shared, peer, headers, name, "unload").await
+}
+
+/// What changes the service; it is written down whether it is done or refused.
+async fn administer(
+    State(service): Shared,
+    peer: CameFrom,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    what: &'static str,
+) -> Response {
     let result = async {
         admit(&service, &headers, Scope::Admin)?;
-        admin::load(&service, &name).await
+        match what {
+            "load" => admin::load(&service, &name).await,
+            _ => admin::unload(&service, &name).await,
+        }
     }
     .await;
+    let peer = peer.map(|Extension(Peer(peer))| peer);
+    service.done(Deed::new(service.settings.keys.name(&headers), peer, what, &name, &result));
     Dialect::OpenAi.answer(&service, Some(&name), result.map(|value| json_response(StatusCode::OK, &value)))
 }
 
-async fn unload(State(service): Shared, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    let result = async {
-        admit(&service, &headers, Scope::Admin)?;
-        admin::unload(&service, &name).await
-    }
-    .await;
-    Dialect::OpenAi.answer(&service, Some(&name), result.map(|value| json_response(StatusCode::OK, &value)))
+async fn audit(State(service): Shared, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    Dialect::OpenAi.guarded(&service, &headers, Scope::Admin, || admin::audit(&service, query.as_deref()))
 }
 
 async fn errors(State(service): Shared, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
@@ -321,49 +436,21 @@ async fn document() -> Response {
 }
 
 async fn ollama_tags(State(service): Shared, headers: HeaderMap) -> Response {
-    Dialect::Ollama.guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": tagged(&service, false)})))
+    Dialect::Ollama
+        .guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": catalog::tagged(&service, false)})))
 }
 
 async fn ollama_ps(State(service): Shared, headers: HeaderMap) -> Response {
-    Dialect::Ollama.guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": tagged(&service, true)})))
+    Dialect::Ollama.guarded(&service, &headers, Scope::Infer, || Ok(json!({"models": catalog::tagged(&service, true)})))
 }
 
 async fn ollama_version() -> Response {
     json_response(StatusCode::OK, &json!({"version": env!("CARGO_PKG_VERSION")}))
 }
 
-/// Models as Ollama lists them.
-fn tagged(service: &Service, only_loaded: bool) -> Vec<Value> {
-    let states = service.pool.states().into_iter();
-    let shown = states.filter(|state| !only_loaded || state.residence == Residence::Loaded);
-    shown
-        .map(|state| {
-            let described = service.pool.peek(&state.name).ok().flatten().map(|engine| engine.describe());
-            let described = described.unwrap_or_default();
-            json!({
-                "name": state.name,
-                "model": state.name,
-                "modified_at": WallTime::now().to_string(),
-                "expires_at": WallTime::now().to_string(),
-                "size": described.model_bytes.unwrap_or(state.bytes),
-                "size_vram": 0,
-                "digest": described.model_digest.unwrap_or_default(),
-                "details": {
-                    "format": "gguf",
-                    "family": described.architecture.unwrap_or_default(),
-                    "parameter_size": described.parameters.map(|count| count.to_string()).unwrap_or_default(),
-                    "quantization_level": described.quantization.unwrap_or_default(),
-                },
-            })
-        })
-        .collect()
-}
-
 async fn unknown(uri: Uri) -> Response {
     let message = "no such route; `/openapi.json` lists them";
-    let is_ollama = uri.path().starts_with("/api/") && !uri.path().starts_with("/api/v1/");
-    let dialect = if is_ollama { Dialect::Ollama } else { Dialect::OpenAi };
-    dialect.refuse(&ApiError::new(StatusCode::NOT_FOUND, "not_found", message, FaultClass::Request))
+    Dialect::of(&uri).refuse(&ApiError::new(StatusCode::NOT_FOUND, "not_found", message, FaultClass::Request))
 }
 
 async fn not_allowed() -> Response {

@@ -1,11 +1,16 @@
 //! Serves a router on a listener, with bounds on what a connection may do.
 
+use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -17,6 +22,9 @@ use crate::stall::Impatient;
 
 /// Pause after a connection could not be accepted, as without free file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Longest head of a request, bytes: beyond it the answer is 431. A hundred fields at most are read.
+const LONGEST_HEAD: usize = 64 << 10;
 
 /// What connections may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +64,8 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, shutdown: C
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(_) => {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
@@ -65,11 +73,12 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, shutdown: C
         };
         // Small writes are what a stream of tokens consists of.
         drop(stream.set_nodelay(true));
-        let service = TowerToHyperService::new(app.clone());
+        let service = OfPeer { service: TowerToHyperService::new(app.clone()), peer: Peer(peer) };
         let (shutdown, cut) = (shutdown.clone(), cut.clone());
         tracker.spawn(async move {
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).keep_alive(true);
+            server.max_header_size(LONGEST_HEAD);
             let connection =
                 server.serve_connection(TokioIo::new(Impatient::new(stream, limits.stall_timeout)), service);
             tokio::pin!(connection);
@@ -93,4 +102,25 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, shutdown: C
     cut.cancel();
     tracker.wait().await;
     Ok(left)
+}
+
+/// The other end of the connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Lets handlers know where a request comes from.
+struct OfPeer {
+    service: TowerToHyperService<Router>,
+    peer: Peer,
+}
+
+impl Service<hyper::Request<Incoming>> for OfPeer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<Router> as Service<hyper::Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: hyper::Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.service.call(request)
+    }
 }

@@ -12,6 +12,7 @@ use weighbridge_serving::{
 };
 use weighbridge_types::time::{Clock, WallTime};
 
+use crate::audit::{AuditLog, Deed};
 use crate::auth::Keys;
 use crate::error::ApiError;
 use crate::figures::{Figures, count};
@@ -38,6 +39,10 @@ pub struct Served {
     pub limits: ModelLimits,
     /// Of a model elsewhere that speaks OpenAI's dialect: where its requests go as they are; `None` for any other.
     pub relay: Option<RelayTo>,
+    /// Form of its file: `gguf`, `safetensors`, `onnx`; empty for a model without one.
+    pub format: &'static str,
+    /// When its file was changed; `None` without one.
+    pub modified: Option<WallTime>,
 }
 
 impl std::fmt::Debug for Served {
@@ -65,6 +70,10 @@ pub struct ServiceSettings {
     pub instance: Option<String>,
     /// Answers that may be given again; `None` keeps none.
     pub answers: Option<Answers>,
+    /// Names by which a service without keys may be called, beside this machine's own.
+    pub hosts: Vec<String>,
+    /// Takes the lines of the log, one for each call that administers the service; `None` writes none.
+    pub log: Option<fn(&str)>,
 }
 
 impl Default for ServiceSettings {
@@ -78,6 +87,8 @@ impl Default for ServiceSettings {
             largest_body: 8 << 20,
             instance: None,
             answers: None,
+            hosts: Vec::new(),
+            log: None,
         }
     }
 }
@@ -89,6 +100,9 @@ pub(crate) struct Entry {
     /// Of a model elsewhere: keeps requests away from it while it fails, and bounds what is asked again.
     pub(crate) upstream: Option<Upstream>,
     pub(crate) figures: Figures,
+    /// Form of its file.
+    pub(crate) format: &'static str,
+    pub(crate) modified: Option<WallTime>,
     /// What decides its answers beside the request; `None` before its first load.
     revision: Mutex<Option<Arc<str>>>,
 }
@@ -101,6 +115,9 @@ pub struct Service {
     pub(crate) settings: ServiceSettings,
     pub(crate) buckets: Option<Buckets>,
     pub(crate) faults: FaultLog,
+    pub(crate) audit: AuditLog,
+    /// When it was made.
+    pub(crate) since: WallTime,
     pub(crate) clock: Clock,
     /// Told when the service ends; streams then finish, and nothing new begins.
     pub(crate) stopping: CancellationToken,
@@ -120,10 +137,10 @@ impl Service {
             let ModelLimits { running, waiting, queue_timeout } = served.limits;
             let gate = Gate::new(GateSettings { running, waiting, patience: queue_timeout }, clock);
             let upstream = served.settings.is_remote.then(|| Upstream::new(served.relay.clone(), clock));
-            (
-                served.settings.name.clone(),
-                Entry { upstream, gate, figures: Figures::default(), revision: Mutex::default() },
-            )
+            let (format, modified) = (served.format, served.modified);
+            let figures = Figures::default();
+            let entry = Entry { gate, upstream, figures, format, modified, revision: Mutex::default() };
+            (served.settings.name.clone(), entry)
         };
         let entries = models.iter().map(entry).collect();
         let pool =
@@ -134,6 +151,8 @@ impl Service {
             entries,
             buckets: settings.rate.map(|rate| Buckets::new(rate, clock)),
             faults: FaultLog::default(),
+            audit: AuditLog::default(),
+            since: WallTime::now(),
             clock,
             stopping: CancellationToken::new(),
             is_ready: AtomicBool::new(false),
@@ -209,8 +228,16 @@ impl Service {
             count(&entry.figures.failed[class.unwrap_or(0)], 1);
         }
         let unix_ms = WallTime::now().unix_millis();
-        let (model, message) = (model.map(str::to_owned), error.message.clone());
+        let (model, message) = (model.map(str::to_owned), kept(&error.message));
         self.faults.add(Fault { unix_ms, class: error.class, model, message });
+    }
+
+    /// Writes a call that administers the service down.
+    pub(crate) fn done(&self, deed: Deed) {
+        if let Some(log) = self.settings.log {
+            log(&deed.line());
+        }
+        self.audit.add(deed);
     }
 
     pub(crate) fn revision(&self, model: &str) -> Option<Arc<str>> {
@@ -231,6 +258,18 @@ impl Service {
     }
 }
 
+/// A message as it is remembered: what a client sent stands in double quotes, where a reader of JSON repeats it, and may be a prompt.
+/// Signs that a terminal obeys are left out.
+fn kept(message: &str) -> String {
+    let mut kept = match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}\"…{}", &message[..first], &message[last..]),
+        (Some(first), _) => format!("{}\"…", &message[..first]),
+        (None, _) => message.to_owned(),
+    };
+    kept.retain(|sign| !sign.is_control());
+    kept
+}
+
 /// A request under way.
 pub(crate) struct Inside(Arc<Service>);
 
@@ -243,5 +282,19 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_is_not_remembered() {
+        let check = |message: &str, expected: &str| assert_eq!(kept(message), expected);
+        check("failed to find the model `m`", "failed to find the model `m`");
+        check("invalid type: string \"a \"secret\" text\", expected u32", "invalid type: string \"…\", expected u32");
+        check("string \"cut", "string \"…");
+        check("the model `\u{1b}[2J\n`", "the model `[2J`");
     }
 }

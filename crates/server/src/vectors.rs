@@ -1,10 +1,10 @@
-//! `/v1/embeddings` and `/api/v1/classify`: texts in, vectors or classes out.
+//! `/v1/embeddings`, `/api/embed` and `/api/v1/classify`: texts in, vectors or classes out.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weighbridge_engine::{ClassifyRequest, EmbedRequest};
+use weighbridge_engine::{ClassifyRequest, EmbedRequest, Embedded};
 use weighbridge_types::time::Stamp;
 
 use crate::dialect::read;
@@ -19,8 +19,13 @@ const MOST_TEXTS: usize = 2_048;
 #[derive(Deserialize)]
 struct Body {
     model: String,
+    /// `prompt` in Ollama's older dialect.
+    #[serde(alias = "prompt")]
     input: Input,
     encoding_format: Option<String>,
+    dimensions: Option<usize>,
+    /// Whether what is longer than the model reads is cut off; in Ollama's dialect.
+    truncate: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +33,15 @@ struct Body {
 enum Input {
     One(String),
     More(Vec<String>),
+}
+
+/// How vectors are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    OpenAi,
+    Ollama,
+    /// One vector, as of Ollama's older route.
+    OllamaOne,
 }
 
 impl Input {
@@ -46,8 +60,14 @@ impl Input {
     }
 }
 
-/// The vectors of texts, as OpenAI writes them.
-pub(crate) async fn embed(service: &Arc<Service>, key: &str, body: &[u8], arrived: Stamp) -> Result<Value, ApiError> {
+/// The vectors of texts.
+pub(crate) async fn embed(
+    service: &Arc<Service>,
+    key: &str,
+    body: &[u8],
+    arrived: Stamp,
+    form: Form,
+) -> Result<Value, ApiError> {
     let body: Body = read(body)?;
     let is_packed = match body.encoding_format.as_deref() {
         None | Some("float") => false,
@@ -62,8 +82,30 @@ pub(crate) async fn embed(service: &Arc<Service>, key: &str, body: &[u8], arrive
     let (lent, _) = lend(service, &model, key).await?;
     let embedded = lent.lease.engine().embed(EmbedRequest { inputs: texts }).await?;
     drop(lent);
+    let length = embedded.first().map_or(0, |one| one.vector.len());
+    if let Some(wanted) = body.dimensions.filter(|wanted| *wanted != length) {
+        return Err(ApiError::invalid(format!("`dimensions` is {wanted}; vectors of `{model}` have {length}")));
+    }
+    if body.truncate == Some(false) && embedded.iter().any(|one| one.is_truncated) {
+        return Err(ApiError::invalid(format!("a text is longer than `{model}` reads; send a shorter one")));
+    }
     let tokens: u64 = embedded.iter().map(|one| u64::from(one.tokens)).sum();
     finished(service, &model, arrived, tokens)?;
+    let nanos = u64::try_from((service.clock.now() - arrived).as_nanos()).unwrap_or(u64::MAX);
+    Ok(match form {
+        Form::OpenAi => openai(&model, &embedded, tokens, is_packed),
+        Form::Ollama => json!({
+            "model": model,
+            "embeddings": embedded.iter().map(|one| &one.vector).collect::<Vec<_>>(),
+            "total_duration": nanos,
+            "load_duration": 0,
+            "prompt_eval_count": tokens,
+        }),
+        Form::OllamaOne => json!({"embedding": embedded.first().map(|one| &one.vector)}),
+    })
+}
+
+fn openai(model: &str, embedded: &[Embedded], tokens: u64, is_packed: bool) -> Value {
     let data: Vec<Value> = embedded
         .iter()
         .enumerate()
@@ -73,7 +115,7 @@ pub(crate) async fn embed(service: &Arc<Service>, key: &str, body: &[u8], arrive
         })
         .collect();
     let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    Ok(json!({"object": "list", "data": data, "model": model, "usage": usage}))
+    json!({"object": "list", "data": data, "model": model, "usage": usage})
 }
 
 /// The classes of texts.

@@ -8,6 +8,8 @@ mod faults;
 mod keys;
 mod process;
 mod routes;
+mod security;
 mod shared;
 mod stops;
 mod streams;
+mod tools;

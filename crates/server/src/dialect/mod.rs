@@ -5,9 +5,9 @@ pub(crate) mod ollama;
 pub(crate) mod openai;
 
 use serde::de::DeserializeOwned;
-use weighbridge_engine::{Frame, Message, Role};
+use weighbridge_engine::{Message, Role};
 
-use crate::answer::{Answered, Counts, Finish};
+use crate::answer::{Answered, Choice, Counts, Piece};
 use crate::error::ApiError;
 
 /// Writes answers in a dialect. One is made per request; of a stream it is told in the order in which things happen.
@@ -19,10 +19,10 @@ pub(crate) trait Writer: Send {
     fn begin(&mut self, out: &mut Vec<u8>);
 
     /// Text of one answer.
-    fn frame(&mut self, choice: usize, frame: &Frame, out: &mut Vec<u8>);
+    fn piece(&mut self, index: usize, piece: &Piece, out: &mut Vec<u8>);
 
-    /// The end of one answer.
-    fn finish(&mut self, choice: usize, finish: Finish, out: &mut Vec<u8>);
+    /// The end of one answer, with all that it was.
+    fn finish(&mut self, index: usize, choice: &Choice, out: &mut Vec<u8>);
 
     /// The end of all.
     fn end(&mut self, usage: Counts, out: &mut Vec<u8>);
@@ -71,7 +71,7 @@ pub fn check_body(route: &str, body: &[u8]) -> Option<Result<(), ApiError>> {
         "/api/chat" => ollama::ask(ollama::Api::Chat, body, 0),
         _ => return None,
     };
-    Some(asked.and_then(|asked| asked.format.grammar().map(drop)))
+    Some(asked.and_then(|asked| asked.grammar().map(drop)))
 }
 
 /// A turn of a conversation, by the name of who speaks.

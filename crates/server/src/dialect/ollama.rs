@@ -5,14 +5,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weighbridge_engine::constraint::Document;
-use weighbridge_engine::{Frame, Prompt, Sampling};
+use weighbridge_engine::{Prompt, Sampling};
 use weighbridge_types::request::Channel;
 use weighbridge_types::time::{Clock, Stamp, WallTime};
 
 use super::{Writer, push_text, read, turn};
-use crate::answer::{Answered, Counts, Finish};
+use crate::answer::{Answered, Choice, Counts, Finish, Piece};
 use crate::ask::{Ask, Format};
 use crate::error::ApiError;
+use crate::offer::{Offer, Tool, Wanted, calls, members};
 
 /// Which of the two routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ struct Body {
     format: Option<Document>,
     #[serde(default)]
     options: Options,
-    tools: Option<Vec<Value>>,
+    tools: Option<Vec<Document>>,
 }
 
 fn yes() -> bool {
@@ -48,6 +49,21 @@ struct Turn {
     role: String,
     #[serde(default)]
     content: String,
+    #[serde(default)]
+    tool_calls: Vec<TurnCall>,
+    tool_name: Option<String>,
+}
+
+/// A call that an earlier answer made.
+#[derive(Deserialize)]
+struct TurnCall {
+    function: TurnFunction,
+}
+
+#[derive(Deserialize)]
+struct TurnFunction {
+    name: String,
+    arguments: Document,
 }
 
 #[derive(Default, Deserialize)]
@@ -66,11 +82,21 @@ struct Options {
 /// Reads a request. The defaults are Ollama's: temperature 0.8, top-k 40, top-p 0.9, repetition penalty 1.1.
 pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
     let body: Body = read(body)?;
+    let mut turns = Vec::new();
     let prompt = match api {
         Api::Chat if body.messages.is_empty() => return Err(ApiError::invalid("`messages` is empty")),
         Api::Chat => {
-            let turns = body.messages.into_iter().map(|Turn { role, content }| turn(&role, content));
-            Prompt::Chat(turns.collect::<Result<_, _>>()?)
+            let mut messages = Vec::with_capacity(body.messages.len());
+            for Turn { role, content, tool_calls, tool_name } in body.messages {
+                if !tool_calls.is_empty() {
+                    let made = tool_calls.into_iter().map(|call| (None, call.function.name, call.function.arguments));
+                    turns.push((messages.len(), calls(made)));
+                }
+                let name = tool_name.map(|name| members([("name", Document::Text(name))]));
+                turns.extend(name.map(|name| (messages.len(), name)));
+                messages.push(turn(&role, content)?);
+            }
+            Prompt::Chat(messages)
         }
         Api::Generate if body.prompt.is_empty() => return Err(ApiError::invalid("`prompt` is empty")),
         Api::Generate if body.raw => Prompt::Text(body.prompt),
@@ -89,10 +115,18 @@ pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
         Some(Document::Text(text)) if text == "json" => Format::Json,
         Some(schema) => Format::Schema(schema),
     };
+    let tools = match api {
+        Api::Chat => body.tools.iter().flatten().map(Tool::of_openai).collect::<Result<_, _>>()?,
+        Api::Generate if body.tools.is_some_and(|tools| !tools.is_empty()) => {
+            return Err(ApiError::invalid("`tools` are offered in a conversation; ask /api/chat"));
+        }
+        Api::Generate => Vec::new(),
+    };
+    let offer = Offer::new(tools, turns, Wanted::Anything, false, &format)?;
     let options = body.options;
     Ok(Ask {
         model: body.model,
-        prompt,
+        prompts: vec![prompt],
         sampling: Sampling {
             temperature: options.temperature.unwrap_or(0.8),
             top_k: options.top_k.unwrap_or(40),
@@ -112,7 +146,7 @@ pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
         wants_usage: true,
         format,
         priority: 0,
-        has_tools: body.tools.is_some_and(|tools| !tools.is_empty()),
+        offer,
     })
 }
 
@@ -130,6 +164,13 @@ pub(crate) struct OllamaWriter {
 impl OllamaWriter {
     pub(crate) fn new(api: Api, model: &str, clock: Clock, arrived: Stamp) -> Self {
         Self { api, model: model.to_owned(), clock, arrived, first: None, finish: Finish::Stop }
+    }
+
+    /// What a part of a stream begins with.
+    fn push_head(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"model\":");
+        push_text(out, &self.model);
+        out.extend_from_slice(format!(",\"created_at\":\"{}\",", WallTime::now()).as_bytes());
     }
 
     fn last(&self, text: &str, finish: Finish, usage: Counts) -> Value {
@@ -156,6 +197,15 @@ impl OllamaWriter {
     }
 }
 
+/// Calls of tools; their arguments are objects here.
+fn made(choice: &Choice) -> Value {
+    let call = |call: &crate::answer::Call| {
+        let arguments: Value = call.arguments.parse().unwrap_or_default();
+        json!({"function": {"name": call.name, "arguments": arguments}})
+    };
+    choice.calls.iter().map(call).collect()
+}
+
 impl Writer for OllamaWriter {
     fn stream_type(&self) -> &'static str {
         "application/x-ndjson"
@@ -163,25 +213,28 @@ impl Writer for OllamaWriter {
 
     fn begin(&mut self, _: &mut Vec<u8>) {}
 
-    fn frame(&mut self, _: usize, frame: &Frame, out: &mut Vec<u8>) {
+    fn piece(&mut self, _: usize, piece: &Piece, out: &mut Vec<u8>) {
         self.first.get_or_insert_with(|| self.clock.now());
-        if frame.channel != Channel::Answer || frame.text.is_empty() {
+        if piece.channel != Channel::Answer || piece.text.is_empty() {
             return;
         }
-        out.extend_from_slice(b"{\"model\":");
-        push_text(out, &self.model);
-        out.extend_from_slice(format!(",\"created_at\":\"{}\",", WallTime::now()).as_bytes());
+        self.push_head(out);
         let (before, after): (&[u8], &[u8]) = match self.api {
             Api::Generate => (b"\"response\":", b",\"done\":false}\n"),
             Api::Chat => (b"\"message\":{\"role\":\"assistant\",\"content\":", b"},\"done\":false}\n"),
         };
         out.extend_from_slice(before);
-        push_text(out, &frame.text);
+        push_text(out, &piece.text);
         out.extend_from_slice(after);
     }
 
-    fn finish(&mut self, _: usize, finish: Finish, _: &mut Vec<u8>) {
-        self.finish = finish;
+    fn finish(&mut self, _: usize, choice: &Choice, out: &mut Vec<u8>) {
+        self.finish = choice.finish;
+        if !choice.calls.is_empty() {
+            self.push_head(out);
+            let message = json!({"role": "assistant", "content": "", "tool_calls": made(choice)});
+            out.extend_from_slice(format!("\"message\":{message},\"done\":false}}\n").as_bytes());
+        }
     }
 
     fn end(&mut self, usage: Counts, out: &mut Vec<u8>) {
@@ -196,10 +249,12 @@ impl Writer for OllamaWriter {
 
     fn whole(&mut self, answered: &Answered) -> Vec<u8> {
         self.first = answered.first_token;
-        let choice = answered.choices.first();
-        let text = choice.map_or("", |choice| choice.text.as_str());
-        let finish = choice.map_or(Finish::Other, |choice| choice.finish);
-        self.last(text, finish, answered.usage).to_string().into_bytes()
+        let Some(choice) = answered.choices.first() else { return Vec::new() };
+        let mut all = self.last(&choice.text, choice.finish, answered.usage);
+        if !choice.calls.is_empty() {
+            all["message"]["tool_calls"] = made(choice);
+        }
+        all.to_string().into_bytes()
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use weighbridge_engine::{BoxFuture, Engine};
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
 use weighbridge_serving::{LoadError, LoadErrorKind, Loader};
 use weighbridge_types::model_ref::ModelRef;
+use weighbridge_types::time::WallTime;
 
 use super::config::ModelConfig;
 use crate::embedded;
@@ -83,6 +85,31 @@ async fn load_quantized(registry: &Registry, reference: ModelRef, to: BlockType)
         .await
         .map_err(|panic| Failure::new(Exit::Bug, format!("quantize: {panic}"), "report this as a bug"))??;
     registry.load(&ModelRef::Gguf(output)).await
+}
+
+/// Form of a model's file, as Ollama names it; empty where there is none.
+pub(super) fn format(reference: &ModelRef) -> &'static str {
+    match reference {
+        ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Candle(_) | ModelRef::LlamaCpp(_) => "gguf",
+        ModelRef::Safetensors(_) => "safetensors",
+        ModelRef::Onnx(_) | ModelRef::Ort(_) => "onnx",
+        ModelRef::Endpoint(_) | ModelRef::Scripted(_) => "",
+    }
+}
+
+/// When a model's file was changed; `None` where there is none.
+pub(super) fn modified(reference: &ModelRef) -> Option<WallTime> {
+    let (ModelRef::Gguf(path)
+    | ModelRef::Candle(path)
+    | ModelRef::Safetensors(path)
+    | ModelRef::LlamaCpp(path)
+    | ModelRef::Onnx(path)
+    | ModelRef::Ort(path)) = reference
+    else {
+        return None;
+    };
+    let since = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok().map(WallTime::from_unix_millis)
 }
 
 /// Bytes of a file, or of the files in a folder.

@@ -68,6 +68,8 @@ async fn serve_until_told(
         stall_timeout: limits.stall_timeout,
         instance: environment.instance.clone(),
         answers: answers.clone(),
+        hosts: arguments.allow_host.clone(),
+        log: Some(output::talk),
         ..ServiceSettings::default()
     };
     let models = config.models.iter().map(|model| Served {
@@ -75,6 +77,8 @@ async fn serve_until_told(
         loader: Arc::new(ReferenceLoader::new(registry.clone(), model)),
         limits: config.limits,
         relay: registry.relay(&model.reference),
+        format: loader::format(&model.reference),
+        modified: loader::modified(&model.reference),
     });
     let service = Service::new(settings, config.pool, models.collect(), clock);
     let stopping = service.stopping();
@@ -166,6 +170,14 @@ fn read_keys(path: &Path) -> Result<Keys, Failure> {
             "admin" => Scope::Admin,
             _ => return Err(wrong("its scope is neither infer nor admin")),
         };
+        if let Some(digest) = key.strip_prefix("sha256:") {
+            keys.add_digest(
+                name,
+                digest_of(digest).ok_or_else(|| wrong("its digest is not 64 hexadecimal digits"))?,
+                scope,
+            );
+            continue;
+        }
         if key.len() < 16 {
             return Err(wrong("its key is shorter than 16 characters"));
         }
@@ -176,6 +188,18 @@ fn read_keys(path: &Path) -> Result<Keys, Failure> {
         return Err(Failure::usage(what, "write `NAME SCOPE KEY` on a line"));
     }
     Ok(keys)
+}
+
+/// Reads a SHA-256 as `sha256sum` writes it.
+fn digest_of(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    for (place, byte) in digest.iter_mut().enumerate() {
+        let digits = text
+            .get(2 * place..2 * place + 2)
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
+    }
+    (text.len() == 64).then_some(digest)
 }
 
 fn rate(arguments: &ServeArguments) -> Result<Option<Rate>, Failure> {

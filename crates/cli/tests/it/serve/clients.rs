@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::process::{Process, free_port};
+use super::tools::write_caller;
+use crate::support::onnx;
 
 /// An interpreter that can import all three; `None` where there is none.
 #[expect(clippy::disallowed_methods, reason = "the test reads with what it is run")]
@@ -33,7 +35,11 @@ fn official_clients_need_no_change() {
         &far,
         "busy=scripted:fail=rate_limit",
         &dead,
+        "caller=gguf:caller.gguf",
+        "encoder=onnx:encoder",
     ];
+    write_caller(&folder.path().join("caller.gguf"));
+    onnx("bert", &folder.path().join("encoder"));
     let arguments: Vec<&str> = models.iter().flat_map(|model| ["--model", model]).collect();
     let open = Process::serve(folder.path(), &arguments);
     let key = "sk-of-the-clients-0001";

@@ -1,16 +1,15 @@
-//! OpenAI's `/v1/chat/completions` and `/v1/completions`.
+//! Reading requests.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use weighbridge_engine::constraint::Document;
-use weighbridge_engine::{Frame, Message, Prompt, Sampling};
-use weighbridge_types::request::Channel;
-use weighbridge_types::time::WallTime;
+use weighbridge_engine::{Message, Prompt, Sampling};
 
-use super::{Writer, push_event, push_text, read, turn};
-use crate::answer::{Answered, Choice, Counts, Finish};
-use crate::ask::{Ask, Format, MOST_CHOICES};
+use crate::ask::{Ask, Format, MOST_ANSWERS, MOST_CHOICES, MOST_LIKELIEST};
+use crate::dialect::{read, turn};
 use crate::error::ApiError;
+use crate::offer::{Offer, Tool, Wanted, calls, members};
 
 /// Which of the two routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +46,10 @@ struct Body {
     #[serde(default)]
     ignore_eos: bool,
     response_format: Option<ResponseFormat>,
-    tools: Option<Vec<Value>>,
+    tools: Option<Vec<Document>>,
+    tool_choice: Option<Document>,
+    parallel_tool_calls: Option<bool>,
+    functions: Option<IgnoredAny>,
     #[serde(default)]
     priority: i32,
     #[serde(default)]
@@ -59,17 +61,34 @@ struct Turn {
     role: String,
     #[serde(default)]
     content: Option<Content>,
+    #[serde(default)]
+    tool_calls: Option<Vec<TurnCall>>,
+    tool_call_id: Option<String>,
+    name: Option<String>,
+}
+
+/// A call that an earlier answer made.
+#[derive(Deserialize)]
+struct TurnCall {
+    id: Option<String>,
+    function: TurnFunction,
+}
+
+#[derive(Deserialize)]
+struct TurnFunction {
+    name: String,
+    arguments: Document,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum Content {
+enum Content {
     Text(String),
     Parts(Vec<Part>),
 }
 
 #[derive(Deserialize)]
-pub(super) struct Part {
+struct Part {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -78,7 +97,7 @@ pub(super) struct Part {
 
 impl Content {
     /// The text; other parts are refused by name.
-    pub(super) fn text(self) -> Result<String, ApiError> {
+    fn text(self) -> Result<String, ApiError> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Parts(parts) => {
@@ -102,6 +121,7 @@ enum Text {
     One(String),
     Tokens(Vec<u32>),
     More(Vec<String>),
+    MoreTokens(Vec<Vec<u32>>),
 }
 
 #[derive(Deserialize)]
@@ -131,45 +151,43 @@ struct JsonSchema {
 
 /// Reads a request.
 pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
-    let body: Body = read(body)?;
-    let prompt = match api {
+    let mut body: Body = read(body)?;
+    let mut turns = Vec::new();
+    let prompts = match api {
         Api::Chat if body.messages.is_empty() => return Err(ApiError::invalid("`messages` is empty")),
-        Api::Chat => Prompt::Chat(body.messages.into_iter().map(Turn::message).collect::<Result<_, _>>()?),
-        Api::Completions => match body.prompt {
-            Some(Text::One(text)) => Prompt::Text(text),
-            Some(Text::Tokens(tokens)) if !tokens.is_empty() => Prompt::Tokens(tokens),
-            Some(Text::More(mut texts)) if texts.len() == 1 => Prompt::Text(texts.remove(0)),
-            Some(Text::More(_)) => {
-                return Err(ApiError::invalid("`prompt` holds several texts; send one request for each"));
+        Api::Chat => {
+            let mut messages = Vec::with_capacity(body.messages.len());
+            for (number, turn) in std::mem::take(&mut body.messages).into_iter().enumerate() {
+                messages.push(turn.message(number, &mut turns)?);
             }
-            Some(Text::Tokens(_)) | None => return Err(ApiError::invalid("`prompt` is empty")),
-        },
-    };
-    for (name, value) in [("frequency_penalty", body.frequency_penalty), ("presence_penalty", body.presence_penalty)] {
-        if value.is_some_and(|value| value.abs() > 0.0) {
-            let message = format!("`{name}` is not known to models here; `repetition_penalty` is");
-            return Err(ApiError::invalid(message));
+            vec![Prompt::Chat(messages)]
         }
+        Api::Completions => body.prompt.take().map(Text::prompts).unwrap_or_default(),
+    };
+    let is_empty = |prompt: &Prompt| matches!(prompt, Prompt::Tokens(tokens) if tokens.is_empty());
+    if prompts.is_empty() || prompts.iter().any(is_empty) {
+        return Err(ApiError::invalid("`prompt` is empty"));
     }
-    if body.echo {
-        return Err(ApiError::invalid("`echo` is not known to models here"));
-    }
-    if body.top_logprobs.is_some_and(|count| count > 0) {
-        return Err(ApiError::invalid("`top_logprobs` must be 0: models here tell of the chosen token alone"));
-    }
+    body.check()?;
     let choices = body.n.unwrap_or(1);
     if !(1..=MOST_CHOICES).contains(&choices) {
         return Err(ApiError::invalid(format!("`n` is {choices}, it must be 1 to {MOST_CHOICES}")));
     }
-    let logprobs = match body.logprobs {
-        None | Some(Value::Null | Value::Bool(false)) => None,
-        Some(Value::Bool(true)) => Some(0),
-        Some(value) => Some(value.as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0)),
-    };
+    let answers = prompts.len().saturating_mul(choices as usize);
+    if answers > MOST_ANSWERS {
+        return Err(ApiError::invalid(format!(
+            "`prompt` and `n` ask for {answers} answers, at most {MOST_ANSWERS} are given"
+        )));
+    }
+    let logprobs = body.logprobs(api)?;
+    let format = body.response_format.map_or(Ok(Format::Text), ResponseFormat::format)?;
+    let tools = body.tools.iter().flatten().map(Tool::of_openai).collect::<Result<_, _>>()?;
+    let wanted = body.tool_choice.as_ref().map_or(Ok(Wanted::Anything), wanted)?;
+    let offer = Offer::new(tools, turns, wanted, body.parallel_tool_calls == Some(false), &format)?;
     let usual = Sampling::default();
     Ok(Ask {
         model: body.model,
-        prompt,
+        prompts,
         sampling: Sampling {
             // The protocol's own default; greedy would be another answer.
             temperature: body.temperature.unwrap_or(1.0),
@@ -191,14 +209,96 @@ pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
         ignore_eos: body.ignore_eos,
         stream: body.stream,
         wants_usage: body.stream_options.is_some_and(|options| options.include_usage),
-        format: body.response_format.map_or(Ok(Format::Text), ResponseFormat::format)?,
+        format,
         priority: body.priority,
-        has_tools: body.tools.is_some_and(|tools| !tools.is_empty()),
+        offer,
     })
 }
 
+impl Body {
+    /// Refuses what would change the answer and is not known.
+    fn check(&self) -> Result<(), ApiError> {
+        let penalties = [("frequency_penalty", self.frequency_penalty), ("presence_penalty", self.presence_penalty)];
+        for (name, value) in penalties {
+            if value.is_some_and(|value| value.abs() > 0.0) {
+                let message = format!("`{name}` is not known to models here; `repetition_penalty` is");
+                return Err(ApiError::invalid(message));
+            }
+        }
+        if self.echo {
+            return Err(ApiError::invalid("`echo` is not known to models here"));
+        }
+        if self.functions.is_some() {
+            return Err(ApiError::invalid("`functions` is not known to models here; `tools` is"));
+        }
+        Ok(())
+    }
+
+    /// How many likeliest tokens are told of: by two fields of a conversation, by one of a text.
+    fn logprobs(&self, api: Api) -> Result<Option<u32>, ApiError> {
+        let asked = match &self.logprobs {
+            None | Some(Value::Null | Value::Bool(false)) => None,
+            Some(Value::Bool(true)) => Some(0),
+            Some(value) => Some(value.as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(u32::MAX)),
+        };
+        let (name, count) = match (api, asked, self.top_logprobs) {
+            (Api::Completions, asked, _) => ("logprobs", asked),
+            (Api::Chat, None, Some(1..)) => {
+                return Err(ApiError::invalid("`top_logprobs` is asked for without `logprobs`"));
+            }
+            (Api::Chat, asked, top) => ("top_logprobs", asked.map(|_| top.unwrap_or(0))),
+        };
+        match count {
+            Some(count) if count > MOST_LIKELIEST => {
+                Err(ApiError::invalid(format!("`{name}` must be 0 to {MOST_LIKELIEST}")))
+            }
+            count => Ok(count),
+        }
+    }
+}
+
+/// What `tool_choice` says.
+fn wanted(choice: &Document) -> Result<Wanted, ApiError> {
+    let named = choice.get("function").and_then(|function| function.get("name")).and_then(Document::text);
+    match (choice.text(), named) {
+        (Some("auto"), _) => Ok(Wanted::Anything),
+        (Some("none"), _) => Ok(Wanted::Text),
+        (Some("required"), _) => Ok(Wanted::Call),
+        (None, Some(name)) => Ok(Wanted::CallOf(name.to_owned())),
+        _ => {
+            let message =
+                "`tool_choice` must be auto, none, required or `{\"type\": \"function\", \"function\": {\"name\": …}}`";
+            Err(ApiError::invalid(message))
+        }
+    }
+}
+
+impl Text {
+    fn prompts(self) -> Vec<Prompt> {
+        match self {
+            Self::One(text) => vec![Prompt::Text(text)],
+            Self::Tokens(tokens) => vec![Prompt::Tokens(tokens)],
+            Self::More(texts) => texts.into_iter().map(Prompt::Text).collect(),
+            Self::MoreTokens(prompts) => prompts.into_iter().map(Prompt::Tokens).collect(),
+        }
+    }
+}
+
 impl Turn {
-    fn message(self) -> Result<Message, ApiError> {
+    /// The turn with this number; what it holds beside its text is put to the others.
+    fn message(self, number: usize, turns: &mut Vec<(usize, Document)>) -> Result<Message, ApiError> {
+        if let Some(made) = self.tool_calls.filter(|made| !made.is_empty()) {
+            let made = made.into_iter().map(|TurnCall { id, function: TurnFunction { name, arguments } }| {
+                // A text here, an object for templates.
+                let object = arguments.text().and_then(|text| text.parse().ok());
+                (id, name, object.unwrap_or(arguments))
+            });
+            turns.push((number, calls(made)));
+        }
+        if let Some(id) = self.tool_call_id {
+            let name = self.name.map(|name| ("name", Document::Text(name)));
+            turns.push((number, members(name.into_iter().chain([("tool_call_id", Document::Text(id))]))));
+        }
         turn(&self.role, self.content.map_or(Ok(String::new()), Content::text)?)
     }
 }
@@ -218,176 +318,10 @@ impl ResponseFormat {
     }
 }
 
-/// Writes answers of either route.
-pub(crate) struct OpenAiWriter {
-    api: Api,
-    wants_usage: bool,
-    /// What every chunk begins with, up to its choices.
-    head: Vec<u8>,
-    /// The same as members of an object.
-    id: String,
-    created: u64,
-    model: String,
-    wants_logprobs: bool,
-}
-
-impl OpenAiWriter {
-    pub(crate) fn new(api: Api, ask: &Ask, model: &str, number: u64) -> Self {
-        let created = WallTime::now().unix_millis() / 1000;
-        let (id, object) = match api {
-            Api::Chat => (format!("chatcmpl-{number:016x}"), "chat.completion.chunk"),
-            Api::Completions => (format!("cmpl-{number:016x}"), "text_completion"),
-        };
-        let mut head =
-            format!("data: {{\"id\":\"{id}\",\"object\":\"{object}\",\"created\":{created},\"model\":").into_bytes();
-        push_text(&mut head, model);
-        head.extend_from_slice(b",\"choices\":[");
-        Self {
-            api,
-            wants_usage: ask.wants_usage,
-            head,
-            id,
-            created,
-            model: model.to_owned(),
-            wants_logprobs: ask.logprobs.is_some(),
-        }
-    }
-
-    fn usage(usage: Counts) -> Value {
-        let mut all = json!({
-            "prompt_tokens": usage.input,
-            "completion_tokens": usage.output,
-            "total_tokens": usage.input + usage.output,
-        });
-        if let Some(cached) = usage.cached {
-            all["prompt_tokens_details"] = json!({"cached_tokens": cached});
-        }
-        all
-    }
-
-    fn logprobs(&self, tokens: &[(String, f32)]) -> Value {
-        if !self.wants_logprobs {
-            return Value::Null;
-        }
-        match self.api {
-            Api::Chat => {
-                let one = |(token, logprob): &(String, f32)| json!({"token": token, "logprob": logprob, "bytes": token.as_bytes(), "top_logprobs": []});
-                json!({"content": tokens.iter().map(one).collect::<Vec<_>>()})
-            }
-            Api::Completions => json!({
-                "tokens": tokens.iter().map(|(token, _)| token).collect::<Vec<_>>(),
-                "token_logprobs": tokens.iter().map(|(_, logprob)| logprob).collect::<Vec<_>>(),
-                "top_logprobs": Value::Null,
-                "text_offset": Vec::<u32>::new(),
-            }),
-        }
-    }
-
-    fn choice(&self, index: usize, choice: &Choice) -> Value {
-        let logprobs = self.logprobs(&choice.logprobs);
-        match self.api {
-            Api::Chat => {
-                let mut message = json!({"role": "assistant", "content": choice.text, "refusal": null});
-                if !choice.reasoning.is_empty() {
-                    message["reasoning_content"] = json!(choice.reasoning);
-                }
-                json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": name(choice.finish)})
-            }
-            Api::Completions => {
-                json!({"index": index, "text": choice.text, "logprobs": logprobs, "finish_reason": name(choice.finish)})
-            }
-        }
-    }
-}
-
-/// The reason as OpenAI calls it.
-fn name(finish: Finish) -> &'static str {
-    match finish {
-        Finish::Length => "length",
-        Finish::Stop | Finish::Other => "stop",
-    }
-}
-
-impl Writer for OpenAiWriter {
-    fn stream_type(&self) -> &'static str {
-        "text/event-stream"
-    }
-
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        if self.api == Api::Chat {
-            out.extend_from_slice(&self.head);
-            out.extend_from_slice(
-                b"{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
-            );
-        }
-    }
-
-    fn frame(&mut self, choice: usize, frame: &Frame, out: &mut Vec<u8>) {
-        let text: &[u8] = match (self.api, frame.channel) {
-            (Api::Completions, _) => b",\"text\":",
-            (Api::Chat, Channel::Reasoning) => b",\"delta\":{\"reasoning_content\":",
-            (Api::Chat, Channel::Answer | Channel::ToolCall) => b",\"delta\":{\"content\":",
-        };
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(b"{\"index\":");
-        out.extend_from_slice(choice.to_string().as_bytes());
-        out.extend_from_slice(text);
-        push_text(out, &frame.text);
-        if self.api == Api::Chat {
-            out.push(b'}');
-        }
-        out.extend_from_slice(b",\"logprobs\":");
-        let tokens: Vec<(String, f32)> =
-            frame.log_probabilities.iter().map(|logprob| (frame.text.clone(), *logprob)).collect();
-        drop(serde_json::to_writer(&mut *out, &self.logprobs(&tokens)));
-        out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
-    }
-
-    fn finish(&mut self, choice: usize, finish: Finish, out: &mut Vec<u8>) {
-        let empty = if self.api == Api::Chat { "\"delta\":{}" } else { "\"text\":\"\"" };
-        out.extend_from_slice(&self.head);
-        let tail =
-            format!("{{\"index\":{choice},{empty},\"logprobs\":null,\"finish_reason\":\"{}\"}}]}}\n\n", name(finish));
-        out.extend_from_slice(tail.as_bytes());
-    }
-
-    fn end(&mut self, usage: Counts, out: &mut Vec<u8>) {
-        if self.wants_usage {
-            out.extend_from_slice(&self.head);
-            out.extend_from_slice(b"],\"usage\":");
-            drop(serde_json::to_writer(&mut *out, &Self::usage(usage)));
-            out.extend_from_slice(b"}\n\n");
-        }
-        out.extend_from_slice(b"data: [DONE]\n\n");
-    }
-
-    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
-        push_event(out, None, &failure(error));
-    }
-
-    fn whole(&mut self, answered: &Answered) -> Vec<u8> {
-        let object = if self.api == Api::Chat { "chat.completion" } else { "text_completion" };
-        let choices: Vec<Value> =
-            answered.choices.iter().enumerate().map(|(index, choice)| self.choice(index, choice)).collect();
-        let all = json!({
-            "id": self.id,
-            "object": object,
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-            "usage": Self::usage(answered.usage),
-        });
-        all.to_string().into_bytes()
-    }
-}
-
-/// A refusal as OpenAI's clients read it.
-pub(crate) fn failure(error: &ApiError) -> Value {
-    json!({"error": {"message": error.message, "type": error.family(), "param": null, "code": error.code}})
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn asked(body: &Value) -> Result<Ask, ApiError> {
@@ -419,9 +353,66 @@ mod tests {
         check(json!({"messages": [{"role": "robot", "content": "x"}]}), "`robot`");
         check(json!({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}), "`image_url`");
         check(json!({"frequency_penalty": 0.5}), "frequency_penalty");
-        check(json!({"logprobs": true, "top_logprobs": 5}), "`top_logprobs` must be 0");
+        check(json!({"logprobs": true, "top_logprobs": 21}), "`top_logprobs` must be 0 to 20");
+        check(json!({"top_logprobs": 5}), "without `logprobs`");
+        check(json!({"tools": [{"type": "web_search"}]}), "`web_search`");
+        check(json!({"tools": [{"type": "function", "function": {}}]}), "a tool has no name");
+        check(json!({"tool_choice": "required"}), "`tools` is empty");
+        check(json!({"tool_choice": "always"}), "`tool_choice` must be");
+        let look = json!([{"type": "function", "function": {"name": "look"}}]);
+        let other = json!({"type": "function", "function": {"name": "wait"}});
+        check(json!({"tools": look, "tool_choice": other}), "names `wait`");
+        check(json!({"tools": look, "response_format": {"type": "json_object"}}), "not both");
+        check(json!({"functions": []}), "`tools` is");
         check(json!({"response_format": {"type": "xml"}}), "`xml`");
         check(json!({"max_tokens": "many"}), "many");
+    }
+
+    #[test]
+    fn several_prompts_are_several_answers() {
+        let read = |body: &str| ask(Api::Completions, body.as_bytes(), 7);
+        let prompts = |body: &str| read(body).unwrap().prompts;
+        let text = |text: &str| Prompt::Text(text.to_owned());
+        assert_eq!(prompts(r#"{"model":"m","prompt":["a","b"],"n":2}"#), [text("a"), text("b")]);
+        assert_eq!(prompts(r#"{"model":"m","prompt":[1,2]}"#), [Prompt::Tokens(vec![1, 2])]);
+        assert_eq!(
+            prompts(r#"{"model":"m","prompt":[[1,2],[3]]}"#),
+            [Prompt::Tokens(vec![1, 2]), Prompt::Tokens(vec![3])]
+        );
+        for empty in [r#"{"model":"m"}"#, r#"{"model":"m","prompt":[]}"#, r#"{"model":"m","prompt":[[1],[]]}"#] {
+            assert!(read(empty).unwrap_err().message.contains("`prompt` is empty"), "{empty}");
+        }
+        let many = json!({"model": "m", "prompt": vec!["x"; 100], "n": 2}).to_string();
+        assert!(read(&many).unwrap_err().message.contains("200 answers"));
+    }
+
+    #[test]
+    fn tools_and_earlier_calls_become_what_templates_read() {
+        let parameters = json!({"type": "object", "properties": {}});
+        let call =
+            json!({"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{\"z\":1,\"a\":2}"}});
+        let body = json!({
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": null, "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "c1", "content": "gone"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "look", "strict": true, "parameters": parameters}}],
+        });
+        let offer = asked(&body).unwrap().offer.unwrap();
+        let described =
+            r#"{"type":"function","function":{"name":"look","parameters":{"properties":{},"type":"object"}}}"#;
+        assert_eq!(offer.tools.offered[0].to_string(), described);
+        let made =
+            r#"{"tool_calls":[{"id":"c1","type":"function","function":{"name":"look","arguments":{"z":1,"a":2}}}]}"#;
+        let turns: Vec<(usize, String)> =
+            offer.tools.turns.iter().map(|(turn, more)| (*turn, more.to_string())).collect();
+        assert_eq!(turns, [(1, made.to_owned()), (2, r#"{"tool_call_id":"c1"}"#.to_owned())]);
+        assert_eq!((offer.wanted, offer.is_single), (Wanted::Anything, false));
+        let mut none = body;
+        none["tool_choice"] = json!("none");
+        assert!(asked(&none).unwrap().offer.unwrap().tools.offered.is_empty());
     }
 
     proptest::proptest! {
