@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod alert;
+pub mod base64;
 pub mod breach;
 pub mod cache;
 pub mod calibration;

@@ -11,6 +11,7 @@ mod summary;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 use weighbridge_summary::Rows;
+use weighbridge_types::base64::base64;
 use weighbridge_types::record::{Phase, Record};
 
 use crate::chart::{self, Chart};
@@ -203,34 +204,4 @@ fn capitalized(title: &str) -> String {
             if starts { c.to_ascii_uppercase() } else { c }
         })
         .collect()
-}
-
-/// Base64 with padding (RFC 4648, section 4): the form that a content security policy wants.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for index in 0..4 {
-            let sextet = (group >> (18 - 6 * index)) & 63;
-            let is_padding = index > chunk.len();
-            text.push(if is_padding { '=' } else { char::from(ALPHABET[sextet as usize]) });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_equals_the_vectors_of_rfc_4648() {
-        let check = |text: &str, expected: &str| assert_eq!(base64(text.as_bytes()), expected);
-        check("", "");
-        check("f", "Zg==");
-        check("fo", "Zm8=");
-        check("foo", "Zm9v");
-        check("foobar", "Zm9vYmFy");
-    }
 }
