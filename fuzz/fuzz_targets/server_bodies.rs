@@ -3,7 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 
-const ROUTES: [&str; 5] = ["/v1/chat/completions", "/v1/completions", "/v1/messages", "/api/generate", "/api/chat"];
+const ROUTES: [&str; 6] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/messages",
+    "/v1/messages/count_tokens",
+    "/api/generate",
+    "/api/chat",
+];
 
 fuzz_target!(|data: &[u8]| {
     for route in ROUTES {

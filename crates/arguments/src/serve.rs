@@ -76,6 +76,9 @@ pub struct ServeArguments {
     /// Requests per second of one key; beyond it they are refused with 429 [default: no limit]
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
+    /// Requests of one key under way at once; beyond it they are refused with 429 [default: no limit]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub max_per_key: Option<usize>,
     /// Share of memory in use at which fewer requests are computed at once, and then models unloaded
     #[arg(long, value_name = "SHARE", default_value_t = 0.85)]
     pub memory_pressure_threshold: f64,

@@ -176,6 +176,12 @@ impl Relayed {
         self.head.fields().filter(|(name, _)| is_passed(name))
     }
 
+    /// Bytes of the answer as text, without the key and whatever else is secret: for words of the server that are shown or kept.
+    #[must_use]
+    pub fn text(&self, bytes: &[u8]) -> String {
+        self.client.text(bytes)
+    }
+
     /// The next part of the body: what one read of the connection gave. `None` at the sound end, when the connection is
     /// kept for another request, and after a failure. A future that is dropped loses nothing.
     ///

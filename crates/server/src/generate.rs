@@ -57,7 +57,7 @@ pub(crate) async fn generate(
     call: Call,
     mut writer: Box<dyn Writer>,
 ) -> Result<Response, ApiError> {
-    let inside = service.enter();
+    let inside = service.enter(&call.key)?;
     let entry = entry(service, &call.model)?;
     let stored = cached::lookup(service, headers, &call).await;
     if let CacheUse::Hit(answered, source) = stored {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use tokio_util::sync::CancellationToken;
 use weighbridge_cache::Answers;
 use weighbridge_serving::{
-    Buckets, Fault, FaultLog, Gate, GateSettings, Loader, ModelPool, ModelSettings, PoolSettings, Rate,
+    Buckets, Fault, FaultClass, FaultLog, Gate, GateSettings, Loader, ModelPool, ModelSettings, PoolSettings, Rate,
 };
 use weighbridge_types::time::{Clock, WallTime};
 
@@ -58,6 +59,8 @@ pub struct ServiceSettings {
     pub keys: Keys,
     /// How often each key may ask; `None` sets no limit.
     pub rate: Option<Rate>,
+    /// Requests of one key under way at once; `None` sets no limit. Without keys all are of one.
+    pub most_per_key: Option<usize>,
     /// Tokens of an answer whose request names no limit.
     pub default_max_tokens: u32,
     /// Longest time from a request's arrival to its end.
@@ -81,6 +84,7 @@ impl Default for ServiceSettings {
         Self {
             keys: Keys::default(),
             rate: None,
+            most_per_key: None,
             default_max_tokens: 256,
             request_timeout: Duration::from_secs(600),
             stall_timeout: Duration::from_secs(30),
@@ -123,6 +127,8 @@ pub struct Service {
     pub(crate) stopping: CancellationToken,
     is_ready: AtomicBool,
     in_flight: AtomicU64,
+    /// Requests under way by the name of their key, where that is limited.
+    by_key: Mutex<HashMap<String, usize>>,
     random: AtomicU64,
 }
 
@@ -157,6 +163,7 @@ impl Service {
             stopping: CancellationToken::new(),
             is_ready: AtomicBool::new(false),
             in_flight: AtomicU64::new(0),
+            by_key: Mutex::default(),
             random: AtomicU64::new(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)),
             settings,
         })
@@ -224,7 +231,7 @@ impl Service {
     /// Counts a failure and remembers it.
     pub(crate) fn failed(&self, model: Option<&str>, error: &ApiError) {
         if let Some(entry) = model.and_then(|model| self.entries.get(model)) {
-            let class = weighbridge_serving::FaultClass::ALL.iter().position(|class| *class == error.class);
+            let class = FaultClass::ALL.iter().position(|class| *class == error.class);
             count(&entry.figures.failed[class.unwrap_or(0)], 1);
         }
         let unix_ms = WallTime::now().unix_millis();
@@ -252,9 +259,29 @@ impl Service {
         }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Inside {
+    /// Counts a request until its answer has ended; refuses it where its key has too many under way.
+    pub(crate) fn enter(self: &Arc<Self>, key: &str) -> Result<Inside, ApiError> {
+        let limited = match self.settings.most_per_key {
+            None => None,
+            Some(most) => {
+                let mut by_key = self.by_key();
+                let count = by_key.entry(key.to_owned()).or_default();
+                if *count >= most {
+                    let message = format!("the key has {most} requests under way; wait until one of them has ended");
+                    let status = StatusCode::TOO_MANY_REQUESTS;
+                    let error = ApiError::new(status, "too_many_at_once", message, FaultClass::Overload);
+                    return Err(ApiError { retry_after: Some(Duration::from_secs(1)), ..error });
+                }
+                *count += 1;
+                Some(key.to_owned())
+            }
+        };
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Inside(Arc::clone(self))
+        Ok(Inside { service: Arc::clone(self), limited })
+    }
+
+    fn by_key(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -271,17 +298,29 @@ fn kept(message: &str) -> String {
 }
 
 /// A request under way.
-pub(crate) struct Inside(Arc<Service>);
+pub(crate) struct Inside {
+    service: Arc<Service>,
+    /// The key, where it is counted.
+    limited: Option<String>,
+}
 
 impl Inside {
     pub(crate) fn service(&self) -> &Arc<Service> {
-        &self.0
+        &self.service
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.service.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(key) = &self.limited {
+            let mut by_key = self.service.by_key();
+            // A key that asks nothing leaves nothing behind.
+            match by_key.get_mut(key) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) | None => drop(by_key.remove(key)),
+            }
+        }
     }
 }
 

@@ -123,7 +123,7 @@ pub(crate) async fn forward(
     body: &[u8],
     arrived: Stamp,
 ) -> Result<Response, ApiError> {
-    let inside = service.enter();
+    let inside = service.enter(key)?;
     let entry = entry(service, model)?;
     let pass = entry.gate.enter(key).await?;
     entry.figures.queue.add(service.clock.now() - arrived);
@@ -192,7 +192,7 @@ fn renamed(body: &[u8], model: &str) -> Result<Bytes, ApiError> {
     Ok(body.to_string().into())
 }
 
-/// A refusal of the server, as ours: its words are passed on, as far as they are text.
+/// A refusal of the server, as ours: its words are passed on, as far as they are text, and without our key.
 async fn refused(mut relayed: Relayed) -> ApiError {
     let mut text = Vec::new();
     while let Some(Ok(chunk)) = relayed.next().await
@@ -200,7 +200,7 @@ async fn refused(mut relayed: Relayed) -> ApiError {
     {
         text.extend_from_slice(&chunk);
     }
-    let said: Option<Value> = serde_json::from_slice(&text).ok();
+    let said: Option<Value> = serde_json::from_str(&relayed.text(&text)).ok();
     let said = said.and_then(|said| said["error"]["message"].as_str().map(str::to_owned)).unwrap_or_default();
     let message = format!("failed to ask the server of the model: it answered {}: {said}", relayed.status);
     let (status, code, class) = match relayed.status {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weighbridge_engine::{ClassifyRequest, EmbedRequest, Embedded};
+use weighbridge_types::base64::base64;
 use weighbridge_types::time::Stamp;
 
 use crate::dialect::read;
@@ -76,7 +77,7 @@ pub(crate) async fn embed(
             return Err(ApiError::invalid(format!("`encoding_format` is `{other}`; write float or base64")));
         }
     };
-    let _inside = service.enter();
+    let _inside = service.enter(key)?;
     let model = service.pool.resolve(&body.model)?;
     let texts = body.input.texts()?;
     let (lent, _) = lend(service, &model, key).await?;
@@ -110,7 +111,7 @@ fn openai(model: &str, embedded: &[Embedded], tokens: u64, is_packed: bool) -> V
         .iter()
         .enumerate()
         .map(|(index, one)| {
-            let vector = if is_packed { Value::String(base64(&one.vector)) } else { json!(one.vector) };
+            let vector = if is_packed { Value::String(packed(&one.vector)) } else { json!(one.vector) };
             json!({"object": "embedding", "index": index, "embedding": vector})
         })
         .collect();
@@ -126,7 +127,7 @@ pub(crate) async fn classify(
     arrived: Stamp,
 ) -> Result<Value, ApiError> {
     let body: Body = read(body)?;
-    let _inside = service.enter();
+    let _inside = service.enter(key)?;
     let model = service.pool.resolve(&body.model)?;
     let texts = body.input.texts()?;
     let (lent, _) = lend(service, &model, key).await?;
@@ -157,19 +158,9 @@ fn finished(service: &Service, model: &str, arrived: Stamp, tokens: u64) -> Resu
     Ok(())
 }
 
-/// Little-endian floats in base 64 (RFC 4648), as OpenAI's clients ask for.
-fn base64(vector: &[f32]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let letter = LETTERS[(word >> (18 - 6 * place)) as usize & 63];
-            text.push(if place <= three.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
+/// Little-endian floats in base 64, as OpenAI's clients ask for.
+fn packed(vector: &[f32]) -> String {
+    base64(&vector.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
 }
 
 #[cfg(test)]
@@ -179,7 +170,7 @@ mod tests {
     #[test]
     fn vectors_are_packed_as_python_packs_them() {
         // base64.b64encode(struct.pack("<2f", 1.0, -2.5)), CPython 3.11.
-        assert_eq!(base64(&[1.0, -2.5]), "AACAPwAAIMA=");
-        assert_eq!(base64(&[]), "");
+        assert_eq!(packed(&[1.0, -2.5]), "AACAPwAAIMA=");
+        assert_eq!(packed(&[]), "");
     }
 }

@@ -227,8 +227,9 @@ fn requests_are_spread_by_weight_and_outlive_a_server() {
 
 #[test]
 fn two_instances_that_serve_share_the_requests() {
-    let instance =
-        |name: &str| server(&["serve", "--port", "0"], &[("INSTANCE_ID", name), ("MAX_CONCURRENT_MODELS", "3")]);
+    // Without keys an instance answers to names of its machine, and to those that it is told.
+    let arguments = ["serve", "--port", "0", "--allow-host", "models.test"];
+    let instance = |name: &str| server(&arguments, &[("INSTANCE_ID", name), ("MAX_CONCURRENT_MODELS", "3")]);
     let (one, two) = (instance("1"), instance("2"));
     let Some(nginx) = Nginx::start(&[one.1.clone(), two.1.clone()]) else { return };
     let names: std::collections::BTreeSet<String> = (0..8)
@@ -496,7 +497,8 @@ fn kubernetes_scales_from_two_to_ten_by_what_the_service_tells() {
         assert!(since(clock) < PATIENCE, "no metrics");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let page = ask(&format!("127.0.0.1:{port}"), &get("/metrics"));
+    // As the nginx of the pod asks: by the address.
+    let page = ask(&format!("127.0.0.1:{port}"), &get("/metrics").replace("models.test", "127.0.0.1"));
     for trigger in keda["triggers"].as_array().unwrap() {
         let query = trigger["metadata"]["query"].as_str().unwrap();
         let name = query.strip_prefix("sum(").unwrap().strip_suffix(')').unwrap();

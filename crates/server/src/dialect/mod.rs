@@ -67,6 +67,7 @@ pub fn check_body(route: &str, body: &[u8]) -> Option<Result<(), ApiError>> {
         "/v1/chat/completions" => openai::ask(openai::Api::Chat, body, 0),
         "/v1/completions" => openai::ask(openai::Api::Completions, body, 0),
         "/v1/messages" => anthropic::ask(body, 0),
+        "/v1/messages/count_tokens" => anthropic::ask_to_count(body, 0),
         "/api/generate" => ollama::ask(ollama::Api::Generate, body, 0),
         "/api/chat" => ollama::ask(ollama::Api::Chat, body, 0),
         _ => return None,

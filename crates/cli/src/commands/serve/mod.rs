@@ -64,12 +64,14 @@ async fn serve_until_told(
     let settings = ServiceSettings {
         keys,
         rate: rate(arguments)?,
+        most_per_key: arguments.max_per_key,
         request_timeout: config.request_timeout,
         stall_timeout: limits.stall_timeout,
         instance: environment.instance.clone(),
         answers: answers.clone(),
         hosts: arguments.allow_host.clone(),
-        log: Some(output::talk),
+        // Whatever else is not to be said.
+        log: Some(|line| output::say(output::Level::Error, line)),
         ..ServiceSettings::default()
     };
     let models = config.models.iter().map(|model| Served {

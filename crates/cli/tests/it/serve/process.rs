@@ -34,7 +34,12 @@ impl Process {
     }
 
     pub(super) fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(folder, arguments).spawn().unwrap();
+        Self::start_with(folder, arguments, &[])
+    }
+
+    /// Starts the binary with variables of its own.
+    pub(super) fn start_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(folder, arguments).envs(variables.iter().copied()).spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let said = Arc::new(Mutex::new(String::new()));

@@ -1,7 +1,7 @@
-//! The rules that others' incidents taught, each held against the real binary. What is held elsewhere is named in
-//! `docs/design/server.md`.
+//! The rules that others' incidents taught, each held against the real binary. Others stand beside: `keys` (who may what, a public address
+//! without keys, no key in any word), `faults` (bodies, heads that never end, names that are paths) and `guard` of the HTTP client.
 
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ fn no_page_of_another_site_reaches_a_service_without_keys() {
     let server = Process::serve(folder.path(), &[&SCRIPT[..], &["--allow-host", "models.lan"]].concat());
     let routes = routes(&server);
     assert!(routes.len() > 25, "{routes:?}");
+    assert!(server.address.starts_with("127.0.0.1:"), "others reach it: {}", server.address);
     for (method, path) in routes.iter().chain([&("GET".to_owned(), "/nothing".to_owned())]) {
         let with = |fields: &str| {
             let head = format!("{method} {path} HTTP/1.1\r\n{fields}connection: close\r\ncontent-length: 2\r\n\r\n");
@@ -185,6 +186,81 @@ fn a_key_may_be_kept_as_its_digest() {
     let server = Process::serve(folder.path(), &[&SCRIPT[..], &["--key-file", "keys"]].concat());
     let list = |key: &str| ask(&server.address, "GET", "/v1/models", &[("x-api-key", key)], b"").status;
     assert_eq!((list(APP), list(&format!("sha256:{digest}")), list(digest)), (200, 401, 401));
+}
+
+#[test]
+fn a_key_has_so_many_requests_under_way_and_others_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keys"), format!("app infer {APP}\nops admin {OPS}\n")).unwrap();
+    let slow = ["--model", "slow=scripted:ttft=600s", "--key-file", "keys", "--max-per-key", "2"];
+    let server = Process::serve(folder.path(), &[&SCRIPT[..], &slow].concat());
+    let body = conversation("slow", 4).to_string();
+    let hold = || Asked::send(&server.address, "POST", "/v1/chat/completions", &[("x-api-key", APP)], body.as_bytes());
+    let held = [hold(), hold()];
+    let asks = |key: &str| {
+        let body = conversation("scripted", 1).to_string();
+        ask(&server.address, "POST", "/v1/chat/completions", &[("x-api-key", key)], body.as_bytes())
+    };
+    until("two requests under way", || (server.get("/health").json()["in_flight"] == 2).then_some(()));
+    let refused = asks(APP);
+    assert_eq!((refused.status, refused.code().as_str()), (429, "too_many_at_once"), "{}", refused.text());
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(asks(OPS).status, 200);
+    drop(held);
+    until("the end of one", || (asks(APP).status == 200).then_some(()));
+}
+
+/// A server elsewhere repeats the key that it was given, whatever else it says.
+#[test]
+fn our_key_for_a_server_elsewhere_is_told_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = format!("far=openai:http://{}/v1#m", upstream.local_addr().unwrap());
+    let told = std::thread::spawn(move || {
+        let mut told = 0;
+        for status in ["401 Unauthorized", "429 Too Many Requests", "500 Internal Server Error"].iter().cycle() {
+            let mut stream = BufReader::new(upstream.accept().unwrap().0);
+            let (mut head, mut line) = (String::new(), String::new());
+            while stream.read_line(&mut line).unwrap() > 2 {
+                head.push_str(&std::mem::take(&mut line).to_lowercase());
+            }
+            if head.starts_with("get /stop") {
+                return told;
+            }
+            let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
+            let length = field("content-length:").map_or(0, |length| length.parse().unwrap());
+            stream.read_exact(&mut vec![0; length]).unwrap();
+            let key = field("authorization: bearer");
+            told += usize::from(key.is_some());
+            let said = json!({"error": {"message": format!("wrong key {}", key.unwrap_or_default())}}).to_string();
+            let length = said.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{said}"
+            );
+            drop(stream.get_mut().write_all(answer.as_bytes()));
+        }
+        told
+    });
+    let address = far.split_once("http://").unwrap().1.split_once('/').unwrap().0.to_owned();
+    let key = "sk-upstream-0123456789";
+    let arguments = ["serve", "--port", "0", "--metrics-port", "0", "--model", &far];
+    let mut server = Process::start_with(folder.path(), &arguments, &[("OPENAI_API_KEY", key)]);
+    let mut said = String::new();
+    for _ in 0..3 {
+        for path in ["/v1/chat/completions", "/v1/messages"] {
+            let refused = server.post(path, &conversation("far", 2));
+            assert!(refused.status >= 429, "{}", refused.text());
+            said.push_str(&refused.text());
+        }
+    }
+    for path in ["/api/v1/errors", "/api/v1/models", "/health", "/api/v1/audit"] {
+        said.push_str(&server.get(path).text());
+    }
+    TcpStream::connect(&address).unwrap().write_all(b"GET /stop HTTP/1.1\r\n\r\n").unwrap();
+    assert!(told.join().unwrap() > 0, "the key was sent");
+    server.signal("-TERM");
+    said.push_str(&server.ends().1);
+    assert!(said.contains("wrong key [key]") && !said.contains("sk-upstream"), "{said}");
 }
 
 /// Prompts, and whatever else a client sends, are in no log and no list of failures.
