@@ -22,7 +22,7 @@ http://127.0.0.1:8700. /openapi.json lists the routes; metrics are on a listener
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub struct ServeArguments {
-    /// A model as NAME=REFERENCE, or a reference alone; may be given several times [default: tiny]
+    /// A model as NAME=REFERENCE, or a reference alone; may be given several times, endpoints of one NAME are its servers [default: tiny]
     #[arg(long, value_name = "NAME=REFERENCE")]
     pub model: Vec<String>,
     /// Models and limits in a YAML file; flags win over it

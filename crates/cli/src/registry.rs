@@ -209,9 +209,8 @@ impl Registry {
         blocking(move || devices::load(&model, devices, device)).await
     }
 
-    /// Where requests in OpenAI's dialect go as they are; `None` for a model that is not on a server of that dialect.
-    pub(crate) fn relay(&self, model: &ModelRef) -> Option<RelayTo> {
-        let ModelRef::Endpoint(endpoint) = model else { return None };
+    /// Where requests in OpenAI's dialect go as they are; `None` for a server of another dialect.
+    pub(crate) fn relay(&self, endpoint: &EndpointRef) -> Option<RelayTo> {
         match endpoint.preset {
             Preset::OpenAi | Preset::Vllm | Preset::Tgi | Preset::Sglang | Preset::LlamaServer | Preset::Mlx => {
                 Some(RelayTo { endpoint: endpoint.clone(), options: self.http_options(endpoint) })

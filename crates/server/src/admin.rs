@@ -47,6 +47,9 @@ fn model(service: &Service, state: &ModelState) -> Value {
     let mut all = json!(state);
     if let Some(entry) = service.entries.get(&state.name) {
         all["queue"] = json!(entry.gate.state());
+        if let Some(upstream) = &entry.upstream {
+            all["servers"] = upstream.shown();
+        }
     }
     let engine = service.pool.peek(&state.name).ok().flatten();
     all["memory"] = engine.and_then(|engine| engine.memory()).map_or(Value::Null, |memory| {
@@ -122,7 +125,13 @@ pub(crate) fn health(service: &Service) -> (StatusCode, Value) {
         .flat_map(|answers| answers.report().levels)
         .filter_map(|level| level.off)
         .collect();
-    let status = match (service.is_ready(), broken.is_empty() && off.is_empty()) {
+    // By their places: addresses are nobody's business who has no key.
+    let left_alone: Vec<String> = states
+        .iter()
+        .filter_map(|state| Some((&state.name, service.entries.get(&state.name)?.upstream.as_ref()?)))
+        .flat_map(|(name, upstream)| upstream.left_alone().into_iter().map(move |place| format!("{name}#{place}")))
+        .collect();
+    let status = match (service.is_ready(), broken.is_empty() && off.is_empty() && left_alone.is_empty()) {
         (false, _) if service.stopping.is_cancelled() => "draining",
         (false, _) => "starting",
         (true, false) => "degraded",
@@ -137,6 +146,7 @@ pub(crate) fn health(service: &Service) -> (StatusCode, Value) {
         "components": {
             "models": {"ok": broken.is_empty(), "failed": broken},
             "cache": {"ok": off.is_empty(), "off": off},
+            "servers": {"ok": left_alone.is_empty(), "left_alone": left_alone},
         },
     });
     // A component that failed does not make a restart useful.

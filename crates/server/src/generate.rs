@@ -28,8 +28,8 @@ use crate::cached::{self, CacheUse};
 use crate::dialect::Writer;
 use crate::error::ApiError;
 use crate::figures::count;
+use crate::servers::{self, Asked, Peer};
 use crate::service::{Entry, Service};
-use crate::upstream;
 
 /// Chunks of an answer that wait for a client that reads slowly.
 const CHUNKS: usize = 64;
@@ -139,8 +139,19 @@ struct Running {
     /// Of an engine in this process, where tokens are told.
     tokenizer: Option<Arc<dyn Tokenizer>>,
     lent: Lent,
+    /// Of a model elsewhere: the server that answers.
+    asked: Option<Asked>,
     /// Time that the server took before the engine was asked, without the waits.
     before: Duration,
+}
+
+impl Running {
+    /// All answers have ended; a failure may be that of the server that was asked.
+    fn ended(&self, error: Option<&ApiError>) {
+        if let (Some(asked), Some(error)) = (&self.asked, error) {
+            asked.ended(error);
+        }
+    }
 }
 
 /// The events of one of several answers.
@@ -160,14 +171,16 @@ impl Stream for Numbered {
 
 /// Begins, and waits for the first token, so that a failure before it has a status of its own.
 async fn start(service: &Service, call: &Call) -> Result<Running, ApiError> {
-    upstream::ask(service, &call.model, || {
-        Box::pin(async {
-            let mut running = begin(service, call).await?;
+    let (mut running, asked) = servers::ask(service, &call.model, |peer| {
+        Box::pin(async move {
+            let mut running = begin(service, call, peer).await?;
             first_of(&mut running).await?;
             Ok(running)
         })
     })
-    .await
+    .await?;
+    running.asked = asked;
+    Ok(running)
 }
 
 /// Reads up to the first token, or the end of an answer without one.
@@ -194,16 +207,20 @@ fn truncated() -> ApiError {
     ApiError::new(StatusCode::BAD_GATEWAY, "truncated", "the model stopped without an end", FaultClass::Model)
 }
 
-async fn begin(service: &Service, call: &Call) -> Result<Running, ApiError> {
+async fn begin(service: &Service, call: &Call, peer: Option<&Peer>) -> Result<Running, ApiError> {
     let (lent, waited) = lend(service, &call.model, &call.key).await?;
-    let engine = lent.lease.engine();
+    cached::remember_revision(service, &call.model, &**lent.lease.engine());
+    let elsewhere = match peer {
+        Some(peer) => Some(peer.engine(&call.model).await?),
+        None => None,
+    };
+    let engine = elsewhere.as_ref().unwrap_or(lent.lease.engine());
     let capabilities = engine.capabilities();
     if capabilities.classify || capabilities.embed {
         let instead = if capabilities.embed { "/v1/embeddings" } else { "/api/v1/classify" };
         let message = format!("failed to write text with `{}`: ask it at {instead}", call.model);
         return Err(ApiError::invalid(message));
     }
-    cached::remember_revision(service, &call.model, &**engine);
     check_capabilities(call, capabilities)?;
     let grammar = call.ask.grammar()?;
     // Earlier calls are left out where the template could not write them.
@@ -230,7 +247,8 @@ async fn begin(service: &Service, call: &Call) -> Result<Running, ApiError> {
         }
     }
     let tokenizer = call.ask.logprobs.and_then(|_| engine.tokenizer());
-    Ok(Running { first: None, choices: events.len(), events, tokenizer, lent, before: before.saturating_sub(waited) })
+    let before = before.saturating_sub(waited);
+    Ok(Running { first: None, choices: events.len(), events, tokenizer, lent, asked: None, before })
 }
 
 /// Refuses by name what the engine of the model cannot do.
@@ -288,6 +306,12 @@ fn room(service: &Service, engine: &dyn Engine, ask: &Ask) -> u32 {
 async fn whole(service: &Arc<Service>, call: &Call) -> Result<Answered, ApiError> {
     let mut running = start(service, call).await?;
     let mut progress = Progress::new(service, call, &running)?;
+    let answered = rest(&mut running, &mut progress).await;
+    running.ended(answered.as_ref().err());
+    answered
+}
+
+async fn rest(running: &mut Running, progress: &mut Progress<'_>) -> Result<Answered, ApiError> {
     if let Some((choice, event)) = running.first.take() {
         progress.take(choice, event)?;
     }
@@ -369,6 +393,7 @@ async fn pump(
             client.end(service, &mut chunk).await.then_some(answered)
         }
         Err(error) => {
+            running.ended(Some(&error));
             service.failed(Some(&call.model), &error);
             writer.fail(&error, &mut chunk);
             drop(running);

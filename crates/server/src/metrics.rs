@@ -8,9 +8,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use weighbridge_serving::{BreakerState, FaultClass, Residence};
+use weighbridge_serving::{BreakerState, FaultClass, PeerState, Residence};
 
 use crate::figures::{BOUNDS, Figures, Histogram, read};
+use crate::servers::Peer;
 use crate::service::Service;
 use crate::visitor;
 
@@ -153,18 +154,7 @@ fn own(page: &mut Page, service: &Service, models: &[(String, &Figures, weighbri
     });
     page.family("weighbridge_queue_refused_total", "counter", "Requests that were refused because too many waited.");
     models.iter().for_each(|(labels, _, gate)| page.sample("weighbridge_queue_refused_total", labels, gate.refused));
-    page.family("weighbridge_breaker_state", "gauge", "Of a model elsewhere: 0 asked, 1 tried, 2 left alone.");
-    for state in service.pool.states() {
-        let upstream = service.entries.get(&state.name).and_then(|entry| entry.upstream.as_ref());
-        if let Some(upstream) = upstream {
-            let value = match upstream.breaker.state() {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            };
-            page.sample("weighbridge_breaker_state", &format!("model_name=\"{}\"", escaped(&state.name)), value);
-        }
-    }
+    servers(page, service);
     page.family("weighbridge_model_loaded", "gauge", "Whether a model is in memory.");
     let states = service.pool.states();
     for state in &states {
@@ -178,4 +168,44 @@ fn own(page: &mut Page, service: &Service, models: &[(String, &Figures, weighbri
     page.family("weighbridge_in_flight", "gauge", "Requests under way, whatever they ask.");
     let instance = escaped(service.settings.instance.as_deref().unwrap_or(""));
     page.sample("weighbridge_in_flight", &format!("instance=\"{instance}\""), service.in_flight());
+}
+
+/// The servers of models elsewhere.
+fn servers(page: &mut Page, service: &Service) {
+    type Of = fn(&Peer, &PeerState) -> u64;
+    let families: [(&str, &str, &str, Of); 5] = [
+        ("weighbridge_breaker_state", "gauge", "Of a server elsewhere: 0 asked, 1 tried, 2 left alone.", |peer, _| {
+            match peer.breaker.state() {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            }
+        }),
+        ("weighbridge_server_left_out", "gauge", "Whether a server elsewhere is out of turn.", |_, state| {
+            u64::from(state.is_out)
+        }),
+        ("weighbridge_server_in_flight", "gauge", "Requests that a server elsewhere has.", |_, state| {
+            u64::from(state.active)
+        }),
+        ("weighbridge_server_requests_total", "counter", "Requests that a server elsewhere had.", |_, state| {
+            state.chosen
+        }),
+        ("weighbridge_server_failures_total", "counter", "Requests that a server elsewhere failed.", |_, state| {
+            state.failed
+        }),
+    ];
+    let models = service.pool.states();
+    let upstreams: Vec<_> = models
+        .iter()
+        .filter_map(|model| Some((escaped(&model.name), service.entries.get(&model.name)?.upstream.as_ref()?.states())))
+        .collect();
+    for (name, kind, help, value) in families {
+        page.family(name, kind, help);
+        for (model, states) in &upstreams {
+            for (peer, state) in states {
+                let labels = format!("model_name=\"{model}\",server=\"{}\"", escaped(&peer.url));
+                page.sample(name, &labels, value(peer, state));
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::audit::{AuditLog, Deed};
 use crate::auth::Keys;
 use crate::error::ApiError;
 use crate::figures::{Figures, count};
-use crate::upstream::{RelayTo, Upstream};
+use crate::servers::{Server, Upstream};
 
 /// What bounds the requests for one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,21 +34,36 @@ pub struct ModelLimits {
 pub struct Served {
     /// What its user decided.
     pub settings: ModelSettings,
-    /// Who makes it.
-    pub loader: Arc<dyn Loader>,
+    /// Where it computes.
+    pub origin: Origin,
     /// What bounds its requests.
     pub limits: ModelLimits,
-    /// Of a model elsewhere that speaks OpenAI's dialect: where its requests go as they are; `None` for any other.
-    pub relay: Option<RelayTo>,
     /// Form of its file: `gguf`, `safetensors`, `onnx`; empty for a model without one.
     pub format: &'static str,
     /// When its file was changed; `None` without one.
     pub modified: Option<WallTime>,
 }
 
+/// Where a model computes.
+pub enum Origin {
+    /// In this process; who makes it.
+    Here(Arc<dyn Loader>),
+    /// On servers that are alike; at least one.
+    Elsewhere(Vec<Server>),
+}
+
 impl std::fmt::Debug for Served {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Served").field("settings", &self.settings).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Here(_) => f.write_str("Here"),
+            Self::Elsewhere(servers) => f.debug_tuple("Elsewhere").field(servers).finish(),
+        }
     }
 }
 
@@ -139,18 +154,26 @@ impl Service {
     /// When two models have one name: the edge checks its settings.
     #[must_use]
     pub fn new(settings: ServiceSettings, pool: PoolSettings, models: Vec<Served>, clock: Clock) -> Arc<Self> {
-        let entry = |served: &Served| {
+        let mut entries = HashMap::with_capacity(models.len());
+        let mut loaders = Vec::with_capacity(models.len());
+        for served in models {
             let ModelLimits { running, waiting, queue_timeout } = served.limits;
             let gate = Gate::new(GateSettings { running, waiting, patience: queue_timeout }, clock);
-            let upstream = served.settings.is_remote.then(|| Upstream::new(served.relay.clone(), clock));
+            let (upstream, loader) = match served.origin {
+                Origin::Here(loader) => (None, loader),
+                Origin::Elsewhere(servers) => {
+                    let upstream = Upstream::new(servers, clock);
+                    let loader = upstream.loader();
+                    (Some(upstream), loader)
+                }
+            };
             let (format, modified) = (served.format, served.modified);
             let figures = Figures::default();
             let entry = Entry { gate, upstream, figures, format, modified, revision: Mutex::default() };
-            (served.settings.name.clone(), entry)
-        };
-        let entries = models.iter().map(entry).collect();
-        let pool =
-            ModelPool::new(pool, models.into_iter().map(|served| (served.settings, served.loader)).collect(), clock);
+            entries.insert(served.settings.name.clone(), entry);
+            loaders.push((served.settings, loader));
+        }
+        let pool = ModelPool::new(pool, loaders, clock);
         let (_, wall) = clock.now_beside_wall();
         Arc::new(Self {
             pool,

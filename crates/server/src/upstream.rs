@@ -1,7 +1,5 @@
-//! What is between requests and a model elsewhere: a breaker, a budget of retries, and for clients of the same dialect the way past
-//! the engine, byte by byte.
+//! For clients of the dialect of a server elsewhere: the way past the engine, byte by byte.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,110 +7,23 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use serde_json::Value;
-use tokio::sync::OnceCell;
-use weighbridge_engine::BoxFuture;
-use weighbridge_engine_http::{HttpOptions, Relay, Relayed};
-use weighbridge_serving::{Breaker, BreakerSettings, FaultClass, Pass, Permit, RetryBudget, ServeError, backoff};
-use weighbridge_types::model_ref::EndpointRef;
-use weighbridge_types::time::{Clock, Stamp};
+use weighbridge_engine_http::sse::SseParser;
+use weighbridge_engine_http::{Relay, Relayed};
+use weighbridge_serving::{FaultClass, Pass};
+use weighbridge_types::time::Stamp;
 
 use crate::dialect::{openai, push_event};
 use crate::error::ApiError;
 use crate::figures::count;
 use crate::generate::entry;
+use crate::servers::{Asked, Peer, RelayTo, ask};
 use crate::service::{Inside, Service};
 
-/// Times that a model elsewhere is asked for one answer at most.
-const TRIES: u32 = 3;
-
-/// Retries as a share of the requests for a model elsewhere.
-const RETRY_SHARE: f64 = 0.2;
-
-/// A server of models that speaks OpenAI's dialect, so that requests can be handed on as they are.
-#[derive(Clone, Debug)]
-pub struct RelayTo {
-    /// The server and the name of the model there.
-    pub endpoint: EndpointRef,
-    /// How it is reached, with the key.
-    pub options: HttpOptions,
-}
-
-/// What stands before a model elsewhere.
-pub(crate) struct Upstream {
-    pub(crate) breaker: Arc<Breaker>,
-    retries: RetryBudget,
-    to: Option<RelayTo>,
-    relay: OnceCell<Relay>,
-}
-
-impl fmt::Debug for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream").field("breaker", &self.breaker.state()).finish_non_exhaustive()
-    }
-}
-
-impl Upstream {
-    pub(crate) fn new(to: Option<RelayTo>, clock: Clock) -> Self {
-        Self {
-            breaker: Breaker::new(BreakerSettings::default(), clock),
-            retries: RetryBudget::new(RETRY_SHARE),
-            // Without the model's name there, nobody knows what to ask for.
-            to: to.filter(|to| to.endpoint.model.is_some()),
-            relay: OnceCell::new(),
-        }
-    }
-
-    /// Whether requests in OpenAI's dialect are handed on as they are.
-    pub(crate) fn relays(&self) -> bool {
-        self.to.is_some()
-    }
-}
-
-/// Asks what may be elsewhere: not while its breaker is open, and again where it failed, within the budget for that. What has answered
-/// is never asked again.
-pub(crate) async fn ask<'a, T>(
-    service: &Service,
-    model: &str,
-    work: impl Fn() -> BoxFuture<'a, Result<T, ApiError>>,
-) -> Result<T, ApiError> {
-    let Some(upstream) = entry(service, model)?.upstream.as_ref() else { return work().await };
-    upstream.retries.earn();
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let permit = upstream.breaker.enter();
-        let permit = permit.map_err(|retry_after| ServeError::Open { upstream: model.to_owned(), retry_after })?;
-        let error = match work().await {
-            Ok(done) => {
-                permit.succeeded();
-                return Ok(done);
-            }
-            Err(error) => error,
-        };
-        let is_its_fault = matches!(error.class, FaultClass::Network | FaultClass::Timeout);
-        if is_its_fault {
-            Permit::failed(permit);
-        }
-        let is_worth_it = is_its_fault || error.status == StatusCode::TOO_MANY_REQUESTS;
-        if attempt >= TRIES || !is_worth_it || !upstream.retries.spend() {
-            return Err(named(error, model));
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a share of the range is random enough")]
-        let random = service.random() as f64 / u64::MAX as f64;
-        tokio::time::sleep(backoff(attempt, random, error.retry_after)).await;
-    }
-}
-
-/// The failure with the model that it is of: one service stands before many.
-fn named(error: ApiError, model: &str) -> ApiError {
-    if error.message.contains(&format!("`{model}`")) {
-        return error;
-    }
-    ApiError { message: format!("`{model}`: {}", error.message), ..error }
-}
+/// Bytes before the first token that are held back at most: roles and marks of life.
+const LEAD_BYTES: usize = 64 << 10;
 
 /// Hands a request on, and its answer back as it comes.
 pub(crate) async fn forward(
@@ -127,30 +38,8 @@ pub(crate) async fn forward(
     let entry = entry(service, model)?;
     let pass = entry.gate.enter(key).await?;
     entry.figures.queue.add(service.clock.now() - arrived);
-    let Some((upstream, to)) = entry.upstream.as_ref().and_then(|upstream| Some((upstream, upstream.to.as_ref()?)))
-    else {
-        return Err(ApiError::invalid(format!("failed to hand the request on: `{model}` is not elsewhere")));
-    };
-    let body = renamed(body, to.endpoint.model.as_deref().unwrap_or_default())?;
-    let relayed = ask(service, model, || {
-        let body = body.clone();
-        Box::pin(async move {
-            let relay = upstream.relay.get_or_try_init(|| connect(to)).await?;
-            let relayed = relay.send("POST", path, body, service.clock).await?;
-            match relayed.status {
-                // Its words may repeat the key, which is ours and not the client's.
-                401 | 403 => Err(ApiError::new(
-                    StatusCode::BAD_GATEWAY,
-                    "upstream_refused",
-                    format!("failed to ask the server of the model: it answered {} to our key", relayed.status),
-                    FaultClass::Network,
-                )),
-                429 | 500.. => Err(refused(relayed).await),
-                _ => Ok(relayed),
-            }
-        })
-    })
-    .await?;
+    let (begun, asked) = ask(service, model, |peer| Box::pin(begin(service, model, peer, path, body))).await?;
+    let (lead, relayed) = begun;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::BAD_GATEWAY);
     for (name, value) in relayed.fields() {
@@ -162,16 +51,127 @@ pub(crate) async fn forward(
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     let is_events = relayed.content_type.starts_with("text/event-stream");
     let answer = Answer {
+        lead: Some(lead).filter(|lead| !lead.is_empty()),
         relayed: Some(relayed),
         model: model.to_owned(),
         arrived,
         is_first: true,
         is_events,
+        asked,
         _pass: pass,
         inside,
     };
     *response.body_mut() = Body::from_stream(answer);
     Ok(response)
+}
+
+/// Asks one server, and waits for what tells that it answers: its first token, or the beginning of a whole answer. Until then nothing
+/// has gone to the client, so that another server can be asked.
+async fn begin(
+    service: &Service,
+    model: &str,
+    peer: Option<&Peer>,
+    path: &'static str,
+    body: &[u8],
+) -> Result<(Bytes, Relayed), ApiError> {
+    let Some((peer, to)) = peer.and_then(|peer| Some((peer, peer.to.as_ref()?))) else {
+        return Err(ApiError::invalid(format!("failed to hand the request on: `{model}` is not elsewhere")));
+    };
+    let body = renamed(body, to.endpoint.model.as_deref().unwrap_or_default())?;
+    let relay = peer.relay.get_or_try_init(|| connect(to)).await?;
+    let mut relayed = relay.send("POST", path, body, service.clock).await?;
+    match relayed.status {
+        // Its words may repeat the key, which is ours and not the client's.
+        401 | 403 => Err(ApiError::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream_refused",
+            format!("failed to ask the server of the model: it answered {} to our key", relayed.status),
+            FaultClass::Network,
+        )),
+        429 | 500.. => Err(refused(relayed).await),
+        200..300 => Ok((lead(&mut relayed).await?, relayed)),
+        _ => Ok((Bytes::new(), relayed)),
+    }
+}
+
+/// Reads a success up to its first token, or the beginning of an answer that is whole.
+async fn lead(relayed: &mut Relayed) -> Result<Bytes, ApiError> {
+    let is_events = relayed.content_type.starts_with("text/event-stream");
+    let mut events = SseParser::new(LEAD_BYTES);
+    let mut lead = BytesMut::new();
+    while lead.len() < LEAD_BYTES {
+        let Some(chunk) = relayed.next().await else { break };
+        let chunk = chunk?;
+        let mut told = if is_events { Told::Nothing } else { begins(&chunk) };
+        if is_events {
+            let read = events.push(&chunk, |event| {
+                if told == Told::Nothing {
+                    told = tells(event.data);
+                }
+            });
+            told = read.map_or(Told::Garbage, |()| told);
+        }
+        lead.extend_from_slice(&chunk);
+        match told {
+            Told::Nothing => {}
+            Told::Answer => return Ok(lead.freeze()),
+            Told::Garbage => return Err(broken("its answer is not OpenAI's dialect")),
+            Told::Failure(said) => return Err(broken(&relayed.text(said.as_bytes()))),
+        }
+    }
+    if lead.is_empty() {
+        return Err(broken("its answer is empty"));
+    }
+    Ok(lead.freeze())
+}
+
+/// What a part of an answer tells.
+#[derive(PartialEq)]
+enum Told {
+    /// Nothing yet: a role, a mark of life.
+    Nothing,
+    Answer,
+    Garbage,
+    Failure(String),
+}
+
+/// What the beginning of a whole answer tells.
+fn begins(chunk: &[u8]) -> Told {
+    match chunk.trim_ascii_start().first() {
+        None => Told::Nothing,
+        Some(b'{') => Told::Answer,
+        Some(_) => Told::Garbage,
+    }
+}
+
+/// What the data of an event tell.
+fn tells(data: &str) -> Told {
+    if data.trim() == "[DONE]" {
+        return Told::Answer;
+    }
+    let Ok(event) = serde_json::from_str::<Value>(data) else { return Told::Garbage };
+    if !event["error"].is_null() {
+        return Told::Failure(event["error"]["message"].as_str().unwrap_or("it sent an error").to_owned());
+    }
+    let Some(choices) = event["choices"].as_array() else { return Told::Answer };
+    let holds = |value: &Value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    let has_begun = choices.iter().any(|choice| {
+        let delta = choice["delta"].as_object();
+        let delta = delta.is_some_and(|delta| delta.iter().any(|(name, value)| name != "role" && holds(value)));
+        delta || holds(&choice["text"]) || holds(&choice["finish_reason"])
+    });
+    if has_begun { Told::Answer } else { Told::Nothing }
+}
+
+/// A server that answered, but not as it should.
+fn broken(problem: &str) -> ApiError {
+    let message = format!("the server of the model failed: {problem}");
+    ApiError::new(StatusCode::BAD_GATEWAY, "upstream_failed", message, FaultClass::Network)
 }
 
 async fn connect(to: &RelayTo) -> Result<Relay, ApiError> {
@@ -212,12 +212,15 @@ async fn refused(mut relayed: Relayed) -> ApiError {
 
 /// An answer that is handed back. The place among the requests is held until it has ended.
 struct Answer {
+    /// What came up to the first token; it goes out first.
+    lead: Option<Bytes>,
     /// `None` once it has ended.
     relayed: Option<Relayed>,
     model: String,
     arrived: Stamp,
     is_first: bool,
     is_events: bool,
+    asked: Option<Asked>,
     _pass: Pass,
     inside: Inside,
 }
@@ -228,7 +231,10 @@ impl Stream for Answer {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(relayed) = &mut this.relayed else { return Poll::Ready(None) };
-        let polled = relayed.poll_next_unpin(cx);
+        let polled = match this.lead.take() {
+            Some(lead) => Poll::Ready(Some(Ok(lead))),
+            None => relayed.poll_next_unpin(cx),
+        };
         let service = this.inside.service();
         let Some(entry) = service.entries.get(&this.model) else { return polled.map_err(ApiError::from) };
         match polled {
@@ -243,10 +249,14 @@ impl Stream for Answer {
                 entry.figures.e2e.add(service.clock.now() - this.arrived);
                 count(&entry.figures.finished[2], 1);
                 this.relayed = None;
+                this.asked = None;
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(failure))) => {
                 let error = ApiError::from(failure);
+                if let Some(asked) = this.asked.take() {
+                    asked.ended(&error);
+                }
                 service.failed(Some(&this.model), &error);
                 this.relayed = None;
                 if this.is_events {
@@ -258,5 +268,27 @@ impl Stream for Answer {
                 Poll::Ready(Some(Err(error)))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_begins_with_its_first_token() {
+        let check = |data: &str, expected: bool| assert_eq!(tells(data) == Told::Answer, expected, "{data}");
+        check(r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#, false);
+        check(r#"{"choices":[{"delta":{"role":"assistant","content":null,"tool_calls":[]}}]}"#, false);
+        check(r#"{"choices":[],"prompt_filter_results":[]}"#, false);
+        check(r#"{"choices":[{"delta":{"content":"a"}}]}"#, true);
+        check(r#"{"choices":[{"delta":{"reasoning_content":"a"}}]}"#, true);
+        check(r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#, true);
+        check(r#"{"choices":[{"text":"a"}]}"#, true);
+        check(r#"{"choices":[{"text":"","finish_reason":"stop"}]}"#, true);
+        check("[DONE]", true);
+        assert!(tells("<html>") == Told::Garbage && begins(b" <html>") == Told::Garbage);
+        assert!(tells(r#"{"error":{"message":"no"}}"#) == Told::Failure("no".to_owned()));
+        assert!(begins(b"  ") == Told::Nothing && begins(b"\n{") == Told::Answer);
     }
 }

@@ -1,6 +1,6 @@
 //! Which of several servers that are alike is asked: the one with the fewest requests for its weight, as nginx's `least_conn`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -60,8 +60,8 @@ struct Peer {
 
 /// A server that was chosen. It has one request less when this is dropped.
 #[derive(Debug)]
-pub struct Chosen<'a> {
-    balancer: &'a Balancer,
+pub struct Chosen {
+    balancer: Arc<Balancer>,
     /// Its place in the list.
     pub index: usize,
 }
@@ -72,7 +72,7 @@ impl Balancer {
     /// # Panics
     /// When there is none, or one has no weight.
     #[must_use]
-    pub fn new(peers: Vec<PeerSettings>, clock: Clock) -> Self {
+    pub fn new(peers: Vec<PeerSettings>, clock: Clock) -> Arc<Self> {
         assert!(
             !peers.is_empty() && peers.iter().all(|peer| peer.weight > 0),
             "there are peers, and each has a weight"
@@ -87,12 +87,12 @@ impl Balancer {
             out_until: None,
             turn: 0,
         });
-        Self { clock, peers: Mutex::new(peers.collect()) }
+        Arc::new(Self { clock, peers: Mutex::new(peers.collect()) })
     }
 
     /// Chooses one that was not `tried` yet; `None` where all were. Where all others are left out, one of them is asked all the same.
     #[must_use]
-    pub fn choose(&self, tried: &[usize]) -> Option<Chosen<'_>> {
+    pub fn choose(self: &Arc<Self>, tried: &[usize]) -> Option<Chosen> {
         let now = self.clock.now();
         let mut peers = self.peers();
         let open: Vec<usize> = (0..peers.len()).filter(|index| !tried.contains(index)).collect();
@@ -121,7 +121,7 @@ impl Balancer {
         peer.active += 1;
         peer.chosen += 1;
         drop(peers);
-        Some(Chosen { balancer: self, index })
+        Some(Chosen { balancer: Arc::clone(self), index })
     }
 
     /// Every server as it stands.
@@ -149,9 +149,14 @@ impl Peer {
     }
 }
 
-impl Chosen<'_> {
+impl Chosen {
+    /// It was not asked after all: it counts as not chosen.
+    pub fn passed_over(self) {
+        self.balancer.peers()[self.index].chosen -= 1;
+    }
+
     /// It failed, by its own fault.
-    pub fn failed(self) {
+    pub fn failed(&self) {
         let now = self.balancer.clock.now();
         let mut peers = self.balancer.peers();
         let peer = &mut peers[self.index];
@@ -166,7 +171,7 @@ impl Chosen<'_> {
     }
 }
 
-impl Drop for Chosen<'_> {
+impl Drop for Chosen {
     fn drop(&mut self) {
         let mut peers = self.balancer.peers();
         peers[self.index].active -= 1;
@@ -177,7 +182,7 @@ impl Drop for Chosen<'_> {
 mod tests {
     use super::*;
 
-    fn balancer(weights: &[u32]) -> Balancer {
+    fn balancer(weights: &[u32]) -> Arc<Balancer> {
         let peers = weights.iter().map(|&weight| PeerSettings { weight, ..PeerSettings::default() }).collect();
         Balancer::new(peers, Clock::start())
     }
@@ -214,6 +219,19 @@ mod tests {
         assert!((0..10).all(|_| balancer.choose(&[]).unwrap().index == 1));
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!((0..10).any(|_| balancer.choose(&[]).unwrap().index == 0));
+    }
+
+    #[test]
+    fn who_is_passed_over_was_not_asked() {
+        let balancer = balancer(&[1, 1]);
+        for _ in 0..10 {
+            let first = balancer.choose(&[]).unwrap();
+            if first.index == 0 {
+                first.passed_over();
+                assert_eq!(balancer.choose(&[0]).unwrap().index, 1);
+            }
+        }
+        assert_eq!(counts(&balancer), [0, 10]);
     }
 
     #[test]

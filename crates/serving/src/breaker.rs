@@ -128,6 +128,11 @@ impl Breaker {
         self.inner().opened
     }
 
+    /// An answer ended too early, after it had begun: a failure like others, though its permit was told of a success.
+    pub fn cut(&self) {
+        self.failed(false);
+    }
+
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
         // A panic while the lock was held cannot leave it torn: the state changes in one step.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod balancer;
 mod budget;
 mod clients;
 mod faults;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_server::ModelLimits;
-use weighbridge_serving::{LoadWhen, ModelSettings, PoolSettings, Strategy};
-use weighbridge_types::model_ref::ModelRef;
+use weighbridge_serving::{LoadWhen, ModelSettings, PeerSettings, PoolSettings, Strategy};
+use weighbridge_types::model_ref::{EndpointRef, ModelRef};
 use weighbridge_types::units::ByteSize;
 
 use super::duration;
@@ -29,10 +29,17 @@ pub(super) struct Config {
 
 /// One model.
 pub(super) struct ModelConfig {
-    pub(super) reference: ModelRef,
+    pub(super) source: Source,
     pub(super) settings: ModelSettings,
     /// The form that it is quantized to before it is loaded; `None` takes it as it is.
     pub(super) quantize: Option<BlockType>,
+}
+
+/// Where a model is.
+pub(super) enum Source {
+    Here(ModelRef),
+    /// On these servers, which are alike.
+    Elsewhere(Vec<(EndpointRef, PeerSettings)>),
 }
 
 /// The file as written.
@@ -65,7 +72,9 @@ struct ServiceFile {
 #[serde(deny_unknown_fields)]
 struct ModelFile {
     name: Option<String>,
-    reference: String,
+    reference: Option<String>,
+    #[serde(default)]
+    servers: Vec<ServerFile>,
     #[serde(default)]
     aliases: Vec<String>,
     tier: Option<String>,
@@ -77,6 +86,15 @@ struct ModelFile {
     idle_ttl: Option<String>,
     memory: Option<String>,
     quantize: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerFile {
+    reference: String,
+    weight: Option<u32>,
+    max_fails: Option<u32>,
+    fail_timeout: Option<String>,
 }
 
 impl Config {
@@ -91,8 +109,9 @@ impl Config {
         for model in file.models {
             models.push(of_file(model, file.model_service.enable_model_quantization, environment)?);
         }
+        let of_flags = models.len();
         for text in &arguments.model {
-            models.push(of_flag(text, environment)?);
+            join(&mut models, of_flags, of_flag(text, environment)?);
         }
         if models.is_empty() {
             models.push(of_flag("tiny", environment)?);
@@ -182,13 +201,75 @@ fn of_flag(text: &str, environment: &Environment) -> Result<ModelConfig, Failure
     };
     let reference: ModelRef = models_folder::named(reference, environment)?.parse()?;
     let name = name.unwrap_or_else(|| name_of(&reference));
-    let settings = ModelSettings { is_remote: is_remote(&reference), ..ModelSettings::new(name) };
-    Ok(ModelConfig { reference, settings, quantize: None })
+    let source = Source::from(reference);
+    let settings = ModelSettings { is_remote: source.is_remote(), ..ModelSettings::new(name) };
+    Ok(ModelConfig { source, settings, quantize: None })
+}
+
+/// Adds a model of a flag; one more server of a model that flags put elsewhere already.
+fn join(models: &mut Vec<ModelConfig>, of_flags: usize, model: ModelConfig) {
+    let known = models[of_flags..].iter_mut().find(|known| known.settings.name == model.settings.name);
+    match (known.map(|known| &mut known.source), model) {
+        (Some(Source::Elsewhere(servers)), ModelConfig { source: Source::Elsewhere(more), .. }) => servers.extend(more),
+        (_, model) => models.push(model),
+    }
+}
+
+impl From<ModelRef> for Source {
+    fn from(reference: ModelRef) -> Self {
+        match reference {
+            ModelRef::Endpoint(endpoint) => Self::Elsewhere(vec![(endpoint, PeerSettings::default())]),
+            reference => Self::Here(reference),
+        }
+    }
+}
+
+impl Source {
+    fn is_remote(&self) -> bool {
+        matches!(self, Self::Elsewhere(_))
+    }
+}
+
+/// Where a model of the file is, and the name that it would have.
+fn source(file: &ModelFile, environment: &Environment) -> Result<(Source, String), Failure> {
+    let shown = file.name.as_deref().unwrap_or("");
+    if file.reference.is_some() != file.servers.is_empty() {
+        let what = format!("tell where the model `{shown}` is");
+        return Err(Failure::usage(what, "write either `reference`, or `servers` with a `reference` each"));
+    }
+    if let Some(reference) = &file.reference {
+        let reference: ModelRef = models_folder::named(reference, environment)?.parse()?;
+        let name = name_of(&reference);
+        return Ok((reference.into(), name));
+    }
+    let mut servers = Vec::with_capacity(file.servers.len());
+    let mut name = None;
+    for server in &file.servers {
+        let reference: ModelRef = server.reference.parse()?;
+        name.get_or_insert_with(|| name_of(&reference));
+        let ModelRef::Endpoint(endpoint) = reference else {
+            let what = format!("accept `{}` as a server of the model `{shown}`", server.reference);
+            return Err(Failure::usage(what, "name an endpoint, such as openai:http://127.0.0.1:8000/v1#llama"));
+        };
+        let usual = PeerSettings::default();
+        let time = server.fail_timeout.as_deref().map(|text| duration(text, "fail_timeout")).transpose()?;
+        let settings = PeerSettings {
+            weight: server.weight.unwrap_or(usual.weight),
+            max_fails: server.max_fails.unwrap_or(usual.max_fails),
+            fail_timeout: time.unwrap_or(usual.fail_timeout),
+        };
+        if settings.weight == 0 || settings.max_fails == 0 {
+            let what = format!("accept 0 as `weight` or `max_fails` of the server `{}`", server.reference);
+            return Err(Failure::usage(what, "write 1 or more, or leave the server out"));
+        }
+        servers.push((endpoint, settings));
+    }
+    Ok((Source::Elsewhere(servers), name.unwrap_or_default()))
 }
 
 fn of_file(file: ModelFile, quantizes: bool, environment: &Environment) -> Result<ModelConfig, Failure> {
-    let reference: ModelRef = models_folder::named(&file.reference, environment)?.parse()?;
-    let name = file.name.unwrap_or_else(|| name_of(&reference));
+    let (source, usual_name) = source(&file, environment)?;
+    let name = file.name.unwrap_or(usual_name);
     let wrong = |key: &str, value: &str, expected: &str| {
         Failure::usage(format!("accept `{value}` as `{key}` of the model `{name}`"), format!("write {expected}"))
     };
@@ -204,7 +285,7 @@ fn of_file(file: ModelFile, quantizes: bool, environment: &Environment) -> Resul
         .map(|text| text.parse::<ByteSize>().map_err(|_| wrong("memory", text, "a size such as 512MiB")));
     let usual = quantizes.then_some("q8_0");
     let quantize = file.quantize.as_deref().or(usual).map(block_type).transpose()?;
-    let can_be = matches!(reference, ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_));
+    let can_be = matches!(source, Source::Here(ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Safetensors(_)));
     let settings = ModelSettings {
         aliases: file.aliases,
         tier: file.tier,
@@ -213,14 +294,10 @@ fn of_file(file: ModelFile, quantizes: bool, environment: &Environment) -> Resul
         pinned: file.pin,
         priority: file.priority,
         idle_ttl: file.idle_ttl.as_deref().map(|text| duration(text, "idle_ttl")).transpose()?,
-        is_remote: is_remote(&reference),
+        is_remote: source.is_remote(),
         name,
     };
-    Ok(ModelConfig { reference, settings, quantize: quantize.filter(|_| can_be) })
-}
-
-fn is_remote(reference: &ModelRef) -> bool {
-    matches!(reference, ModelRef::Endpoint(_))
+    Ok(ModelConfig { source, settings, quantize: quantize.filter(|_| can_be) })
 }
 
 /// A short name for a model that was given none.

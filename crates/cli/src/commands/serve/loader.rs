@@ -7,27 +7,51 @@ use std::time::UNIX_EPOCH;
 use weighbridge_engine::{BoxFuture, Engine};
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
+use weighbridge_server::{ModelLimits, Origin, Served, Server};
 use weighbridge_serving::{LoadError, LoadErrorKind, Loader};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::time::WallTime;
 
-use super::config::ModelConfig;
+use super::config::{ModelConfig, Source};
 use crate::embedded;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::registry::{Registry, model_path};
 
 /// Loads one model by its reference.
-pub(super) struct ReferenceLoader {
+struct ReferenceLoader {
     registry: Registry,
     reference: ModelRef,
     quantize: Option<BlockType>,
 }
 
 impl ReferenceLoader {
-    pub(super) fn new(registry: Registry, model: &ModelConfig) -> Self {
-        Self { registry, reference: model.reference.clone(), quantize: model.quantize }
+    fn new(registry: &Registry, reference: ModelRef, quantize: Option<BlockType>) -> Self {
+        Self { registry: registry.clone(), reference, quantize }
     }
+}
+
+/// The model as the service takes it.
+pub(super) fn served(registry: &Registry, model: &ModelConfig, limits: ModelLimits) -> Served {
+    let (mut form, mut changed) = ("", None);
+    let origin = match &model.source {
+        Source::Here(reference) => {
+            (form, changed) = (format(reference), modified(reference));
+            Origin::Here(Arc::new(ReferenceLoader::new(registry, reference.clone(), model.quantize)))
+        }
+        Source::Elsewhere(servers) => Origin::Elsewhere(
+            servers
+                .iter()
+                .map(|(endpoint, settings)| Server {
+                    url: endpoint.url.clone().unwrap_or_else(|| endpoint.preset.name().to_owned()),
+                    settings: settings.clone(),
+                    relay: registry.relay(endpoint),
+                    loader: Arc::new(ReferenceLoader::new(registry, ModelRef::Endpoint(endpoint.clone()), None)),
+                })
+                .collect(),
+        ),
+    };
+    Served { settings: model.settings.clone(), origin, limits, format: form, modified: changed }
 }
 
 impl Loader for ReferenceLoader {
@@ -88,7 +112,7 @@ async fn load_quantized(registry: &Registry, reference: ModelRef, to: BlockType)
 }
 
 /// Form of a model's file, as Ollama names it; empty where there is none.
-pub(super) fn format(reference: &ModelRef) -> &'static str {
+fn format(reference: &ModelRef) -> &'static str {
     match reference {
         ModelRef::Tiny | ModelRef::Gguf(_) | ModelRef::Candle(_) | ModelRef::LlamaCpp(_) => "gguf",
         ModelRef::Safetensors(_) => "safetensors",
@@ -98,7 +122,7 @@ pub(super) fn format(reference: &ModelRef) -> &'static str {
 }
 
 /// When a model's file was changed; `None` where there is none.
-pub(super) fn modified(reference: &ModelRef) -> Option<WallTime> {
+fn modified(reference: &ModelRef) -> Option<WallTime> {
     let (ModelRef::Gguf(path)
     | ModelRef::Candle(path)
     | ModelRef::Safetensors(path)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weighbridge_cache::{Answers, AnswersSettings, LevelSettings, Levels, SystemWall, Writes, remote};
-use weighbridge_server::{Keys, Limits, Scope, Served, Service, ServiceSettings, app, metrics_app, run as serve};
+use weighbridge_server::{Keys, Limits, Scope, Service, ServiceSettings, app, metrics_app, run as serve};
 use weighbridge_serving::Rate;
 use weighbridge_types::time::Clock;
 use weighbridge_types::units::parse_duration;
@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::registry::Registry;
 use config::Config;
-use loader::ReferenceLoader;
+use loader::served;
 
 /// Requests that a key may be ahead of its rate, in seconds of it.
 const BURST_SECONDS: f64 = 2.0;
@@ -74,14 +74,7 @@ async fn serve_until_told(
         log: Some(|line| output::say(output::Level::Error, line)),
         ..ServiceSettings::default()
     };
-    let models = config.models.iter().map(|model| Served {
-        settings: model.settings.clone(),
-        loader: Arc::new(ReferenceLoader::new(registry.clone(), model)),
-        limits: config.limits,
-        relay: registry.relay(&model.reference),
-        format: loader::format(&model.reference),
-        modified: loader::modified(&model.reference),
-    });
+    let models = config.models.iter().map(|model| served(registry, model, config.limits));
     let service = Service::new(settings, config.pool, models.collect(), clock);
     let stopping = service.stopping();
     told_to_stop(stopping.clone())?;
