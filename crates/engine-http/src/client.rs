@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustls_pki_types::ServerName;
 use serde::de::DeserializeOwned;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
 use weighbridge_engine::RequestFailure;
 use weighbridge_types::address::is_off_limits;
@@ -18,12 +17,13 @@ use weighbridge_types::request::FailureClass;
 use weighbridge_types::time::{Clock, Stamp};
 
 use crate::base_url::BaseUrl;
-use crate::connection::{Dialer, Pool};
+use crate::connection::Dialer;
 use crate::error::HttpError;
 use crate::exchange::Exchange;
 use crate::failure::{broken, failure, refused, root_cause, shown, wrong_kind};
 use crate::http1::{Head, Piece};
 use crate::options::HttpOptions;
+use crate::pool::{Place, Pool};
 use crate::preset::Dialect;
 use crate::request_head::{RequestHead, is_secret};
 use crate::secret::{self, Secret};
@@ -51,13 +51,11 @@ const ABOUT_ITSELF: Duration = Duration::from_secs(30);
 pub(crate) struct Client {
     base: BaseUrl,
     dialer: Dialer,
-    pool: Pool,
+    pool: Arc<Pool>,
     head: RequestHead,
     /// The key, and the values of header fields that are secret.
     secrets: Vec<Secret>,
     limits: Limits,
-    /// Places for connections; `None` for as many as there are requests.
-    places: Option<Arc<Semaphore>>,
     opened: AtomicU64,
     reused: AtomicU64,
     retried: AtomicU64,
@@ -73,12 +71,12 @@ pub(crate) struct Answer {
 pub(crate) struct Acquired {
     transport: Transport,
     pub(crate) connected: Option<Stamp>,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Place,
 }
 
 impl Acquired {
     pub(crate) fn begin(self, request: Bytes, clock: Clock) -> Exchange {
-        Exchange::begin(self.transport, request, clock, self.permit)
+        Exchange::begin(self.transport, request, clock, self.place)
     }
 }
 
@@ -116,9 +114,13 @@ impl Client {
             None
         };
         let kept = if options.reuse_connections { options.idle_connections } else { 0 };
+        let pool = match &options.pools {
+            Some(pools) => pools.of(base.root()),
+            None => Pool::new(kept, options.keep_alive, options.max_connections),
+        };
         Ok(Self {
             dialer: Dialer::new(addresses, tls, options.connect_timeout, options.kernel_stamps),
-            pool: Pool::new(kept, options.keep_alive),
+            pool,
             head,
             secrets,
             limits: Limits {
@@ -130,7 +132,6 @@ impl Client {
                 largest_event: options.largest_event,
                 largest_answer: options.largest_answer,
             },
-            places: options.max_connections.map(|most| Arc::new(Semaphore::new(most.max(1)))),
             opened: AtomicU64::new(0),
             reused: AtomicU64::new(0),
             retried: AtomicU64::new(0),
@@ -171,41 +172,36 @@ impl Client {
 
     /// A connection that can be had at once: a kept one.
     pub(crate) fn acquire_kept(&self, cx: &mut Context<'_>) -> Option<Acquired> {
-        let permit = match &self.places {
-            None => None,
-            Some(places) => Some(Arc::clone(places).try_acquire_owned().ok()?),
-        };
+        let place = self.pool.try_enter()?;
         let transport = self.pool.take(cx)?;
         self.reused.fetch_add(1, Ordering::Relaxed);
-        Some(Acquired { transport, connected: None, permit })
+        Some(Acquired { transport, connected: None, place })
     }
 
     /// Waits for a place if places are limited, and opens a connection unless it may take a kept one.
     pub(crate) async fn acquire(&self, clock: Clock, reuse: Reuse) -> Result<Acquired, RequestFailure> {
-        let permit = match &self.places {
-            None => None,
-            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
-        };
+        let place = self.pool.enter().await;
         match reuse {
             Reuse::Kept => {
                 if let Some(transport) = poll_fn(|cx| Poll::Ready(self.pool.take(cx))).await {
                     self.reused.fetch_add(1, Ordering::Relaxed);
-                    return Ok(Acquired { transport, connected: None, permit });
+                    return Ok(Acquired { transport, connected: None, place });
                 }
             }
             Reuse::Fresh => drop(self.retried.fetch_add(1, Ordering::Relaxed)),
         }
+        self.pool.make_room();
         let (transport, stood) = self.dialer.open(clock).await?;
         self.opened.fetch_add(1, Ordering::Relaxed);
-        Ok(Acquired { transport, connected: Some(stood), permit })
+        Ok(Acquired { transport, connected: Some(stood), place })
     }
 
     /// Keeps the connection of an answer that was read to its end.
     pub(crate) fn keep(&self, exchange: Exchange) {
-        if let Some((transport, permit)) = exchange.into_reusable() {
+        if let Some((transport, place)) = exchange.into_reusable() {
             self.pool.put(transport);
             // Only now may the next request have the place: it finds the connection.
-            drop(permit);
+            drop(place);
         }
     }
 

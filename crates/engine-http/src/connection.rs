@@ -1,9 +1,7 @@
-//! Connections: how they are opened and kept.
+//! Connections: how they are opened.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
-use std::task::Context;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
@@ -70,44 +68,5 @@ impl Dialer {
         keep_files_free(&socket)?;
         socket.set_nodelay(true)?;
         Ok(Socket::new(socket, clock, self.kernel_stamps))
-    }
-}
-
-/// Connections kept for later requests, the last one used on top.
-pub(crate) struct Pool {
-    kept: Mutex<Vec<Kept>>,
-    limit: usize,
-    /// Longest time that a kept connection is trusted.
-    age_limit: Duration,
-    clock: Clock,
-}
-
-struct Kept {
-    transport: Transport,
-    since: Stamp,
-}
-
-impl Pool {
-    pub(crate) fn new(limit: usize, age_limit: Duration) -> Self {
-        Self { kept: Mutex::new(Vec::new()), limit, age_limit, clock: Clock::start() }
-    }
-
-    /// Takes a kept connection that is neither too old nor closed by the server, as far as can be seen.
-    pub(crate) fn take(&self, cx: &mut Context<'_>) -> Option<Transport> {
-        loop {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-            if self.clock.now() - kept.since <= self.age_limit && !kept.transport.is_spent(cx) {
-                return Some(kept.transport);
-            }
-        }
-    }
-
-    /// Keeps a connection whose answer was read to its end.
-    pub(crate) fn put(&self, transport: Transport) {
-        let kept = Kept { transport, since: self.clock.now() };
-        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < self.limit {
-            all.push(kept);
-        }
     }
 }

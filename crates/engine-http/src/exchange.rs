@@ -5,10 +5,10 @@ use std::io;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 use weighbridge_types::time::{Clock, Stamp};
 
 use crate::http1::{BadAnswer, Decoder, Piece};
+use crate::pool::Place;
 use crate::socket::Marks;
 use crate::transport::Transport;
 
@@ -31,7 +31,7 @@ pub(crate) struct Exchange {
     /// Whether there is more than the answer.
     is_overlong: bool,
     /// The place among the connections, given back with the connection.
-    permit: Option<OwnedSemaphorePermit>,
+    place: Place,
 }
 
 /// How a connection broke.
@@ -46,15 +46,10 @@ pub(crate) enum Broken {
 }
 
 impl Exchange {
-    pub(crate) fn begin(
-        mut transport: Transport,
-        request: Bytes,
-        clock: Clock,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(crate) fn begin(mut transport: Transport, request: Bytes, clock: Clock, place: Place) -> Self {
         transport.begin(clock);
         let decoder = Decoder::default();
-        Self { transport, request, written: 0, is_flushed: false, decoder, is_overlong: false, permit }
+        Self { transport, request, written: 0, is_flushed: false, decoder, is_overlong: false, place }
     }
 
     pub(crate) fn marks(&self) -> &Marks {
@@ -77,9 +72,9 @@ impl Exchange {
     }
 
     /// The connection and its place, if another request can follow on it.
-    pub(crate) fn into_reusable(self) -> Option<(Transport, Option<OwnedSemaphorePermit>)> {
+    pub(crate) fn into_reusable(self) -> Option<(Transport, Place)> {
         let reusable = self.decoder.is_reusable() && self.is_flushed && !self.is_overlong;
-        reusable.then_some((self.transport, self.permit))
+        reusable.then_some((self.transport, self.place))
     }
 
     /// Makes one read and hands its pieces on, [`Piece::End`] last. The end of the connection is the end of a body

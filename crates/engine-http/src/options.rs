@@ -1,10 +1,12 @@
 //! What a user can choose about the client.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::pool::ConnectionPools;
 use crate::secret::Secret;
 
 /// Settings of an [`HttpEngine`](crate::HttpEngine).
@@ -47,6 +49,8 @@ pub struct HttpOptions {
     pub largest_answer: u64,
     /// Connections at most; further requests wait until one is free. `None` opens as many as there are requests.
     pub max_connections: Option<usize>,
+    /// Connections that are shared with other clients; they bound and keep them, whatever the settings of this client say of that.
+    pub pools: Option<Arc<ConnectionPools>>,
     /// Whether connections are used again; else each request opens one and asks the server to close it.
     pub reuse_connections: bool,
     /// Whether the kernel stamps the arrival of bytes, where it can: on Linux, without TLS.
@@ -106,6 +110,7 @@ impl Default for HttpOptions {
             largest_event: 16 << 20,
             largest_answer: 1 << 30,
             max_connections: None,
+            pools: None,
             reuse_connections: true,
             kernel_stamps: true,
             stream_usage: StreamUsage::Preset,

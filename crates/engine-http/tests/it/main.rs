@@ -8,6 +8,7 @@ mod faults;
 mod guard;
 mod keys;
 mod meter;
+mod pools;
 mod relay;
 mod score;
 mod streams;
