@@ -214,7 +214,7 @@ pub(crate) async fn ask<'a, T>(
     let Some(upstream) = entry(service, model)?.upstream.as_ref() else { return Ok((work(None).await?, None)) };
     upstream.retries.earn();
     let deadline = service.clock.now().after(service.settings.request_timeout);
-    let (mut tried, mut attempt, mut failure) = (Vec::new(), 0, None);
+    let (mut tried, mut attempt, mut failure) = (Vec::new(), 0, None::<ApiError>);
     loop {
         let (chosen, permit) = match (upstream.choose(&tried), failure.take()) {
             (Ok(chosen), _) => chosen,
@@ -222,9 +222,9 @@ pub(crate) async fn ask<'a, T>(
                 let retry_after = wait.unwrap_or(Duration::from_secs(1));
                 return Err(ServeError::Open { upstream: model.to_owned(), retry_after }.into());
             }
-            // All who may be asked were.
+            // All who may be asked were. One that was too slow is not asked for the same once more.
             (Err(_), Some(error)) => {
-                if attempt >= TRIES || !upstream.retries.spend() {
+                if attempt >= TRIES || error.class == FaultClass::Timeout || !upstream.retries.spend() {
                     return Err(error);
                 }
                 tokio::time::sleep(wait_before(service, attempt, &error)).await;

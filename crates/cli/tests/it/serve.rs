@@ -5,6 +5,7 @@
 mod balancer;
 mod budget;
 mod clients;
+mod elsewhere;
 mod faults;
 mod keys;
 mod process;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use weighbridge_engine_http::ConnectionLimits;
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_server::ModelLimits;
 use weighbridge_serving::{LoadWhen, ModelSettings, PeerSettings, PoolSettings, Strategy};
@@ -25,6 +26,15 @@ pub(super) struct Config {
     pub(super) pool: PoolSettings,
     pub(super) limits: ModelLimits,
     pub(super) request_timeout: Duration,
+    pub(super) http: HttpPool,
+}
+
+/// How servers elsewhere are reached.
+#[derive(Clone, Copy)]
+pub(super) struct HttpPool {
+    pub(super) connections: ConnectionLimits,
+    /// Longest time for a whole request.
+    pub(super) timeout: Duration,
 }
 
 /// One model.
@@ -33,6 +43,8 @@ pub(super) struct ModelConfig {
     pub(super) settings: ModelSettings,
     /// The form that it is quantized to before it is loaded; `None` takes it as it is.
     pub(super) quantize: Option<BlockType>,
+    /// Of a model elsewhere, where its servers are not reached as all are.
+    pub(super) http: Option<HttpPool>,
 }
 
 /// Where a model is.
@@ -47,6 +59,7 @@ pub(super) enum Source {
 #[serde(deny_unknown_fields, default)]
 struct File {
     model_service: ServiceFile,
+    http_pool: HttpPoolFile,
     models: Vec<ModelFile>,
 }
 
@@ -68,6 +81,15 @@ struct ServiceFile {
     metal_performance_shaders: bool,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HttpPoolFile {
+    max_connections: Option<usize>,
+    max_connections_per_host: Option<usize>,
+    keep_alive: Option<String>,
+    timeout: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ModelFile {
@@ -75,6 +97,7 @@ struct ModelFile {
     reference: Option<String>,
     #[serde(default)]
     servers: Vec<ServerFile>,
+    http_pool: Option<HttpPoolFile>,
     #[serde(default)]
     aliases: Vec<String>,
     tier: Option<String>,
@@ -105,9 +128,10 @@ impl Config {
     pub(super) fn resolve(arguments: &ServeArguments, environment: &Environment) -> Result<Self, Failure> {
         let file = read(arguments)?;
         warn_of_what_has_no_effect(&file.model_service);
+        let http = HttpPool::default().with(&file.http_pool)?;
         let mut models = Vec::new();
         for model in file.models {
-            models.push(of_file(model, file.model_service.enable_model_quantization, environment)?);
+            models.push(of_file(model, file.model_service.enable_model_quantization, http, environment)?);
         }
         let of_flags = models.len();
         for text in &arguments.model {
@@ -141,7 +165,43 @@ impl Config {
                 queue_timeout: time(&arguments.queue_timeout, &service.queue_timeout, "--queue-timeout", 60)?,
             },
             request_timeout: time(&arguments.request_timeout, &service.request_timeout, "--request-timeout", 600)?,
+            http,
         })
+    }
+}
+
+impl Default for HttpPool {
+    /// Answers take 300 s at most.
+    fn default() -> Self {
+        Self { connections: ConnectionLimits::default(), timeout: Duration::from_secs(300) }
+    }
+}
+
+impl HttpPool {
+    /// As a file says, where it does.
+    fn with(mut self, file: &HttpPoolFile) -> Result<Self, Failure> {
+        let limits = &mut self.connections;
+        for (key, count, limit) in [
+            ("max_connections", file.max_connections, &mut limits.total),
+            ("max_connections_per_host", file.max_connections_per_host, &mut limits.per_host),
+        ] {
+            match count {
+                Some(0) => {
+                    let what = format!("accept 0 as `http_pool.{key}`");
+                    return Err(Failure::usage(what, "write 1 or more, or leave it out"));
+                }
+                Some(count) => *limit = count,
+                None => {}
+            }
+        }
+        for (key, text, limit) in
+            [("keep_alive", &file.keep_alive, &mut limits.keep_alive), ("timeout", &file.timeout, &mut self.timeout)]
+        {
+            if let Some(text) = text {
+                *limit = duration(text, &format!("http_pool.{key}"))?;
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -203,7 +263,7 @@ fn of_flag(text: &str, environment: &Environment) -> Result<ModelConfig, Failure
     let name = name.unwrap_or_else(|| name_of(&reference));
     let source = Source::from(reference);
     let settings = ModelSettings { is_remote: source.is_remote(), ..ModelSettings::new(name) };
-    Ok(ModelConfig { source, settings, quantize: None })
+    Ok(ModelConfig { source, settings, quantize: None, http: None })
 }
 
 /// Adds a model of a flag; one more server of a model that flags put elsewhere already.
@@ -267,11 +327,26 @@ fn source(file: &ModelFile, environment: &Environment) -> Result<(Source, String
     Ok((Source::Elsewhere(servers), name.unwrap_or_default()))
 }
 
-fn of_file(file: ModelFile, quantizes: bool, environment: &Environment) -> Result<ModelConfig, Failure> {
+fn of_file(
+    file: ModelFile,
+    quantizes: bool,
+    usual_http: HttpPool,
+    environment: &Environment,
+) -> Result<ModelConfig, Failure> {
     let (source, usual_name) = source(&file, environment)?;
     let name = file.name.unwrap_or(usual_name);
     let wrong = |key: &str, value: &str, expected: &str| {
         Failure::usage(format!("accept `{value}` as `{key}` of the model `{name}`"), format!("write {expected}"))
+    };
+    let http = match &file.http_pool {
+        None => None,
+        Some(own) if own.max_connections.is_some() || !source.is_remote() => {
+            return Err(Failure::usage(
+                format!("accept `http_pool` as the model `{name}` has it"),
+                "`max_connections` bounds all servers and stands at the top of the file; other keys are for models elsewhere",
+            ));
+        }
+        Some(own) => Some(usual_http.with(own)?),
     };
     let load = match file.load.as_deref() {
         None | Some("lazy") => LoadWhen::Lazy,
@@ -297,7 +372,7 @@ fn of_file(file: ModelFile, quantizes: bool, environment: &Environment) -> Resul
         is_remote: source.is_remote(),
         name,
     };
-    Ok(ModelConfig { source, settings, quantize: quantize.filter(|_| can_be) })
+    Ok(ModelConfig { source, settings, quantize: quantize.filter(|_| can_be), http })
 }
 
 /// A short name for a model that was given none.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use weighbridge_engine::{BoxFuture, Engine};
+use weighbridge_engine_http::{ConnectionPools, HttpOptions};
 use weighbridge_engine_local::quant::BlockType;
 use weighbridge_engine_local::quantize::quantize;
 use weighbridge_server::{ModelLimits, Origin, Served, Server};
@@ -12,7 +13,7 @@ use weighbridge_serving::{LoadError, LoadErrorKind, Loader};
 use weighbridge_types::model_ref::ModelRef;
 use weighbridge_types::time::WallTime;
 
-use super::config::{ModelConfig, Source};
+use super::config::{HttpPool, ModelConfig, Source};
 use crate::embedded;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -31,8 +32,27 @@ impl ReferenceLoader {
     }
 }
 
+/// The options of whoever reaches a server elsewhere.
+pub(super) fn http_options(pool: HttpPool, pools: Arc<ConnectionPools>) -> HttpOptions {
+    HttpOptions {
+        total_timeout: pool.timeout,
+        keep_alive: pool.connections.keep_alive,
+        pools: Some(pools),
+        // Nobody reads them here, and connections are shared with relays, which read without.
+        kernel_stamps: false,
+        ..HttpOptions::default()
+    }
+}
+
 /// The model as the service takes it.
-pub(super) fn served(registry: &Registry, model: &ModelConfig, limits: ModelLimits) -> Served {
+pub(super) fn served(
+    registry: &Registry,
+    pools: &Arc<ConnectionPools>,
+    model: &ModelConfig,
+    limits: ModelLimits,
+) -> Served {
+    let own = model.http.map(|own| registry.clone().with_http(http_options(own, pools.within(own.connections))));
+    let registry = own.as_ref().unwrap_or(registry);
     let (mut form, mut changed) = ("", None);
     let origin = match &model.source {
         Source::Here(reference) => {

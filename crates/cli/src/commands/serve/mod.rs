@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weighbridge_cache::{Answers, AnswersSettings, LevelSettings, Levels, SystemWall, Writes, remote};
+use weighbridge_engine_http::ConnectionPools;
 use weighbridge_server::{Keys, Limits, Scope, Service, ServiceSettings, app, metrics_app, run as serve};
 use weighbridge_serving::Rate;
 use weighbridge_types::time::Clock;
@@ -25,7 +26,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::registry::Registry;
 use config::Config;
-use loader::served;
+use loader::{http_options, served};
 
 /// Requests that a key may be ahead of its rate, in seconds of it.
 const BURST_SECONDS: f64 = 2.0;
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &ServeArguments, environment: &Environment) -> Resu
         return Err(Failure::usage(what, "name a `--key-file`, or listen on 127.0.0.1 behind a proxy"));
     }
     let registry = Registry::new(environment, arguments.local)?;
-    runtime()?.block_on(serve_until_told(arguments, environment, &config, keys, &registry))
+    runtime()?.block_on(serve_until_told(arguments, environment, &config, keys, registry))
 }
 
 async fn serve_until_told(
@@ -46,7 +47,7 @@ async fn serve_until_told(
     environment: &Environment,
     config: &Config,
     keys: Keys,
-    registry: &Registry,
+    registry: Registry,
 ) -> Result<Exit, Failure> {
     let clock = Clock::start();
     let limits = Limits {
@@ -74,7 +75,9 @@ async fn serve_until_told(
         log: Some(|line| output::say(output::Level::Error, line)),
         ..ServiceSettings::default()
     };
-    let models = config.models.iter().map(|model| served(registry, model, config.limits));
+    let pools = ConnectionPools::new(config.http.connections);
+    let registry = registry.with_http(http_options(config.http, Arc::clone(&pools)));
+    let models = config.models.iter().map(|model| served(&registry, &pools, model, config.limits));
     let service = Service::new(settings, config.pool, models.collect(), clock);
     let stopping = service.stopping();
     told_to_stop(stopping.clone())?;
@@ -86,7 +89,7 @@ async fn serve_until_told(
     let metrics =
         metrics.map(|listener| tokio::spawn(serve(listener, metrics_app(&service), limits, stopping.clone())));
     let watching =
-        tokio::spawn(watch::watch(Arc::clone(&service), arguments.memory_pressure_threshold, stopping.clone()));
+        tokio::spawn(watch::watch(Arc::clone(&service), pools, arguments.memory_pressure_threshold, stopping.clone()));
     load_first(&service).await;
     let cut =
         serving.await.map_err(|error| Failure::new(Exit::Bug, format!("serve: {error}"), "report this as a bug"))??;

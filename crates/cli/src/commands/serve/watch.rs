@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use weighbridge_engine_http::ConnectionPools;
 use weighbridge_server::Service;
 use weighbridge_telemetry::{SystemRoot, free_memory, host_memory};
 
@@ -19,7 +20,12 @@ const LOOKS: u32 = 3;
 const SHARE_UNDER_PRESSURE: f64 = 0.5;
 
 /// Runs until the service stops.
-pub(super) async fn watch(service: Arc<Service>, threshold: f64, stopping: CancellationToken) {
+pub(super) async fn watch(
+    service: Arc<Service>,
+    pools: Arc<ConnectionPools>,
+    threshold: f64,
+    stopping: CancellationToken,
+) {
     let root = SystemRoot::host();
     let mut short = 0;
     loop {
@@ -28,6 +34,7 @@ pub(super) async fn watch(service: Arc<Service>, threshold: f64, stopping: Cance
             () = stopping.cancelled() => return,
         }
         service.pool().sweep().await;
+        pools.sweep();
         let is_short = used_share(&root).is_some_and(|share| share > threshold);
         match (is_short, short) {
             (false, 0) => {}

@@ -84,6 +84,22 @@ fn what_cannot_be_served_is_refused_at_the_start() {
     refuses(&["--config", "config.yaml"], &["`config.yaml`", "max_quue", "on line 3"]);
     write("models.yaml", "models:\n  - reference: tiny\n    aliases: [a]\n  - name: a\n    reference: tiny\n");
     refuses(&["--config", "models.yaml"], &["two models as `a`"]);
+    for (text, said) in [
+        ("- name: a", "where the model `a` is"),
+        (
+            "- name: a\n    reference: tiny\n    servers: [{reference: \"openai:http://h/v1#m\"}]",
+            "where the model `a` is",
+        ),
+        ("- servers: [{reference: tiny}]", "`tiny` as a server"),
+        ("- servers: [{reference: \"openai:http://h/v1#m\", weight: 0}]", "`weight`"),
+        ("- reference: tiny\n    http_pool: {timeout: 1s}", "`http_pool`"),
+        ("- reference: openai:http://h/v1#m\n    http_pool: {max_connections: 1}", "`max_connections`"),
+    ] {
+        write("models.yaml", &format!("models:\n  {text}\n"));
+        refuses(&["--config", "models.yaml"], &[said]);
+    }
+    write("config.yaml", "http_pool: {max_connections_per_host: 0}\n");
+    refuses(&["--config", "config.yaml"], &["`http_pool.max_connections_per_host`"]);
     refuses(&["--stall-timeout", "soon"], &["`--stall-timeout`"]);
     refuses(&["--head-timeout", "soon"], &["`--head-timeout`"]);
     refuses(&["--rate", "0"], &["`--rate`"]);
