@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -47,6 +48,41 @@ fn corrupt_weights_are_an_error_of_their_model_alone() {
     assert_eq!(health["status"], "degraded", "{health}");
     assert!(server.model("cut")["problem"].is_string());
     assert_eq!(server.get("/api/v1/errors").json()["by_class"]["model"], 3);
+}
+
+/// Files may hold 4 KiB by a limit of the process, and where namespaces are to be had, the whole folder 8 KiB.
+#[test]
+fn a_full_disk_below_the_cache_costs_hits_and_no_answer() {
+    let limited = ["sh", "-c", r#"trap "" XFSZ; ulimit -f 8; exec "$@""#];
+    let mounted = ["unshare", "-rm", "sh", "-c", r#"mount -t tmpfs -o size=8k none cache && exec "$@""#];
+    let can_mount = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+    for shell in [&limited[..], &mounted[..]].into_iter().filter(|shell| can_mount || shell.len() == 3) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("cache")).unwrap();
+        let arguments = ["--cache-memory", "1MiB", "--cache-dir", "cache"];
+        let server = Process::serve_within(folder.path(), shell, &arguments);
+        let asked = |number: usize| {
+            let mut body = conversation("tiny", 4);
+            body["temperature"] = json!(0);
+            body["messages"][0]["content"] = json!(format!("web{number} is"));
+            let answer = server.post("/v1/chat/completions", &body);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.header("x-weighbridge-cache").unwrap().to_owned()
+        };
+        assert_eq!(server.get("/health").succeeded()["status"], "ok");
+        let is_off = (0..200).any(|number| {
+            asked(number);
+            server.get("/health").succeeded()["components"]["cache"]["ok"] == false
+        });
+        assert!(is_off, "{}", server.get("/api/v1/cache").text());
+        // Memory keeps answers all the same, and the figures say why the folder does not.
+        assert_eq!((asked(900).as_str(), asked(900).as_str()), ("MISS", "HIT; memory"));
+        let levels = server.get("/api/v1/cache").succeeded()["levels"].clone();
+        let disk = levels.as_array().unwrap().iter().find(|level| level["name"] == "disk").unwrap();
+        assert!(disk["off"].is_string(), "{disk}");
+        assert_eq!(server.get("/health").json()["status"], "degraded");
+        assert_eq!(server.get("/api/v1/errors").json()["count"], 0);
+    }
 }
 
 #[test]

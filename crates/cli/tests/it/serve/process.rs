@@ -39,7 +39,22 @@ impl Process {
 
     /// Starts the binary with variables of its own.
     pub(super) fn start_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(folder, arguments).envs(variables.iter().copied()).spawn().unwrap();
+        let mut command = command(folder, arguments);
+        command.envs(variables.iter().copied());
+        Self::of(command, arguments)
+    }
+
+    /// Starts `serve` by way of a shell, which prepares and then becomes the binary: the words after `--` of its `$@`.
+    pub(super) fn serve_within(folder: &Path, shell: &[&str], arguments: &[&str]) -> Self {
+        let mut within = Command::new(shell[0]);
+        let serve = ["serve", "--port", "0", "--metrics-port", "0"];
+        within.args(&shell[1..]).arg("--").arg(assert_cmd::cargo::cargo_bin("weighbridge")).args(serve).args(arguments);
+        within.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::of(within, arguments)
+    }
+
+    fn of(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         let said = Arc::new(Mutex::new(String::new()));
