@@ -34,10 +34,7 @@ impl GroupProbe {
     #[must_use]
     pub fn sample(&self) -> GroupMemory {
         let stat = self.root.read(&format!("{}/memory.stat", self.folder)).unwrap_or_default();
-        let of = |name: &str| {
-            let found = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            found.and_then(|number| number.trim().parse().ok())
-        };
+        let of = |name: &str| stat_field(&stat, name);
         GroupMemory {
             anonymous_bytes: of("anon").or_else(|| of("total_rss")),
             charged_bytes: self.first(&["memory.current", "memory.usage_in_bytes"]),
@@ -100,6 +97,40 @@ pub(crate) fn memory_usage_file(root: &SystemRoot) -> Option<String> {
     let name = if controller.is_v2 { "memory.current" } else { "memory.usage_in_bytes" };
     let mut files = controller.folders.iter().map(|folder| format!("{folder}/{name}"));
     files.find(|file| root.path(file).is_file())
+}
+
+/// What each group on the way up holds and cannot give up, and the lower of its limits, `memory.high` among them; bytes, and only
+/// where there is a limit.
+pub(crate) fn memory_shares(root: &SystemRoot) -> Vec<(u64, u64)> {
+    let Some(controller) = controller(root, "memory") else { return Vec::new() };
+    let (limits, usage): (&[&str], _) = match controller.is_v2 {
+        true => (&["memory.max", "memory.high"], "memory.current"),
+        false => (&["memory.limit_in_bytes"], "memory.usage_in_bytes"),
+    };
+    let share = |folder: &String| {
+        let limits = limits.iter().filter_map(|name| read_number(root, &format!("{folder}/{name}")));
+        let limit = limits.filter(|&limit| limit > 0 && limit < NO_LIMIT).min()?;
+        let used = read_number(root, &format!("{folder}/{usage}"))?;
+        Some((used.saturating_sub(cached(root, folder)), limit))
+    };
+    controller.folders.iter().filter_map(share).collect()
+}
+
+/// The file that tells how long the process's group waited for memory; version 1 has none.
+pub(crate) fn memory_pressure_file(root: &SystemRoot) -> Option<String> {
+    let controller = controller(root, "memory").filter(|controller| controller.is_v2)?;
+    controller.folders.first().map(|folder| format!("{folder}/memory.pressure"))
+}
+
+/// Bytes of cached files that a group holds, which the kernel gives up.
+pub(crate) fn cached(root: &SystemRoot, folder: &str) -> u64 {
+    let stat = root.read(&format!("{folder}/memory.stat")).unwrap_or_default();
+    // `file` in version 2, `cache` in version 1.
+    stat_field(&stat, "file").or_else(|| stat_field(&stat, "cache")).unwrap_or(0)
+}
+
+fn stat_field(stat: &str, name: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
 }
 
 pub(crate) fn read_number(root: &SystemRoot, path: &str) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! How much memory this process may still take.
 
 use crate::cgroup;
-use crate::process::{kib_field, number_field};
+use crate::process::kib_field;
 use crate::root::SystemRoot;
 
 /// Kept for everybody else: one part in this many of all memory.
@@ -44,10 +44,7 @@ fn room(available: Option<u64>, total: Option<u64>) -> Option<u64> {
 fn group_usage(root: &SystemRoot) -> Option<u64> {
     let file = cgroup::memory_usage_file(root)?;
     let folder = file.rsplit_once('/')?.0;
-    let stat = root.read(&format!("{folder}/memory.stat")).unwrap_or_default().replace(' ', ": ");
-    // `file` in version 2, `cache` in version 1.
-    let cached = number_field(&stat, "file").or_else(|| number_field(&stat, "cache")).unwrap_or(0);
-    Some(cgroup::read_number(root, &file)?.saturating_sub(cached))
+    Some(cgroup::read_number(root, &file)?.saturating_sub(cgroup::cached(root, folder)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //!
 //! It knows nothing of runs, phases or records. Of the host it answers [`fingerprint`] (what is measured on),
 //! [`Sampler`] (a series at a fixed rate, with its own cost), [`Probe`] (one sample), [`PeakMeter`] (the kernel's
-//! high-water mark), [`MemoryParts`] (what memory consists of), [`free_memory`] (what may still be taken) and
+//! high-water mark), [`MemoryParts`] (what memory consists of), [`free_memory`] (what may still be taken), [`memory_pressure`] (how short it is) and
 //! [`calibration_kernel`] (how fast this host reads memory). Beside a load it runs
 //! [`server::Scraper`] (a server's own metrics), [`GpuSampler`] and [`HostEnergySampler`] (devices and energy),
 //! [`TreeSampler`] (a server's processes), [`GroupProbe`] (a control group) and [`health::HealthMonitor`] (the client). Functions named `…_metrics` turn
@@ -31,6 +31,7 @@ mod gpu_setup;
 mod gpu_summary;
 pub mod health;
 mod memory_parts;
+mod memory_pressure;
 mod mounts;
 mod peak;
 mod probe;
@@ -61,6 +62,7 @@ pub use gpu_sampler::{GpuReport, GpuSampler, GpuSettings};
 pub use gpu_setup::{GpuCheck, GpuMemory, GpuSetup, GpuState};
 pub use gpu_summary::gpu_metrics;
 pub use memory_parts::{Heap, MemoryParts};
+pub use memory_pressure::{MemoryPressure, memory_pressure};
 pub use peak::{PeakMeter, PeakScope, peak_rss};
 pub use probe::{Probe, Pss, sample_now};
 pub use rapl::{HostEnergyMeter, HostEnergyReport, HostEnergySampler};
