@@ -79,9 +79,9 @@ pub struct ServeArguments {
     /// Requests of one key under way at once; beyond it they are refused with 429 [default: no limit]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub max_per_key: Option<usize>,
-    /// Share of memory in use at which fewer requests are computed at once, and then models unloaded
-    #[arg(long, value_name = "SHARE", default_value_t = 0.85)]
-    pub memory_pressure_threshold: f64,
+    /// Share of memory in use at which fewer requests are computed at once, and then models unloaded [default: 0.85]
+    #[arg(long, value_name = "SHARE")]
+    pub memory_pressure_threshold: Option<f64>,
     /// Keep answers that would be the same again, in so much memory [default: none are kept]
     #[arg(long, value_name = "SIZE")]
     pub cache_memory: Option<ByteSize>,

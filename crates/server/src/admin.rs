@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use weighbridge_serving::{FaultClass, FaultLog, ModelState, Residence};
-use weighbridge_telemetry::{MemoryParts, SystemRoot};
+use weighbridge_telemetry::{MemoryParts, SystemRoot, memory_pressure};
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
 
@@ -87,6 +87,8 @@ pub(crate) fn memory(service: &Service) -> Value {
         "by_model": by_model,
         "pss_bytes": parts.map(|parts| parts.pss),
         "pss_by_kind": parts.map(|parts| json!({"program": parts.program, "files": parts.files, "anonymous": parts.anonymous})),
+        "pressure": memory_pressure(&SystemRoot::host()),
+        "places": service.places(),
         "heap": parts.and_then(|parts| parts.heap).map(|heap| json!({"used": heap.used, "kept": heap.kept})),
     })
 }

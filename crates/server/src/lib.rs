@@ -31,6 +31,7 @@ mod stall;
 mod upstream;
 mod vectors;
 mod visitor;
+mod watch;
 
 pub use auth::{Keys, Scope};
 pub use dialect::check_body;
@@ -41,3 +42,4 @@ pub use routes::app;
 pub use run::{Limits, run};
 pub use servers::{RelayTo, Server};
 pub use service::{ModelLimits, Origin, Served, Service, ServiceSettings};
+pub use watch::{MemoryThresholds, Watch};

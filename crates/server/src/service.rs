@@ -227,6 +227,12 @@ impl Service {
         self.entries.values().map(|entry| entry.gate.state().waiting).sum()
     }
 
+    /// Requests that are computed at once at most, over all models: fewer than configured while memory is short.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.entries.values().map(|entry| entry.gate.state().places).sum()
+    }
+
     /// Cuts how many requests are computed at once to a share of what is configured, since memory is short, or gives all
     /// places back with 1.
     #[expect(

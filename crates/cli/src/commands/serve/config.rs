@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use weighbridge_engine_http::ConnectionLimits;
 use weighbridge_engine_local::quant::BlockType;
-use weighbridge_server::ModelLimits;
+use weighbridge_server::{MemoryThresholds, ModelLimits};
 use weighbridge_serving::{LoadWhen, ModelSettings, PeerSettings, PoolSettings, Strategy};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef};
 use weighbridge_types::units::ByteSize;
@@ -27,6 +27,7 @@ pub(super) struct Config {
     pub(super) limits: ModelLimits,
     pub(super) request_timeout: Duration,
     pub(super) http: HttpPool,
+    pub(super) relief: MemoryThresholds,
 }
 
 /// How servers elsewhere are reached.
@@ -60,6 +61,7 @@ pub(super) enum Source {
 struct File {
     model_service: ServiceFile,
     http_pool: HttpPoolFile,
+    optimization: OptimizationFile,
     models: Vec<ModelFile>,
 }
 
@@ -79,6 +81,13 @@ struct ServiceFile {
     apple_silicon_optimization: bool,
     unified_memory_optimization: bool,
     metal_performance_shaders: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct OptimizationFile {
+    memory_pressure_threshold: Option<f64>,
+    memory_stall_threshold: Option<f64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -166,6 +175,7 @@ impl Config {
             },
             request_timeout: time(&arguments.request_timeout, &service.request_timeout, "--request-timeout", 600)?,
             http,
+            relief: relief(arguments.memory_pressure_threshold, &file.optimization)?,
         })
     }
 }
@@ -410,6 +420,19 @@ fn check_names(models: &[ModelConfig]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn relief(flag: Option<f64>, file: &OptimizationFile) -> Result<MemoryThresholds, Failure> {
+    let usual = MemoryThresholds::default();
+    let used = flag.or(file.memory_pressure_threshold).unwrap_or(usual.used);
+    let stalled = file.memory_stall_threshold.unwrap_or(usual.stalled);
+    for (key, share) in [("memory_pressure_threshold", used), ("memory_stall_threshold", stalled)] {
+        if !(0.0..=1.0).contains(&share) {
+            let what = format!("accept `{share}` as `{key}`: it is a share");
+            return Err(Failure::usage(what, "write a number from 0 to 1; 1 never counts memory as short"));
+        }
+    }
+    Ok(MemoryThresholds { used, stalled })
 }
 
 fn strategy(flag: Option<StrategyArgument>, file: Option<&str>) -> Result<Strategy, Failure> {

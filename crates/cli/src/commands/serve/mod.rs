@@ -2,7 +2,6 @@
 
 mod config;
 mod loader;
-mod watch;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,8 +12,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weighbridge_cache::{Answers, AnswersSettings, LevelSettings, Levels, SystemWall, Writes, remote};
 use weighbridge_engine_http::ConnectionPools;
-use weighbridge_server::{Keys, Limits, Scope, Service, ServiceSettings, app, metrics_app, run as serve};
+use weighbridge_server::{Keys, Limits, Scope, Service, ServiceSettings, Watch, app, metrics_app, run as serve};
 use weighbridge_serving::Rate;
+use weighbridge_telemetry::SystemRoot;
 use weighbridge_types::time::Clock;
 use weighbridge_types::units::parse_duration;
 
@@ -88,8 +88,14 @@ async fn serve_until_told(
     let serving = tokio::spawn(serve(listener, app(Arc::clone(&service)), limits, stopping.clone()));
     let metrics =
         metrics.map(|listener| tokio::spawn(serve(listener, metrics_app(&service), limits, stopping.clone())));
-    let watching =
-        tokio::spawn(watch::watch(Arc::clone(&service), pools, arguments.memory_pressure_threshold, stopping.clone()));
+    let watch = Watch {
+        service: Arc::clone(&service),
+        pools,
+        root: SystemRoot::host(),
+        thresholds: config.relief,
+        on_eviction: |bytes| output::talk(&format!("memory is short: unloaded a model of {} MiB", bytes >> 20)),
+    };
+    let watching = tokio::spawn(watch.run(stopping.clone()));
     load_first(&service).await;
     let cut =
         serving.await.map_err(|error| Failure::new(Exit::Bug, format!("serve: {error}"), "report this as a bug"))??;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::process::{Asked, Process, ask, conversation, free_port, streamed};
+use super::process::{Asked, Process, ask, conversation, free_port, streamed, until};
 use crate::support::passes;
 
 /// The weights of `tiny` as a file.
@@ -69,6 +69,7 @@ fn a_full_disk_below_the_cache_costs_hits_and_no_answer() {
             assert_eq!(answer.status, 200, "{}", answer.text());
             answer.header("x-weighbridge-cache").unwrap().to_owned()
         };
+        until("a service that is ready", || (server.get("/ready").status == 200).then_some(()));
         assert_eq!(server.get("/health").succeeded()["status"], "ok");
         let is_off = (0..200).any(|number| {
             asked(number);
@@ -83,6 +84,26 @@ fn a_full_disk_below_the_cache_costs_hits_and_no_answer() {
         assert_eq!(server.get("/health").json()["status"], "degraded");
         assert_eq!(server.get("/api/v1/errors").json()["count"], 0);
     }
+}
+
+/// Any host has more in use than nothing.
+#[test]
+fn memory_that_is_short_costs_places_first_and_then_models_that_come_back_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("config.yaml"),
+        "optimization: {memory_pressure_threshold: 0}\nmodels: [{reference: tiny}]\n",
+    )
+    .unwrap();
+    let server = Process::serve(folder.path(), &["--config", "config.yaml"]);
+    server.chat("tiny").succeeded();
+    until("places that are cut", || (server.model("tiny")["queue"]["places"] == 8).then_some(()));
+    until("a model that goes", || (server.model("tiny")["residence"] == "unloaded").then_some(()));
+    let memory = server.get("/api/v1/memory").succeeded();
+    assert!(memory["pressure"]["used_share"].as_f64().unwrap() > 0.0 && memory["places"] == 8, "{memory}");
+    server.chat("tiny").succeeded();
+    assert_eq!(server.model("tiny")["loads"], 2);
+    assert!(server.said().contains("memory is short: unloaded a model of"), "{}", server.said());
 }
 
 #[test]

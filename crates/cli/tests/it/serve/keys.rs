@@ -102,5 +102,6 @@ fn what_cannot_be_served_is_refused_at_the_start() {
     refuses(&["--config", "config.yaml"], &["`http_pool.max_connections_per_host`"]);
     refuses(&["--stall-timeout", "soon"], &["`--stall-timeout`"]);
     refuses(&["--head-timeout", "soon"], &["`--head-timeout`"]);
+    refuses(&["--memory-pressure-threshold", "85"], &["`85`", "a share"]);
     refuses(&["--rate", "0"], &["`--rate`"]);
 }
