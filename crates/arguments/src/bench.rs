@@ -10,6 +10,31 @@ use super::{Device, LocalArguments, OutputArguments, ProfileFlag, ResultsArgumen
 pub enum BenchVerb {
     /// Set devices side by side on a transformer, a convolutional network, and both at once
     Accel(AccelArguments),
+    /// Change from one model to another and back, as `serve` does where memory holds one of them
+    Switch(SwitchArguments),
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SwitchArguments {
+    /// The model that is loaded first
+    #[arg(long, value_name = "REF")]
+    pub from: String,
+    /// The model that takes its place
+    #[arg(long, value_name = "REF")]
+    pub to: String,
+    /// Changes there and back
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub cycles: u32,
+    /// What the slowest change is to stay below; the exit code is 1 where it does not
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub target: String,
+    /// Beyond it, a change is called critical
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    pub critical: String,
+    #[command(flatten)]
+    pub local: LocalArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -45,7 +45,7 @@ use crate::exit::Exit;
 pub use ab::AbArguments;
 pub use answers::AnswerArguments;
 pub use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
-pub use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb};
+pub use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb, SwitchArguments};
 pub use compare::{CompareRunsArguments, JudgingArguments};
 pub use config::{ConfigOutputArguments, ConfigVerb, Folder, Listen, NginxArguments, Upstream};
 pub use convert::{ConvertArguments, ConvertingArguments};

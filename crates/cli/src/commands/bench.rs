@@ -4,6 +4,7 @@ mod accel;
 mod engines;
 mod plan;
 mod settings;
+mod switch;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -37,8 +38,10 @@ pub(super) const REPORT_FILE: &str = "report.html";
 const MOST_SECONDS: u32 = 86_400;
 
 pub(super) fn run(arguments: &BenchArguments, environment: &Environment) -> Result<Exit, Failure> {
-    if let Some(BenchVerb::Accel(arguments)) = &arguments.verb {
-        return accel::run(arguments, environment);
+    match &arguments.verb {
+        Some(BenchVerb::Accel(arguments)) => return accel::run(arguments, environment),
+        Some(BenchVerb::Switch(arguments)) => return switch::run(arguments, environment),
+        None => {}
     }
     if !arguments.engines.is_empty() {
         return engines::run(arguments, environment);

@@ -177,3 +177,29 @@ fn an_onnx_decoder_is_loaded_and_evaluated_and_encoders_are_not() {
     let ran = run(folder, &["bench", "onnx:absent"]);
     assert!(ran.code != Some(0) && ran.stderr.contains("absent"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_switch_between_models_is_timed_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["bench", "switch", "--from", "tiny", "--to", "onnx:network", "--cycles", "3"];
+    let told = passes(folder.path(), &[&arguments[..], &["--output-format", "json"]].concat()).stdout;
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["verdict"], &told["target_ms"]), (&"met".into(), &5000.0.into()), "{told}");
+    let switches = told["switches"].as_array().unwrap();
+    assert_eq!(switches.len(), 6);
+    for (switch, to) in switches.iter().zip(["onnx:network", "tiny"].into_iter().cycle()) {
+        let ms = |key: &str| switch[key].as_f64().unwrap();
+        assert!(switch["to"] == to && ms("load_ms") > 0.0 && ms("first_answer_ms") > 0.0, "{switch}");
+        assert!((ms("unload_ms") + ms("load_ms") - ms("switch_ms")).abs() < 1e-9, "{switch}");
+    }
+    let direction = &told["directions"][0];
+    assert_eq!((&direction["n"], &direction["to"]), (&3.into(), &"onnx:network".into()));
+    assert!(direction["switch_ms_max"].as_f64() >= direction["switch_ms_p50"].as_f64());
+    let missed = run(folder.path(), &[&arguments[..], &["--target", "1us", "--critical", "1h"]].concat());
+    assert_eq!(missed.code, Some(1), "{}{}", missed.stdout, missed.stderr);
+    assert_eq!(missed.stdout.matches("missed").count(), 2, "{}", missed.stdout);
+    let critical = run(folder.path(), &[&arguments[..], &["--target", "1us", "--critical", "2us"]].concat());
+    assert!(critical.code == Some(1) && critical.stdout.contains("critical"), "{}", critical.stdout);
+    let remote = run(folder.path(), &["bench", "switch", "--from", "tiny", "--to", "openai:http://127.0.0.1:1/v1#m"]);
+    assert_eq!(remote.code, Some(2), "{}", remote.stderr);
+}

@@ -20,14 +20,14 @@ use crate::failure::Failure;
 use crate::registry::{Registry, model_path};
 
 /// Loads one model by its reference.
-struct ReferenceLoader {
+pub(in crate::commands) struct ReferenceLoader {
     registry: Registry,
     reference: ModelRef,
     quantize: Option<BlockType>,
 }
 
 impl ReferenceLoader {
-    fn new(registry: &Registry, reference: ModelRef, quantize: Option<BlockType>) -> Self {
+    pub(in crate::commands) fn new(registry: &Registry, reference: ModelRef, quantize: Option<BlockType>) -> Self {
         Self { registry: registry.clone(), reference, quantize }
     }
 }

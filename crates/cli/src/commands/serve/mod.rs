@@ -26,6 +26,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::registry::Registry;
 use config::Config;
+pub(super) use loader::ReferenceLoader;
 use loader::{http_options, served};
 
 /// Requests that a key may be ahead of its rate, in seconds of it.
