@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
-use weighbridge_serving::{FaultClass, FaultLog, ModelState, Residence};
+use weighbridge_serving::{FaultClass, FaultLog, LoadReport, ModelState, Residence};
 use weighbridge_telemetry::{MemoryParts, SystemRoot, memory_pressure};
 use weighbridge_types::time::WallTime;
 use weighbridge_types::units::parse_duration;
@@ -100,13 +100,53 @@ fn mib(bytes: u64) -> f64 {
 
 /// Loads a model.
 pub(crate) async fn load(service: &Service, name: &str) -> Result<Value, ApiError> {
-    let report = service.pool.load(name).await?;
+    loaded(service, name, service.pool.load(name).await?)
+}
+
+fn loaded(service: &Service, name: &str, report: LoadReport) -> Result<Value, ApiError> {
     Ok(json!({
         "model": service.pool.resolve(name)?,
         "was_loaded": report.was_loaded,
         "load_ms": report.load_time.as_secs_f64() * 1e3,
         "bytes": report.bytes,
     }))
+}
+
+/// Models that are to be loaded together at most.
+const MOST_LOADS: usize = 64;
+
+/// Loads several models, one after the other. One that fails leaves the others loaded, and the answer says of each how it went: 207
+/// where not all went well. `done` is told of each.
+pub(crate) async fn load_several(
+    service: &Service,
+    body: &[u8],
+    done: impl Fn(&str, &Result<LoadReport, ApiError>),
+) -> Result<(StatusCode, Value), ApiError> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        models: Vec<String>,
+    }
+    let Body { models } = crate::dialect::read(body)?;
+    if models.is_empty() || models.len() > MOST_LOADS {
+        let message = format!("`models` names {} models, it must be 1 to {MOST_LOADS}", models.len());
+        return Err(ApiError::invalid(message));
+    }
+    let (mut sound, mut failed) = (Vec::new(), Vec::new());
+    for (name, report) in service.pool.load_all(&models).await {
+        let report = report.map_err(ApiError::from);
+        done(&name, &report);
+        match report {
+            Ok(report) => sound.push(loaded(service, &name, report)?),
+            Err(error) => {
+                service.failed(Some(&name), &error);
+                let status = error.status.as_u16();
+                failed.push(json!({"model": name, "status": status, "code": error.code, "message": error.message}));
+            }
+        }
+    }
+    let status = if failed.is_empty() { StatusCode::OK } else { StatusCode::MULTI_STATUS };
+    Ok((status, json!({"loaded": sound, "failed": failed})))
 }
 
 /// Unloads a model once its last request has ended.

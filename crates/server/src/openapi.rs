@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// Route, method, what it does, and whether it takes a body.
-const ROUTES: [(&str, &str, &str, bool); 28] = [
+const ROUTES: [(&str, &str, &str, bool); 29] = [
     ("/v1/chat/completions", "post", "Answer a conversation, OpenAI's dialect.", true),
     ("/v1/completions", "post", "Continue a text, OpenAI's dialect.", true),
     ("/v1/embeddings", "post", "Vectors of texts, OpenAI's dialect.", true),
@@ -20,6 +20,7 @@ const ROUTES: [(&str, &str, &str, bool); 28] = [
     ("/api/ps", "get", "List the models in memory, Ollama's dialect.", false),
     ("/api/version", "get", "The version, Ollama's dialect.", false),
     ("/api/v1/models", "get", "Every model with its memory and its queue.", false),
+    ("/api/v1/models/load", "post", "Load several models; 207 where not all could be.", true),
     ("/api/v1/models/{model}/load", "post", "Load a model.", false),
     ("/api/v1/models/{model}/unload", "post", "Unload a model once its last request has ended.", false),
     ("/api/v1/classify", "post", "Classes of texts.", true),

@@ -58,6 +58,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .route("/api/ps", get(ollama_ps))
         .route("/api/version", get(ollama_version))
         .route("/api/v1/models", get(states))
+        .route("/api/v1/models/load", post(load_several))
         .route("/api/v1/models/{model}/load", post(load))
         .route("/api/v1/models/{model}/unload", post(unload))
         .route("/api/v1/classify", post(classify))
@@ -178,8 +179,13 @@ async fn body_of(service: &Service, body: Body, most: usize) -> Result<Bytes, Ap
 }
 
 /// Who asks, and the body: not more than its beginning of who may not.
-async fn admit_with_body(service: &Service, headers: &HeaderMap, body: Body) -> Result<(String, Bytes), ApiError> {
-    match admit(service, headers, Scope::Infer) {
+async fn admit_with_body(
+    service: &Service,
+    headers: &HeaderMap,
+    scope: Scope,
+    body: Body,
+) -> Result<(String, Bytes), ApiError> {
+    match admit(service, headers, scope) {
         Ok(key) => Ok((key, body_of(service, body, service.settings.largest_body).await?)),
         Err(error) => {
             drop(body_of(service, body, REFUSED_BODY).await);
@@ -211,7 +217,7 @@ async fn text(
     let arrived = service.clock.now();
     let mut model = None;
     let result = async {
-        let (key, body) = admit_with_body(&service, &headers, body).await?;
+        let (key, body) = admit_with_body(&service, &headers, Scope::Infer, body).await?;
         let asked = ask(&body, service.random());
         if let Some(path) = relayed
             && let Some(name) = relayed_model(&service, &body, asked.as_ref().ok())
@@ -301,7 +307,7 @@ async fn asked<F: Future<Output = Result<Value, ApiError>>>(
     work: impl FnOnce(Arc<Service>, String, Bytes) -> F,
 ) -> Response {
     let result = async {
-        let (key, body) = admit_with_body(service, headers, body).await?;
+        let (key, body) = admit_with_body(service, headers, Scope::Infer, body).await?;
         work(Arc::clone(service), key, body).await
     }
     .await;
@@ -395,6 +401,22 @@ async fn administer(
     let peer = peer.map(|Extension(Peer(peer))| peer);
     service.done(Deed::new(service.settings.keys.name(&headers), peer, what, &name, &result));
     Dialect::OpenAi.answer(&service, Some(&name), result.map(|value| json_response(StatusCode::OK, &value)))
+}
+
+async fn load_several(State(service): Shared, peer: CameFrom, headers: HeaderMap, body: Body) -> Response {
+    let (key, peer) = (service.settings.keys.name(&headers), peer.map(|Extension(Peer(peer))| peer));
+    let result = async {
+        let (_, body) = admit_with_body(&service, &headers, Scope::Admin, body).await?;
+        admin::load_several(&service, &body, |name, result| {
+            service.done(Deed::new(key, peer, "load", name, result));
+        })
+        .await
+    }
+    .await;
+    if result.is_err() {
+        service.done(Deed::new(key, peer, "load", "*", &result));
+    }
+    Dialect::OpenAi.answer(&service, None, result.map(|(status, value)| json_response(status, &value)))
 }
 
 async fn audit(State(service): Shared, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {

@@ -50,6 +50,35 @@ fn corrupt_weights_are_an_error_of_their_model_alone() {
     assert_eq!(server.get("/api/v1/errors").json()["by_class"]["model"], 3);
 }
 
+#[test]
+fn several_models_are_loaded_together_and_those_that_cannot_be_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("noise.gguf"), vec![0x5A; 4096]).unwrap();
+    let dead = format!("dead=openai:http://127.0.0.1:{}/v1#m", free_port());
+    let models =
+        ["--model", "noise=gguf:noise.gguf", "--model", "tiny", "--model", "network=onnx:network", "--model", &dead];
+    let server = Process::serve(folder.path(), &models);
+    let load = |names: &[&str]| server.post("/api/v1/models/load", &json!({"models": names}));
+    let partly = load(&["noise", "tiny", "dead", "absent", "network"]);
+    assert_eq!(partly.status, 207, "{}", partly.text());
+    let told = partly.json();
+    let loaded: Vec<&Value> = told["loaded"].as_array().unwrap().iter().map(|model| &model["model"]).collect();
+    assert_eq!(loaded, ["tiny", "network"]);
+    let failed: Vec<_> =
+        told["failed"].as_array().unwrap().iter().map(|model| (&model["model"], &model["code"])).collect();
+    let (unavailable, unreachable, unknown) =
+        (json!("model_unavailable"), json!("upstream_unreachable"), json!("model_not_found"));
+    let expected = [(&json!("noise"), &unavailable), (&json!("dead"), &unreachable), (&json!("absent"), &unknown)];
+    assert_eq!(failed, expected, "{told}");
+    assert!(told["failed"][0]["message"].as_str().unwrap().contains("noise.gguf"), "{told}");
+    let errors = server.get("/api/v1/errors").json();
+    assert_eq!((&errors["by_class"]["model"], &errors["by_class"]["network"]), (&json!(1), &json!(1)), "{errors}");
+    let again = load(&["tiny"]).succeeded();
+    assert_eq!(again["loaded"][0]["was_loaded"], true, "{again}");
+    assert_eq!(load(&[]).status, 400);
+    server.chat("tiny").succeeded();
+}
+
 /// Files may hold 4 KiB by a limit of the process, and where namespaces are to be had, the whole folder 8 KiB.
 #[test]
 fn a_full_disk_below_the_cache_costs_hits_and_no_answer() {

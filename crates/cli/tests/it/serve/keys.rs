@@ -36,6 +36,9 @@ fn keys_open_what_they_may_and_are_never_told() {
     check(with("GET", "/api/v1/errors", APP, b""), 403);
     check(with("POST", "/api/v1/models/scripted/unload", APP, b""), 403);
     check(with("POST", "/api/v1/models/scripted/unload", OPS, b""), 200);
+    let load = br#"{"models": ["scripted"]}"#;
+    check(with("POST", "/api/v1/models/load", APP, load), 403);
+    check(with("POST", "/api/v1/models/load", OPS, load), 200);
     check(with("GET", "/api/v1/errors", OPS, b""), 200);
     check(ask(&address, "GET", "/health", &[], b""), 200);
     check(ask(&address, "GET", "/api/tags", &[], b""), 401);
