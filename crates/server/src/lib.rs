@@ -42,4 +42,5 @@ pub use routes::app;
 pub use run::{Limits, run};
 pub use servers::{RelayTo, Server};
 pub use service::{ModelLimits, Origin, Served, Service, ServiceSettings};
+pub use upstream::holds_token;
 pub use watch::{MemoryThresholds, Watch};

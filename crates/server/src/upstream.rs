@@ -135,6 +135,16 @@ enum Told {
     Failure(String),
 }
 
+/// Whether the data of an event of OpenAI's dialect hold a token or an end; `None` where they are of no such dialect, or a failure.
+#[must_use]
+pub fn holds_token(data: &str) -> Option<bool> {
+    match tells(data) {
+        Told::Nothing => Some(false),
+        Told::Answer => Some(true),
+        Told::Garbage | Told::Failure(_) => None,
+    }
+}
+
 /// What the beginning of a whole answer tells.
 fn begins(chunk: &[u8]) -> Told {
     match chunk.trim_ascii_start().first() {
@@ -149,7 +159,7 @@ fn tells(data: &str) -> Told {
     if data.trim() == "[DONE]" {
         return Told::Answer;
     }
-    let Ok(event) = serde_json::from_str::<Value>(data) else { return Told::Garbage };
+    let Some(event) = serde_json::from_str::<Value>(data).ok().filter(Value::is_object) else { return Told::Garbage };
     if !event["error"].is_null() {
         return Told::Failure(event["error"]["message"].as_str().unwrap_or("it sent an error").to_owned());
     }
@@ -287,8 +297,17 @@ mod tests {
         check(r#"{"choices":[{"text":"a"}]}"#, true);
         check(r#"{"choices":[{"text":"","finish_reason":"stop"}]}"#, true);
         check("[DONE]", true);
-        assert!(tells("<html>") == Told::Garbage && begins(b" <html>") == Told::Garbage);
+        assert!(tells("7") == Told::Garbage && tells("<html>") == Told::Garbage && begins(b" <html>") == Told::Garbage);
         assert!(tells(r#"{"error":{"message":"no"}}"#) == Told::Failure("no".to_owned()));
         assert!(begins(b"  ") == Told::Nothing && begins(b"\n{") == Told::Answer);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_server_sends_is_told_apart(data in ".{0,80}", content in ".{0,9}", role in ".{0,9}") {
+            let _ = holds_token(&data);
+            let event = serde_json::json!({"choices": [{"delta": {"role": role, "content": content}}]}).to_string();
+            proptest::prop_assert_eq!(holds_token(&event), Some(!content.is_empty()));
+        }
     }
 }

@@ -71,6 +71,17 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_there_is_a_share_or_nothing(text in "(some )?(avg10=)?[ -~\n]{0,40}", percent in 0.0..100.0_f64) {
+            let found = some_avg10(&text);
+            proptest::prop_assert!(found.is_none_or(|share| (0.0..=1.0).contains(&share)));
+            let written = format!("some avg10={percent:.2} avg60=0.00 avg300=0.00 total=0\nfull avg10=0.00\n");
+            let read = some_avg10(&written).unwrap();
+            proptest::prop_assert!((read * 100.0 - percent).abs() <= 0.0051);
+        }
+    }
+
     #[test]
     fn a_group_counts_where_it_is_shorter() {
         let own = [
