@@ -30,6 +30,9 @@ pub struct MatrixArguments {
     /// Go on with a study: its folder, its name, its label, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with = "file")]
     pub resume: Option<String>,
+    /// A file of `serve`, whose `evaluation_service` bounds cells at once and documents in flight
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// List the cells, and stop
     #[arg(long)]
     pub dry_run: bool,

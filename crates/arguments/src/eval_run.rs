@@ -66,6 +66,9 @@ pub struct EvalRunArguments {
     /// Documents in flight at most [default: what the task says, else 8]
     #[arg(short, long, value_name = "N", alias = "num-concurrent")]
     pub concurrency: Option<usize>,
+    /// A file of `serve`, whose `evaluation_service` and `data_service` are heeded; flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Longest time for one request, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
     pub request_timeout: f64,

@@ -284,3 +284,45 @@ fn answers_are_followed_and_priced() {
     let energy = local["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == "energy_host").unwrap();
     assert!(energy["value"].as_f64().is_some() || energy["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
 }
+
+/// The settings of the older system, from the one file that `serve` reads too.
+#[test]
+fn a_file_of_the_service_bounds_and_keeps_and_streams() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let documents: String = (0..9).map(|n| format!("{{\"n\": {n}}}\n")).collect();
+    std::fs::write(folder.join("numbers.jsonl"), documents).unwrap();
+    std::fs::write(folder.join("numbers.yaml"), NUMBERS).unwrap();
+    let config = "model_service: {max_queue: 9}\nmodels: [{reference: tiny}]\n\
+                  evaluation_service: {batch_size: 3, enable_result_streaming: true, enable_parallel_metrics: true}\n\
+                  data_service: {cache_enabled: true, cache_max_memory_mb: 8, enable_compression: true}\n";
+    std::fs::write(folder.join("config.yaml"), config).unwrap();
+    let server = Endpoint::start("ttft=0ms,itl=0ms,tokens=3");
+    let reference = server.reference();
+    let usual = ["eval", "run", "numbers.yaml", "--model", &reference, "--config", "config.yaml"];
+    let first = passes(folder, &usual);
+    let lines: Vec<Value> = first.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 9, "results are streamed");
+    assert!(first.stderr.contains("`evaluation_service.enable_parallel_metrics` has no effect"), "{}", first.stderr);
+    assert!(!first.stderr.contains("enable_compression"), "{}", first.stderr);
+    let shown = passes(folder, &["report", "show", "latest", "--output-format", "json"]).stdout;
+    let record: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(record["settings"]["concurrency"], 3, "{}", record["settings"]);
+    let again = passes(folder, &usual);
+    let hits = again.stdout.lines().filter(|line| line.contains("\"cached\":true")).count();
+    assert_eq!(hits, 9, "{}", again.stdout);
+    // A flag wins, and a key that is not known is refused by name.
+    passes(folder, &[&usual[..], &["--concurrency", "2"]].concat());
+    let shown = passes(folder, &["report", "show", "latest", "--output-format", "json"]).stdout;
+    let record: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(record["settings"]["concurrency"], 2);
+    for (text, said) in [
+        ("evaluation_service: {batch_sise: 3}", "batch_sise"),
+        ("evaluation_service: {batch_size: 0}", "`evaluation_service`"),
+        ("data_service: {cache_enabled: 3}", "config.yaml"),
+    ] {
+        std::fs::write(folder.join("config.yaml"), text).unwrap();
+        let refused = run(folder, &usual);
+        assert!(refused.code == Some(2) && refused.stderr.contains(said), "{text}: {}", refused.stderr);
+    }
+}

@@ -125,3 +125,18 @@ fn a_wrong_study_is_refused_with_a_remedy() {
     assert_eq!(failed.code, Some(4), "{}", failed.stderr);
     assert!(failed.stderr.contains("`absent`"), "{}", failed.stderr);
 }
+
+#[test]
+fn a_file_of_the_service_bounds_cells_and_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, 6, "cells_at_once: 4\nconcurrency: 8\n");
+    let config = "evaluation_service: {max_concurrent_evaluations: 1, batch_size: 2}\n";
+    std::fs::write(folder.join("config.yaml"), config).unwrap();
+    let ran = passes(folder, &["eval", "matrix", "study.yaml", "--config", "config.yaml", "--output-format", "json"]);
+    let found: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(found["study"]["complete"], 4, "{}", ran.stdout);
+    let record: Value = serde_json::from_slice(&std::fs::read(study(folder).join("record.json")).unwrap()).unwrap();
+    let settings = &record["settings"];
+    assert_eq!((&settings["cells_at_once"], &settings["concurrency"]), (&1.into(), &2.into()), "{settings}");
+}

@@ -22,6 +22,7 @@ pub(crate) use cell::{TIMING_FILE, Timing};
 use crate::arguments::{MatrixArguments, OutputFormat};
 use crate::build::build;
 use crate::commands::bench::cancel_on_interrupt;
+use crate::commands::serve::File;
 use crate::commands::{runs, runtime};
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -122,13 +123,25 @@ fn dry_run(arguments: &MatrixArguments) -> Result<Exit, Failure> {
 
 fn study(arguments: &MatrixArguments) -> Result<Study, Failure> {
     match (&arguments.file, &arguments.resume) {
-        (Some(file), _) => Ok(Study::read(file)?),
+        (Some(file), _) => bounded(Study::read(file)?, arguments),
         (None, Some(run)) => {
             let record = read_record(&runs::find(run, &arguments.results.output_dir)?)?;
             of_record(run, &record)
         }
         (None, None) => Err(Failure::usage("find a study: no file is named", "name the file of a study")),
     }
+}
+
+/// The study within the bounds of a file of `serve`.
+fn bounded(mut study: Study, arguments: &MatrixArguments) -> Result<Study, Failure> {
+    if let Some(path) = &arguments.config {
+        let file = File::read(path)?;
+        file.warn_of_what_has_no_effect();
+        let bound = |count: usize, most: Option<usize>| most.map_or(count, |most| count.min(most));
+        study.cells_at_once = bound(study.cells_at_once, file.evaluation_service.max_concurrent_evaluations);
+        study.concurrency = bound(study.concurrency, file.evaluation_service.batch_size);
+    }
+    Ok(study)
 }
 
 fn of_record(run: &str, record: &Record) -> Result<Study, Failure> {
@@ -146,7 +159,7 @@ fn place(arguments: &MatrixArguments) -> Result<Place, Failure> {
     if let Some(run) = &arguments.resume {
         let path = runs::find(run, results)?;
         let record = read_record(&path)?;
-        let study = of_record(run, &record)?;
+        let study = bounded(of_record(run, &record)?, arguments)?;
         return Ok(Place { folder: RunFolder::open(&path)?, study, record });
     }
     let study = study(arguments)?;

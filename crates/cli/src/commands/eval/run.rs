@@ -19,6 +19,7 @@ use weighbridge_types::record::{Record, Status};
 use weighbridge_types::time::{Clock, WallTime};
 
 use super::super::bench::{REPORT_FILE, cancel_on_interrupt};
+use super::super::serve::File;
 use super::super::{runs, runtime};
 use super::matrix::{TIMING_FILE, Timing};
 use crate::arguments::{ChoicesArgument, EvalListArguments, EvalRunArguments, OutputFormat, PromptFormArgument};
@@ -40,7 +41,28 @@ pub(super) struct Previous {
     pub(super) record: Record,
 }
 
+/// Folder of answers, within that of the results, where a file asks for a cache and no flag names one.
+const CACHE_FOLDER: &str = ".answers";
+
+/// The flags over a file of `serve`.
+fn configured(arguments: &EvalRunArguments) -> Result<(EvalRunArguments, Limits), Failure> {
+    let mut all = arguments.clone();
+    let mut limits = Limits { disk_bytes: arguments.cache_size.0, ..Limits::default() };
+    if let Some(path) = &arguments.config {
+        let file = File::read(path)?;
+        file.warn_of_what_has_no_effect();
+        all.concurrency = all.concurrency.or(file.evaluation_service.batch_size);
+        all.follow |= file.evaluation_service.enable_result_streaming;
+        if let Some(memory) = file.data_service.cache_memory() {
+            limits.memory_bytes = memory.0;
+            all.cache.get_or_insert_with(|| all.results.output_dir.join(CACHE_FOLDER));
+        }
+    }
+    Ok((all, limits))
+}
+
 pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Result<Exit, Failure> {
+    let (arguments, cache_limits) = &configured(arguments)?;
     let previous = arguments.resume.as_ref().map(|run| previous(run, &arguments.results.output_dir)).transpose()?;
     let clock = Clock::start();
     let begin = clock.now();
@@ -73,7 +95,8 @@ pub(super) fn run(arguments: &EvalRunArguments, environment: &Environment) -> Re
         show(&plan, arguments.output.output_format)?;
         return Ok(Exit::Pass);
     }
-    let cache = cache(arguments)?;
+    let open = |folder: &PathBuf| Cache::open(folder, *cache_limits);
+    let cache = arguments.cache.as_ref().map(open).transpose()?;
     let results = &arguments.results.output_dir;
     let label = arguments.label.clone().unwrap_or_else(|| label_of(&settings));
     let (folder, record) = match previous {
@@ -138,12 +161,6 @@ fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
-/// The cache that was asked for.
-fn cache(arguments: &EvalRunArguments) -> Result<Option<Cache>, Failure> {
-    let limits = Limits { disk_bytes: arguments.cache_size.0, ..Limits::default() };
-    Ok(arguments.cache.as_ref().map(|folder| Cache::open(folder, limits)).transpose()?)
 }
 
 fn previous(run: &str, results: &Path) -> Result<Previous, Failure> {

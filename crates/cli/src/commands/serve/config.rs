@@ -1,5 +1,6 @@
 //! The file and the flags of `serve`, put together and checked.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::arguments::{ServeArguments, StrategyArgument};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::models_folder;
+use crate::output;
 use crate::registry::block_type;
 
 /// Characters of a model's name: it stands in paths of URLs and in labels of metrics.
@@ -28,6 +30,8 @@ pub(super) struct Config {
     pub(super) request_timeout: Duration,
     pub(super) http: HttpPool,
     pub(super) relief: MemoryThresholds,
+    /// Memory for answers that may be given again; `None` keeps none.
+    pub(super) cache_memory: Option<ByteSize>,
 }
 
 /// How servers elsewhere are reached.
@@ -58,11 +62,47 @@ pub(super) enum Source {
 /// The file as written.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct File {
+pub(in crate::commands) struct File {
     model_service: ServiceFile,
+    /// What `eval` reads.
+    pub(in crate::commands) evaluation_service: EvaluationFile,
+    pub(in crate::commands) data_service: DataFile,
     http_pool: HttpPoolFile,
     optimization: OptimizationFile,
     models: Vec<ModelFile>,
+}
+
+#[derive(Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::commands) struct EvaluationFile {
+    /// Cells of a study at once.
+    pub(in crate::commands) max_concurrent_evaluations: Option<usize>,
+    /// Documents in flight, which an engine computes together.
+    pub(in crate::commands) batch_size: Option<usize>,
+    pub(in crate::commands) enable_result_streaming: bool,
+    enable_parallel_metrics: bool,
+    hardware_accelerated_metrics: bool,
+    apple_silicon_batch_optimization: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::commands) struct DataFile {
+    cache_enabled: bool,
+    cache_max_memory_mb: Option<u64>,
+    enable_compression: Option<bool>,
+    enable_hardware_optimization: bool,
+}
+
+/// Memory of a cache that is on and has no size: that of the older system's small preset.
+const USUAL_CACHE: ByteSize = ByteSize(512 << 20);
+
+impl DataFile {
+    /// Memory for answers that need not be computed again; `None` where none are kept.
+    pub(in crate::commands) fn cache_memory(&self) -> Option<ByteSize> {
+        let asked = self.cache_max_memory_mb.map(|mb| ByteSize(mb << 20));
+        self.cache_enabled.then(|| asked.unwrap_or(USUAL_CACHE))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -79,6 +119,7 @@ struct ServiceFile {
     enable_model_quantization: bool,
     enable_gpu_acceleration: bool,
     apple_silicon_optimization: bool,
+    neural_engine_enabled: bool,
     unified_memory_optimization: bool,
     metal_performance_shaders: bool,
 }
@@ -88,6 +129,8 @@ struct ServiceFile {
 struct OptimizationFile {
     memory_pressure_threshold: Option<f64>,
     memory_stall_threshold: Option<f64>,
+    thermal_management: bool,
+    power_efficiency_mode: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -135,8 +178,11 @@ impl Config {
     /// # Errors
     /// When a value is wrong, two models have one name, or there is none.
     pub(super) fn resolve(arguments: &ServeArguments, environment: &Environment) -> Result<Self, Failure> {
-        let file = read(arguments)?;
-        warn_of_what_has_no_effect(&file.model_service);
+        let file = arguments.config.as_deref().map_or_else(|| Ok(File::default()), File::read)?;
+        file.warn_of_what_has_no_effect();
+        if file.evaluation_service != EvaluationFile::default() {
+            output::talk("`evaluation_service` is what `eval run --config` and `eval matrix --config` read");
+        }
         let http = HttpPool::default().with(&file.http_pool)?;
         let mut models = Vec::new();
         for model in file.models {
@@ -175,6 +221,7 @@ impl Config {
             },
             request_timeout: time(&arguments.request_timeout, &service.request_timeout, "--request-timeout", 600)?,
             http,
+            cache_memory: arguments.cache_memory.or(file.data_service.cache_memory()),
             relief: relief(arguments.memory_pressure_threshold, &file.optimization)?,
         })
     }
@@ -215,22 +262,74 @@ impl HttpPool {
     }
 }
 
-fn read(arguments: &ServeArguments) -> Result<File, Failure> {
-    let Some(path) = &arguments.config else { return Ok(File::default()) };
-    let wrong = |problem: String| {
-        let what = format!("read `{}`: {problem}", path.display());
-        Failure::usage(what, "the guide on serving models shows a whole file")
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    // By way of a value: one reader of YAML is in the program anyway.
-    let value: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    match value {
-        serde_json::Value::Null => Ok(File::default()),
-        value => serde_json::from_value(value).map_err(|error| {
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds a key that is not known.
+    pub(in crate::commands) fn read(path: &Path) -> Result<Self, Failure> {
+        let wrong = |problem: String| {
+            let what = format!("read `{}`: {problem}", path.display());
+            Failure::usage(what, "the guide on serving models shows a whole file")
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        // By way of a value: one reader of YAML is in the program anyway.
+        let value: serde_json::Value = serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
+        let file: Self = serde_json::from_value(value).map_err(|error| {
             let problem = error.to_string();
             let place = line_of(&text, &problem).map(|line| format!(", on line {line}"));
             wrong(problem + &place.unwrap_or_default())
-        }),
+        })?;
+        let evaluation = &file.evaluation_service;
+        if evaluation.max_concurrent_evaluations == Some(0) || evaluation.batch_size == Some(0) {
+            return Err(wrong("`evaluation_service` has a bound of 0: it must be 1 or more".to_owned()));
+        }
+        Ok(file)
+    }
+
+    /// Keys of other systems are accepted, and it is said that they change nothing.
+    pub(in crate::commands) fn warn_of_what_has_no_effect(&self) {
+        let (service, evaluation, optimization) = (&self.model_service, &self.evaluation_service, &self.optimization);
+        let (here, metrics) = ("models compute on the processor", "metrics take milliseconds in one pass");
+        for (key, is_on, why) in [
+            ("model_service.apple_silicon_optimization", service.apple_silicon_optimization, here),
+            ("model_service.metal_performance_shaders", service.metal_performance_shaders, here),
+            ("model_service.enable_gpu_acceleration", service.enable_gpu_acceleration, here),
+            ("model_service.neural_engine_enabled", service.neural_engine_enabled, here),
+            ("evaluation_service.apple_silicon_batch_optimization", evaluation.apple_silicon_batch_optimization, here),
+            ("evaluation_service.enable_parallel_metrics", evaluation.enable_parallel_metrics, metrics),
+            ("evaluation_service.hardware_accelerated_metrics", evaluation.hardware_accelerated_metrics, metrics),
+            (
+                "data_service.enable_compression: false",
+                self.data_service.enable_compression == Some(false),
+                "what is kept in files is always compressed",
+            ),
+            (
+                "data_service.enable_hardware_optimization",
+                self.data_service.enable_hardware_optimization,
+                "readers have no other way",
+            ),
+            (
+                "optimization.thermal_management",
+                optimization.thermal_management,
+                "nothing that changes the host happens",
+            ),
+            (
+                "optimization.power_efficiency_mode",
+                optimization.power_efficiency_mode,
+                "take fewer `--threads` and a lower `--max-running`",
+            ),
+        ] {
+            if is_on {
+                output::warn(&format!("`{key}` has no effect in this build: {why}"));
+            }
+        }
+        if service.unified_memory_optimization {
+            output::talk("`model_service.unified_memory_optimization`: weights are mapped from their files, as always");
+        }
     }
 }
 
@@ -242,25 +341,6 @@ fn line_of(text: &str, problem: &str) -> Option<usize> {
         line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'))
     };
     text.lines().position(is_there).map(|index| index + 1)
-}
-
-/// Keys of other systems are accepted, and it is said that they change nothing.
-fn warn_of_what_has_no_effect(service: &ServiceFile) {
-    let keys = [
-        ("apple_silicon_optimization", service.apple_silicon_optimization),
-        ("metal_performance_shaders", service.metal_performance_shaders),
-        ("enable_gpu_acceleration", service.enable_gpu_acceleration),
-    ];
-    for (key, _) in keys.iter().filter(|(_, is_on)| *is_on) {
-        crate::output::warn(&format!(
-            "`model_service.{key}` has no effect in this build: models compute on the processor"
-        ));
-    }
-    if service.unified_memory_optimization {
-        crate::output::talk(
-            "`model_service.unified_memory_optimization`: weights are mapped from their files, as always",
-        );
-    }
 }
 
 fn of_flag(text: &str, environment: &Environment) -> Result<ModelConfig, Failure> {

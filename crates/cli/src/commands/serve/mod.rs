@@ -16,7 +16,7 @@ use weighbridge_server::{Keys, Limits, Scope, Service, ServiceSettings, Watch, a
 use weighbridge_serving::Rate;
 use weighbridge_telemetry::SystemRoot;
 use weighbridge_types::time::Clock;
-use weighbridge_types::units::parse_duration;
+use weighbridge_types::units::{ByteSize, parse_duration};
 
 use super::runtime;
 use crate::arguments::ServeArguments;
@@ -26,6 +26,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::registry::Registry;
 use config::Config;
+pub(super) use config::File;
 pub(super) use loader::ReferenceLoader;
 use loader::{http_options, served};
 
@@ -62,7 +63,7 @@ async fn serve_until_told(
         None => None,
         Some(port) => Some(bind(SocketAddr::from(([127, 0, 0, 1], port))).await?),
     };
-    let answers = answers(arguments, clock)?;
+    let answers = answers(arguments, config.cache_memory, clock)?;
     let settings = ServiceSettings {
         keys,
         rate: rate(arguments)?,
@@ -216,8 +217,8 @@ fn rate(arguments: &ServeArguments) -> Result<Option<Rate>, Failure> {
     Ok(Some(Rate { per_second, burst: (per_second * BURST_SECONDS).max(1.0) }))
 }
 
-fn answers(arguments: &ServeArguments, clock: Clock) -> Result<Option<Answers>, Failure> {
-    let Some(memory) = arguments.cache_memory else { return Ok(None) };
+fn answers(arguments: &ServeArguments, memory: Option<ByteSize>, clock: Clock) -> Result<Option<Answers>, Failure> {
+    let Some(memory) = memory else { return Ok(None) };
     let mut levels = Levels::new(LevelSettings::memory(memory.0), Arc::new(SystemWall));
     if let Some(folder) = &arguments.cache_dir {
         levels = levels.with_disk(folder, LevelSettings::disk(arguments.cache_disk.0), Writes::Acknowledged)?;

@@ -78,3 +78,24 @@ fn an_instance_gives_what_another_one_computed_and_an_outage_costs_misses_only()
     assert_eq!(label.as_deref(), Some("HIT; memory"));
     ask(&instances[1], "after");
 }
+
+#[test]
+fn a_file_may_turn_the_cache_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "data_service: {cache_enabled: true, cache_max_memory_mb: 8, enable_compression: false}\n\
+                  evaluation_service: {batch_size: 8}\noptimization: {thermal_management: true}\nmodels: [{reference: tiny}]\n";
+    std::fs::write(folder.path().join("config.yaml"), config).unwrap();
+    let mut server = Process::serve(folder.path(), &["--config", "config.yaml"]);
+    let mut body = conversation("tiny", 4);
+    body["temperature"] = json!(0);
+    let label = || server.post("/v1/chat/completions", &body).header("x-weighbridge-cache").unwrap().to_owned();
+    assert_eq!((label().as_str(), label().as_str()), ("MISS", "HIT; memory"));
+    let levels = server.get("/api/v1/cache").succeeded()["levels"].clone();
+    assert_eq!((&levels[0]["name"], &levels[0]["hits"]), (&json!("memory"), &json!(1)), "{levels}");
+    server.signal("-TERM");
+    let said = server.ends().1;
+    for key in ["`data_service.enable_compression: false`", "`optimization.thermal_management`", "`evaluation_service`"]
+    {
+        assert!(said.contains(key), "{key}: {said}");
+    }
+}
