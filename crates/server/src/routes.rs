@@ -26,6 +26,7 @@ use crate::error::ApiError;
 use crate::generate::{Call, generate};
 use crate::openapi::openapi;
 use crate::run::Peer;
+use crate::servers::Upstream;
 use crate::service::Service;
 use crate::upstream::forward;
 use crate::vectors;
@@ -211,46 +212,79 @@ async fn text(
     dialect: Dialect,
     // Where the request goes on a server of the same dialect.
     relayed: Option<&'static str>,
-    ask: impl FnOnce(&[u8], u64) -> Result<Ask, ApiError>,
-    writer: impl FnOnce(&Ask, &str, Stamp) -> Box<dyn Writer>,
+    ask: impl Fn(&[u8], u64) -> Result<Ask, ApiError>,
+    writer: impl Fn(&Ask, &str, Stamp) -> Box<dyn Writer>,
 ) -> Response {
     let arrived = service.clock.now();
     let mut model = None;
     let result = async {
         let (key, body) = admit_with_body(&service, &headers, Scope::Infer, body).await?;
-        let asked = ask(&body, service.random());
-        if let Some(path) = relayed
-            && let Some(name) = relayed_model(&service, &body, asked.as_ref().ok())
-        {
+        let mut instead_of: Option<String> = None;
+        loop {
+            let asked = ask(&body, service.random());
+            let name = match &instead_of {
+                Some(_) => model.clone().unwrap_or_default(),
+                None => model_of(&service, &body, asked.as_ref())?,
+            };
             model = Some(name.clone());
-            return forward(&service, &name, &key, path, &body, arrived).await;
+            let answered = if let Some(path) = relayed.filter(|_| is_relayed(&service, &name, asked.as_ref().ok())) {
+                forward(&service, &name, &key, path, &body, arrived).await
+            } else {
+                let ask = asked?;
+                let writer = writer(&ask, &name, arrived);
+                let call = Call { arrived, key: key.clone(), ask, model: name.clone() };
+                generate(&service, &headers, call, writer).await
+            };
+            // One step: what stands in for a model has nobody to stand in for it.
+            let fallback = match &answered {
+                Err(error) if instead_of.is_none() => service.fallback(&name, error),
+                _ => None,
+            };
+            match (answered, fallback) {
+                (Err(error), Some(fallback)) => {
+                    service.failed(Some(&name), &error);
+                    model = Some(fallback);
+                    instead_of = Some(name);
+                }
+                (Ok(mut response), _) => {
+                    if let Some(value) = instead_of.and_then(|name| HeaderValue::try_from(name).ok()) {
+                        response.headers_mut().insert("x-weighbridge-instead-of", value);
+                    }
+                    return Ok(response);
+                }
+                (answered, None) => return answered,
+            }
         }
-        let ask = asked?;
-        let name = service.pool.resolve(&ask.model)?;
-        model = Some(name.clone());
-        let writer = writer(&ask, &name, arrived);
-        generate(&service, &headers, Call { arrived, key, ask, model: name }, writer).await
     }
     .await;
     dialect.answer(&service, model.as_deref(), result)
 }
 
-/// The model of a request that is handed on as it is: one elsewhere, whose server may know more than is known here. An answer that
-/// may be kept is asked for by way of the engine instead.
-fn relayed_model(service: &Service, body: &[u8], asked: Option<&Ask>) -> Option<String> {
+/// The name in the table of the model that is asked for. A request that only a server elsewhere understands names it all the same.
+fn model_of(service: &Service, body: &[u8], asked: Result<&Ask, &ApiError>) -> Result<String, ApiError> {
     #[derive(serde::Deserialize)]
     struct Named {
         model: String,
     }
-    let name = match asked {
-        Some(ask) => service.pool.resolve(&ask.model).ok()?,
-        None => service.pool.resolve(&serde_json::from_slice::<Named>(body).ok()?.model).ok()?,
-    };
-    let upstream = service.entries.get(&name)?.upstream.as_ref()?;
+    match asked {
+        Ok(ask) => Ok(service.pool.resolve(&ask.model)?),
+        Err(error) => {
+            let named = serde_json::from_slice::<Named>(body).map_err(|_| error.clone())?;
+            let name = service.pool.resolve(&named.model).map_err(|_| error.clone())?;
+            let relays = service.entries.get(&name).and_then(|entry| entry.upstream.as_ref());
+            if relays.is_some_and(Upstream::relays) { Ok(name) } else { Err(error.clone()) }
+        }
+    }
+}
+
+/// Whether a request is handed on as it is: to a server elsewhere, which may know more than is known here. An answer that may be kept
+/// is asked for by way of the engine instead.
+fn is_relayed(service: &Service, name: &str, asked: Option<&Ask>) -> bool {
+    let upstream = service.entries.get(name).and_then(|entry| entry.upstream.as_ref());
     // Its engine here knows no tools and tells of no token but the chosen one.
     let is_simple = |ask: &Ask| ask.offer.is_none() && ask.logprobs.is_none();
     let is_kept = service.settings.answers.is_some() && asked.is_some_and(|ask| ask.is_repeatable() && is_simple(ask));
-    (upstream.relays() && !is_kept).then_some(name)
+    upstream.is_some_and(Upstream::relays) && !is_kept
 }
 
 async fn chat(State(service): Shared, headers: HeaderMap, body: Body) -> Response {

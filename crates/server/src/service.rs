@@ -118,6 +118,7 @@ pub(crate) struct Entry {
     pub(crate) gate: Gate,
     /// Of a model elsewhere: keeps requests away from it while it fails, and bounds what is asked again.
     pub(crate) upstream: Option<Upstream>,
+    fallback: Option<String>,
     pub(crate) figures: Figures,
     /// Form of its file.
     pub(crate) format: &'static str,
@@ -169,7 +170,8 @@ impl Service {
             };
             let (format, modified) = (served.format, served.modified);
             let figures = Figures::default();
-            let entry = Entry { gate, upstream, figures, format, modified, revision: Mutex::default() };
+            let fallback = served.settings.fallback.clone();
+            let entry = Entry { gate, upstream, fallback, figures, format, modified, revision: Mutex::default() };
             entries.insert(served.settings.name.clone(), entry);
             loaders.push((served.settings, loader));
         }
@@ -255,6 +257,20 @@ impl Service {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
+    }
+
+    /// The model that stands in for one that could not answer, by no fault of the request: its server or its weights fail, it is left
+    /// alone, or memory has no place for it. A queue that is full is no reason.
+    pub(crate) fn fallback(&self, model: &str, error: &ApiError) -> Option<String> {
+        use weighbridge_serving::FaultClass;
+        let helps = match error.class {
+            FaultClass::Network | FaultClass::Model | FaultClass::Memory => true,
+            FaultClass::Timeout => error.status == axum::http::StatusCode::GATEWAY_TIMEOUT,
+            FaultClass::Overload => error.code == "circuit_open",
+            FaultClass::Request => false,
+        };
+        let fallback = self.entries.get(model)?.fallback.as_ref().filter(|_| helps)?;
+        self.pool.resolve(fallback).ok()
     }
 
     /// Counts a failure and remembers it.

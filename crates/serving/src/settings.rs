@@ -53,6 +53,8 @@ pub struct ModelSettings {
     pub idle_ttl: Option<Duration>,
     /// Whether it computes elsewhere, so that it takes no memory here and counts for no limit.
     pub is_remote: bool,
+    /// The model that answers in its place while it cannot: a smaller one, or one nearer by; `None` lets requests fail.
+    pub fallback: Option<String>,
 }
 
 impl ModelSettings {
@@ -69,6 +71,7 @@ impl ModelSettings {
             priority: 0,
             idle_ttl: None,
             is_remote: false,
+            fallback: None,
         }
     }
 }

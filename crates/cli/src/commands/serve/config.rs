@@ -150,6 +150,7 @@ struct ModelFile {
     #[serde(default)]
     servers: Vec<ServerFile>,
     http_pool: Option<HttpPoolFile>,
+    fallback: Option<String>,
     #[serde(default)]
     aliases: Vec<String>,
     tier: Option<String>,
@@ -460,6 +461,7 @@ fn of_file(
         priority: file.priority,
         idle_ttl: file.idle_ttl.as_deref().map(|text| duration(text, "idle_ttl")).transpose()?,
         is_remote: source.is_remote(),
+        fallback: file.fallback,
         name,
     };
     Ok(ModelConfig { source, settings, quantize: quantize.filter(|_| can_be), http })
@@ -483,6 +485,17 @@ fn name_of(reference: &ModelRef) -> String {
 }
 
 fn check_names(models: &[ModelConfig]) -> Result<(), Failure> {
+    for ModelConfig { settings, .. } in models {
+        let Some(fallback) = &settings.fallback else { continue };
+        let is_other = |other: &ModelConfig| {
+            other.settings.name != settings.name
+                && std::iter::once(&other.settings.name).chain(&other.settings.aliases).any(|name| name == fallback)
+        };
+        if !models.iter().any(is_other) {
+            let what = format!("let `{fallback}` answer in the place of `{}`", settings.name);
+            return Err(Failure::usage(what, "name another model of this service"));
+        }
+    }
     let mut seen = std::collections::BTreeSet::new();
     for model in models {
         for name in std::iter::once(&model.settings.name).chain(&model.settings.aliases) {

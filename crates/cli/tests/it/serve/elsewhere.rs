@@ -248,3 +248,32 @@ fn a_server_sees_no_more_connections_than_the_pool_has_and_idle_ones_are_closed(
     assert_eq!(elsewhere.most.load(Ordering::SeqCst), 3);
     until("idle connections that are closed", || (elsewhere.open.load(Ordering::SeqCst) == 0).then_some(()));
 }
+
+#[test]
+fn another_model_stands_in_for_one_that_cannot_answer_and_the_answer_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("noise.gguf"), vec![0x5A; 4096]).unwrap();
+    let dead = format!("openai:http://127.0.0.1:{}/v1#m", super::process::free_port());
+    let config = format!(
+        "models:\n  - {{name: far, reference: \"{dead}\", fallback: small}}\n  - {{name: big, reference: \"gguf:noise.gguf\", \
+         fallback: far}}\n  - {{name: tiny, reference: tiny, aliases: [small]}}\n"
+    );
+    std::fs::write(folder.path().join("config.yaml"), config).unwrap();
+    let server = Process::serve(folder.path(), &["--config", "config.yaml"]);
+    // Also when the breaker is open, and in a stream.
+    for number in 0..6 {
+        let body = if number % 2 == 0 { conversation("far", 4) } else { streamed("far", 4) };
+        let answer = ask(&server, &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("x-weighbridge-instead-of"), Some("far"));
+        assert!(answer.text().contains("\"model\":\"tiny\""), "{}", answer.text());
+    }
+    let errors = server.get("/api/v1/errors").succeeded();
+    assert_eq!(errors["count"], 6, "what failed is counted all the same: {errors}");
+    // One step: the one that stands in has nobody.
+    assert!([502, 503].contains(&ask(&server, &conversation("big", 4)).status));
+    let wrong = ask(&server, &json!({"model": "far", "messages": "x"}));
+    assert!(wrong.header("x-weighbridge-instead-of").is_none() && wrong.status >= 400, "{}", wrong.text());
+    let own = server.chat("tiny");
+    assert_eq!((own.status, own.header("x-weighbridge-instead-of")), (200, None));
+}

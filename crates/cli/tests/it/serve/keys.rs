@@ -96,6 +96,7 @@ fn what_cannot_be_served_is_refused_at_the_start() {
         ("- servers: [{reference: tiny}]", "`tiny` as a server"),
         ("- servers: [{reference: \"openai:http://h/v1#m\", weight: 0}]", "`weight`"),
         ("- reference: tiny\n    http_pool: {timeout: 1s}", "`http_pool`"),
+        ("- reference: tiny\n    fallback: tiny", "in the place of `tiny`"),
         ("- reference: openai:http://h/v1#m\n    http_pool: {max_connections: 1}", "`max_connections`"),
     ] {
         write("models.yaml", &format!("models:\n  {text}\n"));
