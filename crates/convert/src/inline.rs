@@ -7,6 +7,9 @@ pub(crate) fn push_space(out: &mut String) {
     }
 }
 
+/// How long a line may be in which marks are drawn together: each time all marks before are counted.
+const MARKS_JOINED_BYTES: usize = 16 << 10;
+
 /// Puts marks around what was appended since `start`, without its blanks. Marks that would meet are drawn together.
 pub(crate) fn mark_from(out: &mut String, start: usize, mark: &str) {
     let inner = &out[start..];
@@ -18,8 +21,11 @@ pub(crate) fn mark_from(out: &mut String, start: usize, mark: &str) {
     let to = from + trimmed.len();
     out.insert_str(to, mark);
     let before = &out[..from];
-    let is_same = before.ends_with(mark) && before.len() == start && !before.ends_with("***");
-    if is_same && before.matches(mark).count() % 2 == 0 {
+    let is_same = before.ends_with(mark)
+        && before.len() == start
+        && before.len() < MARKS_JOINED_BYTES
+        && !before.ends_with("***");
+    if is_same && before.matches(mark).count().is_multiple_of(2) {
         out.replace_range(from - mark.len()..from, "");
     } else {
         out.insert_str(from, mark);

@@ -2,9 +2,11 @@
 //!
 //! [`convert`] takes the bytes of one file. What the file is is [sniffed](Format::sniff) from its content, never believed
 //! from its name. The result is one frozen text in which byte offsets stay valid, with the pages that it came from and
-//! [signals](Signals) that say how far it can be trusted; or a [`Refusal`] of a closed list. This room knows nothing of
+//! [signals](Signals) that say how far it can be trusted; or a [`Refusal`] of a closed list. [`walk`] hands over the files of a
+//! ZIP archive one by one, within [limits](ArchiveLimits). This room knows nothing of
 //! data sets, folders and models, and reads no file itself.
 
+mod archive;
 mod decode;
 mod document;
 mod error;
@@ -15,6 +17,7 @@ mod markdown;
 mod markup;
 mod office;
 mod pdf;
+mod sheet;
 mod signals;
 mod sniff;
 mod table;
@@ -22,6 +25,7 @@ mod tabular;
 mod text;
 mod zip;
 
+pub use archive::{ArchiveLimits, Walk, walk};
 pub use document::{Converted, Grade, Page, Signals};
 pub use error::{Refusal, RefusalKind};
 pub use sniff::Format;
@@ -58,9 +62,9 @@ pub fn convert(bytes: &[u8], name: &str, limits: &Limits) -> Result<Converted, R
         Format::Pdf => pdf::read(bytes, limits),
         Format::Html => html::read(bytes, limits),
         Format::Docx => office::read(bytes, limits),
+        Format::Xlsx => sheet::read(bytes, limits),
+        Format::Csv => sheet::read_csv(bytes, limits),
         Format::Markdown | Format::Text => text::read(bytes, format),
-        Format::Xlsx | Format::Csv | Format::Zip => {
-            Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}")))
-        }
+        Format::Zip => Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}"))),
     }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Writer {
     added: Vec<usize>,
     limit: usize,
     is_full: bool,
+    was_table_cut: bool,
 }
 
 impl Writer {
@@ -43,12 +44,18 @@ impl Writer {
             added: Vec::new(),
             limit,
             is_full: false,
+            was_table_cut: false,
         }
     }
 
     /// Whether the limit cut something off.
     pub(crate) fn is_full(&self) -> bool {
         self.is_full
+    }
+
+    /// What is missing of the tables, in words.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        self.was_table_cut.then(|| "a table was cut, which had too many columns or cells".into())
     }
 
     /// The text, with one line end at its end.
@@ -164,25 +171,35 @@ impl Writer {
 
     /// A table; its first row is the head.
     pub(crate) fn table(&mut self, grid: &Grid) {
-        let Some(columns) = grid.rows().next().map(<[u32]>::len).filter(|columns| *columns > 0) else { return };
-        self.begin();
+        self.was_table_cut |= grid.was_cut();
+        let columns = grid.column_count();
         for (index, row) in grid.rows().enumerate() {
-            self.line_start(index);
+            self.table_row(index, columns, row.iter().map(|cell| grid.text(*cell)));
+        }
+    }
+
+    /// A row of a table; row 0 is the head and begins the table. What comes next must be its next row or another block.
+    pub(crate) fn table_row<'c>(&mut self, index: usize, columns: usize, cells: impl Iterator<Item = &'c str>) {
+        if columns == 0 || self.is_full {
+            return;
+        }
+        if index == 0 {
+            self.begin();
+        } else {
+            self.gap = Gap::None;
+        }
+        self.line_start(index);
+        self.push("|");
+        for cell in cells.chain(std::iter::repeat("")).take(columns) {
+            self.push(" ");
+            self.push_cell(cell);
+            self.push(" |");
+        }
+        if index == 0 {
+            self.line_start(1);
             self.push("|");
-            for cell in row {
-                self.push(" ");
-                self.push_cell(grid.text(*cell));
-                self.push(" |");
-            }
-            if index == 0 {
-                self.line_start(1);
-                self.push("|");
-                for _ in 0..columns {
-                    self.push(" --- |");
-                }
-            }
-            if self.is_full {
-                break;
+            for _ in 0..columns {
+                self.push(" --- |");
             }
         }
         self.end();

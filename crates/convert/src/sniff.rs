@@ -2,12 +2,16 @@
 
 mod magic;
 mod plain;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Refusal, RefusalKind};
+
+pub(crate) use magic::zip_kind;
 
 /// The kinds of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -84,10 +84,9 @@ impl Directory {
         let mut size = u64::from(u32_at(end, 12));
         let mut offset = u64::from(u32_at(end, 16));
         let mut directory_end = end_position;
-        if count == 0xFFFF || size == 0xFFFF_FFFF || offset == 0xFFFF_FFFF {
-            if let Some(record) = zip64_end(source, end_position)? {
-                (count, size, offset, directory_end) = record;
-            }
+        let is_large = count == 0xFFFF || size == 0xFFFF_FFFF || offset == 0xFFFF_FFFF;
+        if let Some(record) = if is_large { zip64_end(source, end_position)? } else { None } {
+            (count, size, offset, directory_end) = record;
         }
         let start = directory_end.checked_sub(size).filter(|start| *start >= offset);
         let start = start.ok_or_else(|| ZipError::Damaged("its directory lies outside of the archive".into()))?;

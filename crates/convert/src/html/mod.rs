@@ -31,6 +31,7 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> 
     if writer.is_full() {
         return Err(Refusal::new(RefusalKind::TooLarge, format!("more than {} bytes of text", limits.text_bytes)));
     }
+    doubts.extend(writer.doubt());
     if tree.was_too_deep {
         doubts.push("elements lie in each other so deep that some were laid side by side".into());
     }

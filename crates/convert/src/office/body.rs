@@ -89,8 +89,9 @@ impl<'r> Body<'r> {
             return Err(Refusal::new(RefusalKind::TooLarge, "more text than the limit of bytes"));
         }
         let left_out = self.state.drawings_left_out;
-        let doubts = (left_out > 0).then(|| format!("{left_out} charts and diagrams were left out"));
-        Ok((self.writer.finish(), self.title, doubts.into_iter().collect()))
+        let drawings = (left_out > 0).then(|| format!("{left_out} charts and diagrams were left out"));
+        let doubts = drawings.into_iter().chain(self.writer.doubt()).collect();
+        Ok((self.writer.finish(), self.title, doubts))
     }
 
     /// Reads blocks up to the end of the element that holds them.
@@ -175,7 +176,9 @@ impl<'r> Body<'r> {
     fn heading_number(&mut self, properties: &Paragraph) -> String {
         let Some((id, level)) = self.list_of(properties) else { return String::new() };
         match self.numbering.next(&id, level) {
-            Some(Mark::Number(_, written)) if !written.trim().is_empty() => format!("{} ", written.trim()),
+            Some(Mark::Number(_, written)) if !written.trim().is_empty() => {
+                format!("{} ", written.trim().trim_end_matches('.'))
+            }
             _ => String::new(),
         }
     }

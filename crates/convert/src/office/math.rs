@@ -19,10 +19,10 @@ fn sequence(xml: &mut Xml<'_>, depth: usize) -> String {
             None => return out,
             Some(Event::Close) if open == 0 => return out,
             Some(Event::Close) => open -= 1,
-            Some(Event::Text(text)) => out.push_str(text.trim()),
+            Some(Event::Text(_)) => {}
             Some(Event::Open(..)) if depth > DEPTH_MAX => xml.skip(),
             Some(Event::Open(name, _)) => match name {
-                "t" => out.push_str(&xml.text()),
+                "t" => push_signs(&xml.text(), &mut out),
                 "ctrlPr" | "rPr" | "argPr" | "del" | "moveFrom" => xml.skip(),
                 _ if name.ends_with("Pr") => xml.skip(),
                 "f" | "sSup" | "sSub" | "sSubSup" | "sPre" | "rad" | "d" | "nary" | "func" | "limLow" | "limUpp"
@@ -77,6 +77,7 @@ fn structure(xml: &mut Xml<'_>, name: &str, depth: usize, out: &mut String) {
     let parts = Parts::read(xml, depth);
     let part = |name| parts.part(name);
     let tex = match name {
+        "f" if parts.property("type") == Some("noBar") => format!("{{{} \\atop {}}}", part("num"), part("den")),
         "f" if parts.property("type") == Some("lin") => format!("{}/{}", part("num"), part("den")),
         "f" => format!("\\frac{{{}}}{{{}}}", part("num"), part("den")),
         "sSup" => format!("{}^{{{}}}", part("e"), part("sup")),
@@ -92,13 +93,14 @@ fn structure(xml: &mut Xml<'_>, name: &str, depth: usize, out: &mut String) {
         }
         "nary" => {
             let sign = match parts.property("chr") {
-                Some("∑") => "\\sum",
-                Some("∏") => "\\prod",
-                None | Some("∫") => "\\int",
-                Some(other) => other,
+                None => "\\int",
+                Some(other) => other.chars().next().and_then(command).unwrap_or(other),
             };
-            format!("{sign}{}{} {}", script('_', part("sub")), script('^', part("sup")), part("e"))
+            let scripts = script('_', part("sub")) + &script('^', part("sup"));
+            let gap = if scripts.is_empty() { " " } else { "" };
+            format!("{sign}{scripts}{gap}{}", part("e"))
         }
+        "func" if is_function(part("fName")) => format!("\\{} {}", part("fName"), part("e")),
         "func" => format!("{} {}", part("fName"), part("e")),
         "limLow" => format!("{}_{{{}}}", part("e"), part("lim")),
         "limUpp" => format!("{}^{{{}}}", part("e"), part("lim")),
@@ -112,6 +114,110 @@ fn structure(xml: &mut Xml<'_>, name: &str, depth: usize, out: &mut String) {
         out.push(' ');
     }
     out.push_str(&tex);
+}
+
+/// Appends the characters of a run, those that TeX has commands for by their commands.
+fn push_signs(text: &str, out: &mut String) {
+    for character in text.chars() {
+        match command(character) {
+            Some(command) => {
+                if out.ends_with(|last: char| last.is_ascii_alphabetic()) {
+                    out.push(' ');
+                }
+                out.push_str(command);
+                out.push(' ');
+            }
+            None => out.push(character),
+        }
+    }
+}
+
+fn is_function(name: &str) -> bool {
+    const FUNCTIONS: [&str; 22] = [
+        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln",
+        "exp", "lim", "min", "max", "sup", "inf", "det", "gcd",
+    ];
+    let base = name.split(['_', '^']).next().unwrap_or(name);
+    FUNCTIONS.contains(&base)
+}
+
+/// The command of TeX for a sign.
+fn command(character: char) -> Option<&'static str> {
+    const GREEK: [&str; 25] = [
+        "\\alpha",
+        "\\beta",
+        "\\gamma",
+        "\\delta",
+        "\\varepsilon",
+        "\\zeta",
+        "\\eta",
+        "\\theta",
+        "\\iota",
+        "\\kappa",
+        "\\lambda",
+        "\\mu",
+        "\\nu",
+        "\\xi",
+        "o",
+        "\\pi",
+        "\\rho",
+        "\\varsigma",
+        "\\sigma",
+        "\\tau",
+        "\\upsilon",
+        "\\varphi",
+        "\\chi",
+        "\\psi",
+        "\\omega",
+    ];
+    const SIGNS: [(char, &str); 42] = [
+        ('Γ', "\\Gamma"),
+        ('Δ', "\\Delta"),
+        ('Θ', "\\Theta"),
+        ('Λ', "\\Lambda"),
+        ('Ξ', "\\Xi"),
+        ('Π', "\\Pi"),
+        ('Σ', "\\Sigma"),
+        ('Φ', "\\Phi"),
+        ('Ψ', "\\Psi"),
+        ('Ω', "\\Omega"),
+        ('ϕ', "\\phi"),
+        ('ϵ', "\\epsilon"),
+        ('∑', "\\sum"),
+        ('∏', "\\prod"),
+        ('∫', "\\int"),
+        ('∬', "\\iint"),
+        ('∮', "\\oint"),
+        ('⋃', "\\bigcup"),
+        ('⋂', "\\bigcap"),
+        ('±', "\\pm"),
+        ('∓', "\\mp"),
+        ('×', "\\times"),
+        ('÷', "\\div"),
+        ('⋅', "\\cdot"),
+        ('∞', "\\infty"),
+        ('≤', "\\leq"),
+        ('≥', "\\geq"),
+        ('≠', "\\neq"),
+        ('≈', "\\approx"),
+        ('≡', "\\equiv"),
+        ('∈', "\\in"),
+        ('∉', "\\notin"),
+        ('⊂', "\\subset"),
+        ('∪', "\\cup"),
+        ('∩', "\\cap"),
+        ('∀', "\\forall"),
+        ('∃', "\\exists"),
+        ('∂', "\\partial"),
+        ('∇', "\\nabla"),
+        ('→', "\\to"),
+        ('⇒', "\\Rightarrow"),
+        ('…', "\\ldots"),
+    ];
+    if let Some(index) = u32::from(character).checked_sub(0x3B1).filter(|index| *index < 25) {
+        return Some(GREEK[index as usize]);
+    }
+    SIGNS.iter().find(|(sign, _)| *sign == character).map(|(_, command)| *command)
 }
 
 fn script(mark: char, tex: &str) -> String {
@@ -156,8 +262,10 @@ mod tests {
             &format!(
                 "<m:nary><m:naryPr><m:chr m:val=\"∑\"/></m:naryPr><m:sub>{a}</m:sub><m:sup/><m:e>{b}</m:e></m:nary>"
             ),
-            "\\sum_{a} b",
+            "\\sum_{a}b",
         );
+        check(&run("x≤πr"), "x \\leq \\pi r");
+        check(&format!("<m:func><m:fName>{}</m:fName><m:e>{a}</m:e></m:func>", run("log")), "\\log a");
         check(&format!("<m:d><m:dPr><m:begChr m:val=\"[\"/></m:dPr><m:e>{a}</m:e><m:e>{b}</m:e></m:d>"), "[a|b)");
         check(
             &format!("<m:m><m:mr><m:e>{a}</m:e><m:e>{b}</m:e></m:mr><m:mr><m:e>{b}</m:e></m:mr></m:m>"),

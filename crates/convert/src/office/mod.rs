@@ -6,7 +6,7 @@ mod notes;
 mod numbering;
 pub(crate) mod package;
 mod paragraph;
-mod properties;
+pub(crate) mod properties;
 mod styles;
 mod table;
 

@@ -144,7 +144,8 @@ fn cell<'a>(xml: &mut Xml<'a>, body: &mut Body<'_>, boxes: &mut Vec<Xml<'a>>, de
                 "p" => {
                     let mut line = Line::read(xml, &mut body.state);
                     boxes.append(&mut line.boxes);
-                    let inner = crate::signals::one_line(&line.markdown(true));
+                    // A formula of its own line is one in a line here.
+                    let inner = crate::signals::one_line(&line.markdown(true)).replace("$$", "$");
                     if !inner.is_empty() {
                         let mark = body.mark_in_line(&line.properties);
                         push_part(&mut text, &(mark + &inner));

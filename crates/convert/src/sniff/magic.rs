@@ -84,7 +84,7 @@ fn is_pdf(bytes: &[u8]) -> bool {
 }
 
 /// Which document a ZIP archive is, by its parts.
-fn zip_kind(bytes: &[u8]) -> Result<Format, Refusal> {
+pub(crate) fn zip_kind(bytes: &[u8]) -> Result<Format, Refusal> {
     let mut source = std::io::Cursor::new(bytes);
     let directory = Directory::read(&mut source).map_err(|error| error.refusal())?;
     let has = |name: &str| directory.entries.iter().any(|entry| entry.name.eq_ignore_ascii_case(name));

@@ -116,6 +116,6 @@ fn markdown_marks(head: &str) -> usize {
         + any(|line| line.contains("](") && line.contains('['))
         + any(|line| line.matches("**").count() >= 2)
         + any(|line| line.starts_with('|') && is_delimiter_row(line))
-        + any(|line| (line.starts_with("- ") || line.starts_with("* ")) && line.len() > 3)
+        + any(|line| (line.starts_with("- ") || line.starts_with("* ")) && line.len() > 2)
         + any(|line| line.starts_with("> "))
 }
