@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::chart::Chart;
 use super::numbering::{Mark, Numbering};
 use super::package::Relations;
 use super::paragraph::{Line, link_of_field};
@@ -24,6 +25,8 @@ pub(crate) struct Body<'r> {
     pub(crate) state: State<'r>,
     pub(crate) writer: Writer,
     numbering: Numbering,
+    /// By the ids of their relations.
+    charts: HashMap<String, Chart>,
     /// The levels of the items that are open, outermost first.
     items: Vec<u8>,
     /// Whether the last block was an item of a list.
@@ -55,7 +58,13 @@ pub(crate) struct Field {
 }
 
 impl<'r> Body<'r> {
-    pub(crate) fn new(styles: Styles, numbering: Numbering, relations: &'r Relations, limit: u64) -> Self {
+    pub(crate) fn new(
+        styles: Styles,
+        numbering: Numbering,
+        charts: HashMap<String, Chart>,
+        relations: &'r Relations,
+        limit: u64,
+    ) -> Self {
         let state = State {
             styles,
             fields: Vec::new(),
@@ -68,6 +77,7 @@ impl<'r> Body<'r> {
             state,
             writer: Writer::new(limit),
             numbering,
+            charts,
             items: Vec::new(),
             after_item: false,
             code: None,
@@ -153,6 +163,12 @@ impl<'r> Body<'r> {
             Role::Text => self.text(&line),
         }
         self.boxes(line.boxes);
+        for id in &line.charts {
+            match self.charts.get(id) {
+                Some(chart) => chart.write(&mut self.writer),
+                None => self.state.drawings_left_out += 1,
+            }
+        }
     }
 
     fn role(&self, properties: &Paragraph) -> Role {

@@ -1,6 +1,7 @@
 //! Documents of Word become Markdown.
 
 mod body;
+pub(crate) mod chart;
 mod math;
 mod notes;
 mod numbering;
@@ -36,7 +37,8 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> 
     let numbering = Numbering::read(&other("numbering")?);
     let footnotes = other("footnotes")?;
     let endnotes = other("endnotes")?;
-    let mut body = Body::new(styles, numbering, &relations, limits.text_bytes);
+    let charts = chart::of_part(&mut package, &relations)?.into_iter().collect();
+    let mut body = Body::new(styles, numbering, charts, &relations, limits.text_bytes);
     body.read(&document);
     body.write_notes(&footnotes, &endnotes);
     let (markdown, first_title, doubts) = body.finish()?;

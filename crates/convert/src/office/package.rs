@@ -1,6 +1,6 @@
 //! The parts of an office file.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 use memchr::memmem;
@@ -25,7 +25,7 @@ pub(crate) struct Package<'a> {
 }
 
 /// Where the relations of a part lead, by id.
-pub(crate) type Relations = HashMap<String, Relation>;
+pub(crate) type Relations = BTreeMap<String, Relation>;
 
 /// A relation of a part.
 #[derive(Debug, Clone)]

@@ -17,6 +17,8 @@ pub(crate) struct Line<'a> {
     pub(crate) spans: Vec<Span>,
     /// Text boxes that are anchored here: their content is read after the paragraph.
     pub(crate) boxes: Vec<Xml<'a>>,
+    /// Charts that are anchored here, by the ids of their relations.
+    pub(crate) charts: Vec<String>,
 }
 
 /// Text of one look.
@@ -213,7 +215,11 @@ impl<'a> Line<'a> {
                     self.boxes.push(xml.clone());
                     xml.skip();
                 }
-                "chart" | "relIds" => {
+                "chart" => {
+                    self.charts.extend(tag.local("id").map(|id| id.into_owned()));
+                    xml.skip();
+                }
+                "relIds" => {
                     state.drawings_left_out += 1;
                     xml.skip();
                 }

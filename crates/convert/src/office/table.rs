@@ -144,6 +144,7 @@ fn cell<'a>(xml: &mut Xml<'a>, body: &mut Body<'_>, boxes: &mut Vec<Xml<'a>>, de
                 "p" => {
                     let mut line = Line::read(xml, &mut body.state);
                     boxes.append(&mut line.boxes);
+                    body.state.drawings_left_out += line.charts.len() as u64;
                     // A formula of its own line is one in a line here.
                     let inner = crate::signals::one_line(&line.markdown(true)).replace("$$", "$");
                     if !inner.is_empty() {

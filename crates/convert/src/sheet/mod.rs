@@ -12,13 +12,14 @@ use crate::document::{Converted, Page};
 use crate::error::{Refusal, RefusalKind};
 use crate::markdown::Writer;
 use crate::markup::xml::Xml;
+use crate::office::chart;
 use crate::office::package::{Package, Relations};
 use crate::office::properties::is_on;
 use crate::signals::Draft;
 use crate::sniff::Format;
 use cells::Cells;
 use format::Formats;
-use regions::regions;
+use regions::{Region, regions};
 
 /// Cells that are read of a workbook: 32 MiB of places, beside their texts.
 const CELLS_MAX: usize = 2 << 20;
@@ -44,11 +45,13 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> 
         pages: Vec::new(),
         cells: Cells::new(&strings),
         doubts: Vec::new(),
+        section: None,
     };
     drop(strings);
     let mut unread = 0;
     for (index, sheet) in workbook.sheets.iter().enumerate() {
-        let relation = relations.get(&sheet.relation).filter(|relation| relation.kind == "worksheet");
+        let is_read = |kind: &str| matches!(kind, "worksheet" | "chartsheet");
+        let relation = relations.get(&sheet.relation).filter(|relation| is_read(&relation.kind));
         let Some(relation) = relation.filter(|_| !sheet.is_hidden) else {
             unread += 1;
             continue;
@@ -57,10 +60,13 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> 
             book.doubts.push(format!("the sheet `{}` is missing", sheet.name));
             continue;
         };
-        book.write(u32::try_from(index + 1).unwrap_or(u32::MAX), &sheet.name, &text, &formats);
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        book.section = Some((number, sheet.name.clone()));
+        book.write(&text, &sheet.name, &formats);
+        book.write_charts(&mut package, &relation.target)?;
     }
     if unread > 0 {
-        book.doubts.push(format!("{unread} sheets were left out that are hidden or hold charts"));
+        book.doubts.push(format!("{unread} hidden sheets were left out"));
     }
     let title = package.title()?;
     book.finish(title, limits)
@@ -79,45 +85,67 @@ struct Book {
     pages: Vec<Page>,
     cells: Cells,
     doubts: Vec<String>,
+    /// Number and name of the sheet that is read, until something of it is written.
+    section: Option<(u32, String)>,
 }
 
 impl Book {
-    fn write(&mut self, number: u32, name: &str, text: &str, formats: &Formats) {
+    /// Begins the section of the sheet, unless it has begun.
+    fn begin(&mut self) {
+        if let Some((number, name)) = self.section.take() {
+            let start = self.writer.next_start();
+            self.writer.heading(2, &name);
+            self.pages.push(Page { number, start, name: Some(name) });
+        }
+    }
+
+    fn write(&mut self, text: &str, name: &str, formats: &Formats) {
         let before = self.cells.places.len();
         self.cells.read(text, formats);
         if self.cells.was_cut {
             self.doubts.push(format!("the sheet `{name}` is not whole: at most {CELLS_MAX} cells are read"));
             self.cells.was_cut = false;
         }
-        let found = regions(&mut self.cells.places, before);
-        if found.is_empty() {
-            return;
+        for region in regions(&mut self.cells.places, before) {
+            self.write_region(&region);
         }
-        let start = self.writer.next_start();
-        self.pages.push(Page { number, start, name: Some(name.to_owned()) });
-        self.writer.heading(2, name);
-        for region in found {
-            if region.cells.len() == 1 {
-                self.writer.paragraph(self.cells.text(region.cells[0].text));
+    }
+
+    fn write_region(&mut self, region: &Region) {
+        self.begin();
+        let mut rest = &region.cells[..];
+        let columns = (region.right - region.left + 1) as usize;
+        let mut index = 0;
+        while let Some(first) = rest.first() {
+            let length = rest.iter().take_while(|cell| cell.row == first.row).count();
+            let (row, below) = rest.split_at(length);
+            rest = below;
+            // One cell over the whole width, or a cell alone, is a title of what is below.
+            let is_title = row.len() == columns && row.iter().all(|cell| cell.text == first.text);
+            if index == 0 && is_title && (columns > 1 || region.cells.len() == 1) {
+                self.writer.paragraph(self.cells.text(first.text));
                 continue;
             }
-            let mut rest = &region.cells[..];
-            let columns = (region.right - region.left + 1) as usize;
-            let mut index = 0;
-            while let Some(first) = rest.first() {
-                let length = rest.iter().take_while(|cell| cell.row == first.row).count();
-                let (row, below) = rest.split_at(length);
-                rest = below;
-                let cells = &self.cells;
-                let mut filled = row.iter().peekable();
-                let texts = (region.left..=region.right).map(|column| {
-                    filled.next_if(|cell| cell.column == column).map_or("", |cell| cells.text(cell.text))
-                });
-                self.writer.table_row(index, columns, texts);
-                index += 1;
+            let cells = &self.cells;
+            let mut filled = row.iter().peekable();
+            let texts = (region.left..=region.right)
+                .map(|column| filled.next_if(|cell| cell.column == column).map_or("", |cell| cells.text(cell.text)));
+            self.writer.table_row(index, columns, texts);
+            index += 1;
+        }
+    }
+
+    /// The charts that are drawn on a sheet.
+    fn write_charts(&mut self, package: &mut Package<'_>, sheet: &str) -> Result<(), Refusal> {
+        let drawings = package.relations(sheet)?;
+        for drawing in drawings.values().filter(|relation| relation.kind == "drawing") {
+            let relations = package.relations(&drawing.target)?;
+            for (_, chart) in chart::of_part(package, &relations)? {
+                self.begin();
+                chart.write(&mut self.writer);
             }
         }
-        self.cells.places.truncate(before);
+        Ok(())
     }
 
     fn finish(self, title: Option<String>, limits: &Limits) -> Result<Converted, Refusal> {

@@ -40,7 +40,7 @@ fn sheets_are_sections_with_values() {
     assert_eq!(converted.markdown, format!("{one}{three}"));
     let pages: Vec<_> = converted.pages.iter().map(|page| (page.number, page.start, page.name.as_deref())).collect();
     assert_eq!(pages, [(1, 0, Some("One & all")), (3, one.len(), Some("Three"))]);
-    assert_eq!(converted.grade, Grade::Degraded(vec!["1 sheets were left out that are hidden or hold charts".into()]));
+    assert_eq!(converted.grade, Grade::Degraded(vec!["1 hidden sheets were left out".into()]));
     assert_eq!((converted.signals.tables, converted.signals.headings), (2, 2));
 }
 
