@@ -16,6 +16,33 @@ pub(crate) enum Event<'a> {
     Text(Cow<'a, str>),
 }
 
+/// Elements in each other beyond which a part is refused; those of office programs stay below 100.
+const DEPTH_MAX: usize = 1000;
+
+/// Whether each element ends and none ends that has not begun: what is lost of a broken part cannot be known.
+pub(crate) fn is_well_formed(text: &str) -> bool {
+    let mut open = Vec::new();
+    for token in Tokens::new(text, Syntax::Xml) {
+        match token {
+            Token::Open(tag) if !tag.closes_itself => {
+                open.push(tag.name);
+                if open.len() > DEPTH_MAX {
+                    return false;
+                }
+            }
+            Token::Close(name) => {
+                if open.pop() != Some(name) {
+                    return false;
+                }
+            }
+            // A mark that began no tag.
+            Token::Text(text) if text.starts_with('<') => return false,
+            Token::Open(_) | Token::Text(_) | Token::Verbatim(_) | Token::Doctype(_) => {}
+        }
+    }
+    open.is_empty()
+}
+
 /// Reads events. A clone reads on from the same place.
 #[derive(Debug, Clone)]
 pub(crate) struct Xml<'a> {

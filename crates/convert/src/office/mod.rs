@@ -47,4 +47,4 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Converted, Refusal> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

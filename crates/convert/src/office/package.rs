@@ -8,7 +8,7 @@ use memchr::memmem;
 use crate::Limits;
 use crate::decode::decode;
 use crate::error::{Refusal, RefusalKind};
-use crate::markup::xml::Xml;
+use crate::markup::xml::{Xml, is_well_formed};
 use crate::zip::{Directory, ZipError};
 
 /// How far into a part a declaration of entities may stand.
@@ -70,6 +70,9 @@ impl<'a> Package<'a> {
             Ok(text) => text,
             Err(error) => decode(error.as_bytes(), None).text.into_owned(),
         };
+        if !is_well_formed(&text) {
+            return Err(Refusal::new(RefusalKind::Damaged, format!("its part `{name}` is no well-formed XML")));
+        }
         Ok(Some(text))
     }
 

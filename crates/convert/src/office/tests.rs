@@ -184,17 +184,15 @@ fn hostile_documents_are_refused_or_read() {
     for length in (0..whole.len()).step_by(7) {
         assert!(read(&whole[..length], &Limits::default()).is_err());
     }
-    for piece in [
-        "<w:tbl><w:tr><w:tc>",
-        "<w:hyperlink>",
-        "<w:r>",
-        "<w:sdt>",
-        "<w:r><w:pict><w:txbxContent><w:p>",
-        "<m:oMath><m:f><m:num>",
-    ] {
-        let body = format!("<w:p>{}</w:p>{}", run("word"), piece.repeat(20_000));
-        assert_eq!(read(&docx(&body), &Limits::default()).unwrap().markdown, "word\n", "{piece}");
+    let word = format!("<w:p>{}</w:p>", run("word"));
+    for name in ["w:tbl", "w:tc", "w:hyperlink", "w:r", "w:sdt", "w:txbxContent", "m:oMath", "m:f"] {
+        let nested = |depth: usize| {
+            format!("{word}<w:p>{}{}</w:p>", format!("<{name}>").repeat(depth), format!("</{name}>").repeat(depth))
+        };
+        assert_eq!(markdown(&nested(900)), "word\n", "{name}");
+        assert_eq!(kind(docx(&nested(20_000)), Limits::default()), RefusalKind::Damaged);
     }
+    assert_eq!(kind(docx(&format!("{word}</w:body>")), Limits::default()), RefusalKind::Damaged);
     let utf16: Vec<u8> = format!("\u{FEFF}<w:document><w:body><w:p>{}</w:p></w:body></w:document>", run("é"))
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
@@ -205,7 +203,36 @@ fn hostile_documents_are_refused_or_read() {
     );
 }
 
+/// Elements in any order and nesting, each with its end.
+pub(crate) fn balanced(steps: &[(u8, usize)], names: &[&str]) -> String {
+    let end = |tag: &str| format!("</{}>", tag.split(' ').next().unwrap_or(tag));
+    let mut out = String::new();
+    let mut open = Vec::new();
+    for (step, name) in steps {
+        let tag = names[name % names.len()];
+        match step % 4 {
+            0 | 1 => {
+                out.push_str(&format!("<{tag}>"));
+                open.push(tag);
+            }
+            2 => out.push_str(&open.pop().map_or_else(|| "7".into(), end)),
+            _ => out.push_str(&format!("<{tag}/>a &amp; 1")),
+        }
+    }
+    out.extend(open.into_iter().rev().map(end));
+    out
+}
+
 proptest::proptest! {
+    #[test]
+    fn no_body_is_too_strange(steps in proptest::collection::vec((0_u8..4, 0_usize..100), 0..60)) {
+        let names = ["w:p", "w:r", "w:t", "w:tbl", "w:tr", "w:tc", "w:tcPr", "w:vMerge", "w:gridSpan w:val=\"99999999999\"", "w:pPr", "w:numPr",
+            "w:ilvl w:val=\"255\"", "w:numId w:val=\"1\"", "w:ins", "w:del", "w:hyperlink r:id=\"l\"", "w:txbxContent", "w:pict", "m:oMath", "m:f",
+            "m:num", "m:m", "m:mr", "w:fldChar w:fldCharType=\"begin\"", "w:fldChar w:fldCharType=\"separate\"", "w:footnoteReference w:id=\"7\""];
+        let refused = read(&docx(&balanced(&steps, &names)), &Limits::default()).err();
+        proptest::prop_assert!(refused.is_none_or(|refusal| refusal.kind == RefusalKind::Empty));
+    }
+
     #[test]
     fn no_body_is_too_broken(body in "(<(/)?w:(p|r|t|tbl|tr|tc|pPr|numPr|ins|del|txbxContent|pict|oMath|fldChar)/?>|[a &;\n]){0,60}") {
         let _ = read(&docx(&body), &Limits::default());
