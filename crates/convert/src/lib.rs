@@ -64,7 +64,7 @@ pub fn convert(bytes: &[u8], name: &str, limits: &Limits) -> Result<Converted, R
         Format::Docx => office::read(bytes, limits),
         Format::Xlsx => sheet::read(bytes, limits),
         Format::Csv => sheet::read_csv(bytes, limits),
-        Format::Markdown | Format::Text => text::read(bytes, format),
+        Format::Markdown | Format::Text => text::read(bytes, format, limits),
         Format::Zip => Err(Refusal::new(RefusalKind::Unsupported, format!("no reader of {format}"))),
     }
 }

@@ -1,8 +1,9 @@
 //! Text and Markdown stay as they are: decoded, with one kind of line end.
 
+use crate::Limits;
 use crate::decode::decode;
 use crate::document::Converted;
-use crate::error::Refusal;
+use crate::error::{Refusal, RefusalKind};
 use crate::signals::{Draft, is_heading};
 use crate::sniff::Format;
 
@@ -10,9 +11,13 @@ use crate::sniff::Format;
 const TITLE_LINES: usize = 200;
 
 /// Reads a text.
-pub(crate) fn read(bytes: &[u8], format: Format) -> Result<Converted, Refusal> {
+pub(crate) fn read(bytes: &[u8], format: Format, limits: &Limits) -> Result<Converted, Refusal> {
     let decoded = decode(bytes, None);
     let markdown = with_line_ends(&decoded.text);
+    if markdown.len() as u64 > limits.text_bytes {
+        let detail = format!("{} bytes of text, at most {}", markdown.len(), limits.text_bytes);
+        return Err(Refusal::new(RefusalKind::TooLarge, detail));
+    }
     let title = if format == Format::Markdown { title(&markdown) } else { None };
     Draft { format, title, markdown, pages: Vec::new(), doubts: decoded.doubts }.finish()
 }
@@ -63,7 +68,10 @@ fn front_matter_title(line: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::document::Grade;
-    use crate::error::RefusalKind;
+
+    fn read(bytes: &[u8], format: Format) -> Result<Converted, Refusal> {
+        super::read(bytes, format, &Limits { text_bytes: 20 << 20, ..Limits::default() })
+    }
 
     #[test]
     fn lines_end_in_one_way() {
@@ -95,5 +103,6 @@ mod tests {
     #[test]
     fn bytes_without_a_word_are_refused() {
         assert_eq!(read(b" \n\t ", Format::Text).unwrap_err().kind, RefusalKind::Empty);
+        assert_eq!(read(&vec![b'a'; 21 << 20], Format::Text).unwrap_err().kind, RefusalKind::TooLarge);
     }
 }
