@@ -16,6 +16,10 @@ const RECORDS: usize = 200;
 
 /// How sure it is that a text, of which this is the start, is a table.
 pub(crate) fn certainty(head: &str, is_cut: bool) -> Certainty {
+    // Lines of JSON and XML hold as many commas as each other, and are none.
+    if head.trim_start().starts_with(['{', '[', '<']) {
+        return Certainty::None;
+    }
     let separators = [',', ';', '\t', '|'];
     separators.iter().map(|separator| certainty_of(head, *separator, is_cut)).max().unwrap_or(Certainty::None)
 }
@@ -113,6 +117,7 @@ mod tests {
             ("First, a word.\nThen, another.\nLast, one.\n", Certainty::Likely, ','),
             ("One line.\nAnother line.\n", Certainty::None, ','),
             ("", Certainty::None, ','),
+            ("{\"a\":1,\"b\":2}\n{\"a\":3,\"b\":4}\n{\"a\":5,\"b\":6}\n", Certainty::None, ','),
         ];
         for (text, expected, by) in cases {
             assert_eq!((certainty(text, false), separator(text)), (expected, by), "{text:?}");
