@@ -94,8 +94,8 @@ pub fn words(text: &str) -> Vec<Word> {
             found.push(Word { norm: text[range.clone()].to_owned(), range, kind: WordKind::Plain });
             starts_sentence = false;
         }
-        starts_sentence |=
-            matches!(char, '.' | '!' | '?' | ':' | ';' | '\n' | '|' | '*' | '`' | '"' | '(' | '“' | '[' | '>');
+        // Marks of Markdown open cells, items and emphasis, which begin like sentences.
+        starts_sentence |= matches!(char, '.' | '!' | '?' | '\n' | '|' | '*' | '`' | '[' | '>');
     }
     if let Some(begin) = start {
         push_word(text, begin..text.len(), starts_sentence, &mut found);

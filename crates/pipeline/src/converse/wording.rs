@@ -9,7 +9,8 @@ pub(super) fn within(name: &str) -> String {
     let is_own =
         first.as_ref().is_none_or(|word| matches!(word.kind, WordKind::Name | WordKind::Identifier | WordKind::Number));
     let is_title = name.split_whitespace().filter(|word| word.starts_with(char::is_uppercase)).count() > 1;
-    if is_own || is_title { name.to_owned() } else { lowered(name) }
+    let begins_with_article = first.is_some_and(|word| word.kind == WordKind::Stop);
+    if (is_own || is_title) && !begins_with_article { name.to_owned() } else { lowered(name) }
 }
 
 /// A clause within a question, likewise; `I` and acronyms keep their capitals.
@@ -51,6 +52,7 @@ mod tests {
     fn names_fit_into_questions() {
         let check = |name: &str, expected: &str| assert_eq!(within(name), expected);
         check("The cache", "the cache");
+        check("The Rust core", "the Rust core");
         check("PDF files:", "PDF files");
         check("max_size", "max_size");
         check("Model Context Protocol", "Model Context Protocol");

@@ -418,6 +418,36 @@ const VERBS: &[&str] = &[
     "ensures",
 ];
 
+/// What points to another place of the text is no name outside of it.
+const POINTING: &[&str] = &[
+    "this",
+    "these",
+    "that",
+    "those",
+    "following",
+    "above",
+    "below",
+    "many",
+    "some",
+    "several",
+    "other",
+    "both",
+    "each",
+    "all",
+    "such",
+    "another",
+    "it",
+    "they",
+    "you",
+    "we",
+    "one",
+    "most",
+    "any",
+    "every",
+    "no",
+    "more",
+];
+
 /// The words before a sentence's first verb, where they are a name: no pronoun, few words.
 fn subject_of(sentence: &str) -> Option<String> {
     let found = words(sentence);
@@ -434,7 +464,9 @@ fn subject_of(sentence: &str) -> Option<String> {
         "please", "so",
     ]
     .contains(&sentence[found[0].range.clone()].to_lowercase().as_str());
-    let has_name = found[..at].iter().any(|word| word.has_content());
+    let lower = |word: &crate::words::Word| sentence[word.range.clone()].to_lowercase();
+    let points_elsewhere = found[..at].iter().take(2).any(|word| POINTING.contains(&lower(word).as_str()));
+    let has_name = !points_elsewhere && found[..at].iter().any(|word| word.has_content());
     let is_negated = found[..at].iter().any(|word| word.kind == WordKind::Negator);
     (is_plain && !opens_clause && has_name && !is_negated).then(|| subject.to_owned())
 }

@@ -1,6 +1,7 @@
 //! How far the words of an answer stand in the bytes that it cites.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,8 +91,9 @@ impl Grounding {
 /// Grounds an answer in its evidence. `quality` is that of the alignment of the spans.
 ///
 /// A word of content is borne where it occurs in the evidence. A number, a name or an identifier must also stand in its place: within the
-/// longest common sequence of words, or beside a word that it also stands beside in the evidence; and no more often than
-/// there. That is what tells `from 5 to 10` from `from 10 to 10`.
+/// longest common sequence of words, or on the same side of a word that it also stands beside in the evidence, unless
+/// the evidence has another such word in that very place; and no more often than there. That is what tells
+/// `from 5 to 10` from `from 10 to 10`.
 #[must_use]
 pub fn ground(answer: &str, evidence: &Evidence, quality: f64) -> Grounding {
     let mut asked = words(answer);
@@ -112,15 +114,14 @@ pub fn ground(answer: &str, evidence: &Evidence, quality: f64) -> Grounding {
         let times = used.entry(word.norm.as_str()).or_insert(0);
         *times += 1;
         let occurs = evidence.count(word) > 0;
-        let is_borne = if is_hard(word, evidence) {
-            occurs
-                && *times <= evidence.count(word)
-                && (partner[at].is_some() || has_shared_neighbor(&mine, at, &theirs))
+        let is_borne = if is_hard(answer, word, evidence) {
+            let stands = || has_shared_neighbor(&mine, at, &theirs) && !is_substituted(&mine, at, &theirs, &partner);
+            occurs && *times <= evidence.count(word) && (partner[at].is_some() || stands())
         } else {
             occurs
         };
         borne += usize::from(is_borne);
-        if !is_borne && is_hard(word, evidence) {
+        if !is_borne && is_hard(answer, word, evidence) {
             unsupported.push(answer[word.range.clone()].to_owned());
         }
     }
@@ -131,23 +132,47 @@ pub fn ground(answer: &str, evidence: &Evidence, quality: f64) -> Grounding {
     Grounding { value: if is_capped { value.min(CAP) } else { value }, share, unsupported, is_turned }
 }
 
-/// A capital may be due to the answer's own sentence: a name counts as one unless the evidence has the word in any form.
-fn is_hard(word: &Word, evidence: &Evidence) -> bool {
+/// A capital may be due to the answer's own sentence: a name counts as one unless the evidence has the word in any form,
+/// and a word that begins a sentence if the evidence has it as a name.
+fn is_hard(answer: &str, word: &Word, evidence: &Evidence) -> bool {
+    let known = || evidence.words.iter().find(|known| known.norm == word.norm);
     match word.kind {
         WordKind::Number | WordKind::Identifier => true,
-        WordKind::Name => evidence.words.iter().find(|known| known.norm == word.norm).is_none_or(Word::is_hard),
-        WordKind::Stop | WordKind::Negator | WordKind::Plain => false,
+        WordKind::Name => known().is_none_or(Word::is_hard),
+        WordKind::Plain => {
+            answer[word.range.clone()].starts_with(char::is_uppercase) && known().is_some_and(Word::is_hard)
+        }
+        WordKind::Stop | WordKind::Negator => false,
     }
 }
 
 fn has_shared_neighbor(mine: &[Word], at: usize, theirs: &[Word]) -> bool {
-    let near = |words: &[Word], at: usize| -> Vec<String> {
-        let range = at.saturating_sub(NEIGHBORS)..(at + NEIGHBORS + 1).min(words.len());
-        range.filter(|other| *other != at).map(|other| words[other].norm.clone()).collect()
+    let before = |at: usize| at.saturating_sub(NEIGHBORS)..at;
+    let after = |words: &[Word], at: usize| (at + 1).min(words.len())..(at + NEIGHBORS + 1).min(words.len());
+    let shares = |one: Range<usize>, two: Range<usize>| {
+        mine[one].iter().any(|word| theirs[two.clone()].iter().any(|other| other.norm == word.norm))
     };
-    let own = near(mine, at);
-    let places = theirs.iter().enumerate().filter(|(_, word)| word.norm == mine[at].norm);
-    places.into_iter().any(|(place, _)| near(theirs, place).iter().any(|word| own.contains(word)))
+    let mut places = theirs.iter().enumerate().filter(|(_, word)| word.norm == mine[at].norm);
+    places.any(|(place, _)| shares(before(at), before(place)) || shares(after(mine, at), after(theirs, place)))
+}
+
+/// Whether the evidence has another hard word just where the answer has this one, between the same two words.
+fn is_substituted(mine: &[Word], at: usize, theirs: &[Word], partner: &[Option<usize>]) -> bool {
+    let before = partner[..at].iter().rposition(Option::is_some);
+    let after = partner[at..].iter().position(Option::is_some).map(|offset| at + offset);
+    let start = before.map_or(0, |before| before + 1);
+    let end = after.unwrap_or(mine.len());
+    let width = end - start;
+    let (low, high) = match (before.and_then(|at| partner[at]), after.and_then(|at| partner[at])) {
+        (Some(low), Some(high)) => (low + 1, high),
+        (Some(low), None) => (low + 1, (low + 1 + width).min(theirs.len())),
+        (None, Some(high)) => (high.saturating_sub(width), high),
+        (None, None) => return false,
+    };
+    let is_narrow = width <= NEIGHBORS && high.saturating_sub(low) <= NEIGHBORS;
+    let gap = &mine[start..end];
+    let is_other = |word: &Word| word.is_hard() && gap.iter().all(|own| own.norm != word.norm);
+    is_narrow && theirs[low.min(high)..high].iter().any(is_other)
 }
 
 /// Whether a negator stands on one side alone, within what the two have in common, or a word has its opposite there.

@@ -48,7 +48,7 @@ pub fn plant(answer: &str, kind: PlantedKind, others: &[String], seed: u64) -> O
         PlantedKind::Number => {
             let word = pick(&found, draw, |word| word.kind == WordKind::Number)?;
             let old = &answer[word.range.clone()];
-            let from_text = others.iter().filter(|other| is_number(other) && *other != old);
+            let from_text = others.iter().filter(|other| is_number(other) && is_other(other, word));
             let taken = (draw >> 32).is_multiple_of(2).then(|| nth(from_text, draw >> 33)).flatten();
             replaced(answer, word, &taken.unwrap_or_else(|| other_number(old)))
         }
@@ -56,7 +56,7 @@ pub fn plant(answer: &str, kind: PlantedKind, others: &[String], seed: u64) -> O
             let is_name = |word: &Word| matches!(word.kind, WordKind::Name | WordKind::Identifier);
             let word = pick(&found, draw, is_name)?;
             let old = &answer[word.range.clone()];
-            let from_text = others.iter().filter(|other| !is_number(other) && !other.eq_ignore_ascii_case(old));
+            let from_text = others.iter().filter(|other| !is_number(other) && is_other(other, word));
             let taken = (draw >> 32).is_multiple_of(2).then(|| nth(from_text, draw >> 33)).flatten();
             replaced(answer, word, &taken.unwrap_or_else(|| other_name(old, word.kind)))
         }
@@ -90,6 +90,11 @@ fn nth<'a>(items: impl Iterator<Item = &'a String>, draw: u64) -> Option<String>
     usize::try_from(draw % count).ok().map(|at| items[at].clone())
 }
 
+/// Whether a text is not the same word in another form.
+fn is_other(text: &str, word: &Word) -> bool {
+    words(text).iter().all(|other| other.norm != word.norm)
+}
+
 fn replaced(text: &str, word: &Word, new: &str) -> String {
     format!("{}{new}{}", &text[..word.range.start], &text[word.range.end..])
 }
@@ -110,6 +115,8 @@ fn other_number(number: &str) -> String {
 fn other_name(name: &str, kind: WordKind) -> String {
     match kind {
         WordKind::Identifier => format!("{name}_alt"),
+        // Of the same shape: an acronym for an acronym.
+        _ if name.chars().all(|char| !char.is_lowercase()) => (if name == "QVX" { "XVQ" } else { "QVX" }).to_owned(),
         _ if name.eq_ignore_ascii_case("Alderney") => "Guernsey".to_owned(),
         _ => "Alderney".to_owned(),
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use weighbridge_stats::{Confidence, Dependence, mean_interval};
+use weighbridge_stats::Confidence;
+use weighbridge_stats::cluster::ClusterSums;
 
 use super::draft::Draft;
 use super::error::PipelineError;
@@ -359,8 +360,16 @@ fn quality_of(items: &[ItemRecord], references: &[f64]) -> QualityCard {
         ("non_redundancy", |item| item.score.non_redundancy),
     ];
     let terms = terms.into_iter().filter_map(|(name, of)| Some((name.to_owned(), mean(&mut items.iter().map(of))?)));
-    // Items of one document are alike: the interval takes them as they stand, as dependent ones.
-    let interval = mean_interval(&scores, Dependence::Serial, Confidence::P95).ok();
+    // Items of one document are alike: the interval is that of clusters.
+    let mut names: Vec<&str> = items.iter().map(|item| item.document.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut clusters = ClusterSums::default();
+    for item in items {
+        let cluster = names.binary_search(&item.document.as_str()).unwrap_or(0);
+        clusters.add(cluster, item.score.score, 1.0);
+    }
+    let interval = clusters.mean(Confidence::P95).ok();
     QualityCard {
         n: scores.len() as u64,
         mean: average,
