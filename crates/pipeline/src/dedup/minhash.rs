@@ -7,7 +7,7 @@ use crate::words::is_spaceless;
 const SHINGLE: usize = 5;
 /// Bands of a signature.
 pub(super) const BANDS: usize = 14;
-/// Rows of a band: two texts of similarity `s` share a band with probability `1 - (1 - s^8)^14`.
+/// Rows of a band: two texts of similarity `s` share a band of one banding with probability `1 - (1 - s^8)^14`.
 pub(super) const ROWS: usize = 8;
 const HASHES: usize = BANDS * ROWS;
 /// Seeds the hashes of signatures. Signatures of two seeds cannot be compared, so it never changes.
@@ -74,12 +74,18 @@ impl Shingles {
 pub struct Signature([u32; HASHES]);
 
 impl Signature {
-    /// A hash of each band, with the band in it.
+    /// A hash of each band, with the band in it. The values are banded twice, side by side and crosswise: of texts of a
+    /// similarity of 0.82, as copies with 2 % of their words changed are, one banding misses 4 %, two miss 0.2 %.
     pub(super) fn bands(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0
-            .chunks_exact(ROWS)
-            .enumerate()
-            .map(|(band, rows)| rows.iter().fold(mix(SEED ^ band as u64), |state, row| mix(state ^ u64::from(*row))))
+        let straight =
+            self.0.chunks_exact(ROWS).enumerate().map(|(band, rows)| {
+                rows.iter().fold(mix(SEED ^ band as u64), |state, row| mix(state ^ u64::from(*row)))
+            });
+        let crossed = (0..BANDS).map(|band| {
+            let rows = self.0.iter().skip(band).step_by(BANDS);
+            rows.fold(mix(SEED.rotate_left(17) ^ band as u64), |state, row| mix(state ^ u64::from(*row)))
+        });
+        straight.chain(crossed)
     }
 
     /// The same for half bands, which find texts that are less alike.

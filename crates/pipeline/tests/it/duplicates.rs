@@ -10,5 +10,5 @@ fn planted_copies_are_found_and_nothing_else_is() {
     let (texts, family) = planted::planted(2_000, 400, 1);
     let roots = cluster_texts(texts.iter().map(String::as_str), 0.7);
     let (recall, precision) = planted::recall_and_precision(&roots, &family);
-    assert!(recall >= 0.99 && precision >= 0.999, "recall {recall}, precision {precision}");
+    assert!(recall >= 0.997 && precision >= 0.999, "recall {recall}, precision {precision}");
 }
