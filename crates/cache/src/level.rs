@@ -142,6 +142,16 @@ pub struct LevelReport {
     pub raw_bytes: Option<u64>,
     /// The share of lookups that it should answer.
     pub hit_target: Option<f64>,
+    /// Entries that came up into it from a level below.
+    pub promoted: u64,
+    /// Bytes that it may hold; `None` of a server, which bounds itself.
+    pub most_bytes: Option<u64>,
+    /// Entries that it may hold, where they are bounded.
+    pub most_entries: Option<u64>,
+    /// Seconds for which it gives an entry out; `None` is for ever.
+    pub ttl_s: Option<u64>,
+    /// What goes first when it is full.
+    pub policy: Policy,
 }
 
 impl LevelReport {

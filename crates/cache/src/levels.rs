@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,6 +61,8 @@ pub struct Levels {
     clock: Arc<dyn WallClock>,
     memory: Memory,
     lower: Vec<Lower>,
+    /// Of each level, memory first: how it is bounded, and how many entries came up into it.
+    bounds: Vec<(LevelSettings, AtomicU64)>,
 }
 
 #[derive(Debug)]
@@ -97,7 +100,8 @@ impl Levels {
     /// Memory alone.
     #[must_use]
     pub fn new(memory: LevelSettings, clock: Arc<dyn WallClock>) -> Self {
-        Self { clock, memory: Memory::new(memory), lower: Vec::new() }
+        let bounds = vec![(memory.clone(), AtomicU64::new(0))];
+        Self { clock, memory: Memory::new(memory), lower: Vec::new(), bounds }
     }
 
     /// Adds a folder below what there is.
@@ -105,6 +109,7 @@ impl Levels {
     /// # Errors
     /// When the folder cannot be made or read.
     pub fn with_disk(mut self, folder: &Path, settings: LevelSettings, writes: Writes) -> Result<Self, CacheError> {
+        self.bounds.push((settings.clone(), AtomicU64::new(0)));
         let disk = Disk::open(folder, settings, writes, self.clock.clone())?;
         self.lower.push(Lower::Disk(disk));
         Ok(self)
@@ -113,6 +118,7 @@ impl Levels {
     /// Adds a server below what there is.
     #[must_use]
     pub fn with_remote(mut self, server: Arc<dyn Remote>, settings: LevelSettings) -> Self {
+        self.bounds.push((settings.clone(), AtomicU64::new(0)));
         self.lower.push(Lower::Remote(Box::new(RemoteLevel::new(server, settings, self.clock.clone()))));
         self
     }
@@ -150,7 +156,16 @@ impl Levels {
     /// What each level was of use for and holds, memory first.
     #[must_use]
     pub fn reports(&self) -> Vec<LevelReport> {
-        std::iter::once(self.memory.report()).chain(self.lower.iter().map(Lower::report)).collect()
+        let reports = std::iter::once(self.memory.report()).chain(self.lower.iter().map(Lower::report));
+        let whole = |(report, (settings, promoted)): (LevelReport, &(LevelSettings, AtomicU64))| LevelReport {
+            promoted: promoted.load(Ordering::Relaxed),
+            most_bytes: Some(settings.bytes).filter(|bytes| *bytes < u64::MAX),
+            most_entries: settings.most_entries,
+            ttl_s: settings.ttl.map(|ttl| ttl.as_secs()),
+            policy: settings.policy,
+            ..report
+        };
+        reports.zip(&self.bounds).map(whole).collect()
     }
 
     /// Writes what is pending, and the folders to the storage device. It blocks.
@@ -183,12 +198,20 @@ impl Levels {
     pub(crate) fn get_lower(&self, key: &Key, tag: Tag) -> Option<(Bytes, Source)> {
         for (place, level) in self.lower.iter().enumerate() {
             if let Some((kept, source)) = level.get(key, tag) {
-                self.put_memory(*key, kept.clone());
-                self.lower[..place].iter().for_each(|above| above.put(*key, &kept));
+                self.promote(*key, &kept, place);
                 return Some((kept.value, source));
             }
         }
         None
+    }
+
+    /// Puts an entry of a lower level into all above it.
+    fn promote(&self, key: Key, kept: &Kept, place: usize) {
+        self.put_memory(key, kept.clone());
+        self.lower[..place].iter().for_each(|above| above.put(key, kept));
+        for (_, promoted) in &self.bounds[..=place] {
+            promoted.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn kept(&self, value: Bytes, keep: Keep) -> Kept {
@@ -226,8 +249,7 @@ impl Levels {
         let is_server = |lower: &Lower| matches!(lower, Lower::Remote(_));
         let place = self.lower.iter().position(is_server)?;
         let kept = self.server()?.look_again(key, tag)?;
-        self.put_memory(*key, kept.clone());
-        self.lower[..place].iter().for_each(|above| above.put(*key, &kept));
+        self.promote(*key, &kept, place);
         Some((kept.value, Source::Remote))
     }
 

@@ -9,18 +9,33 @@ use crate::key::Key;
 
 /// Words of a feature.
 const GRAM: usize = 3;
-/// Bands of a hash: two hashes that differ in fewer bits than there are bands are equal in one of them.
-const BANDS: u8 = 4;
+/// Bands of a hash, each a byte of it: two hashes that differ in fewer bits than there are bands are equal in one of them.
+const BANDS: u8 = 8;
+/// Bits of a hash.
+const BITS: u32 = 64;
+/// Words that turn a meaning around, in English and German. The `t` is what punctuation leaves of `don't`.
+const NEGATIONS: [&str; 12] =
+    ["not", "no", "never", "none", "nor", "without", "cannot", "t", "nicht", "kein", "keine", "ohne"];
 /// Most texts of one band that are compared, the latest first: texts of one mold all share bands.
 const CANDIDATES: usize = 1_024;
 
 /// How near is near.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NearSettings {
-    /// Most bits, of 64, that hashes may differ by; at most 3, up to which every such text is found.
+    /// Most bits, of 64, that hashes may differ by; at most 7, up to which every such text is found.
     pub most_distance: u32,
     /// Most texts that are known; the oldest go first.
     pub most_entries: usize,
+}
+
+impl NearSettings {
+    /// Texts whose hashes are equal in at least this share of their bits; `None` for a share that is not above 0.875 and at most 1.
+    #[must_use]
+    pub fn at_least(share: f64) -> Option<Self> {
+        let most_distance = (0..u32::from(BANDS)).rev().find(|bits| similarity(*bits) >= share)?;
+        let least = similarity(u32::from(BANDS));
+        (share > least && share <= 1.0).then(|| Self { most_distance, ..Self::default() })
+    }
 }
 
 impl Default for NearSettings {
@@ -38,6 +53,18 @@ pub struct NearHit {
     pub distance: u32,
 }
 
+impl NearHit {
+    /// The share of the bits that are equal.
+    #[must_use]
+    pub fn similarity(&self) -> f64 {
+        similarity(self.distance)
+    }
+}
+
+fn similarity(distance: u32) -> f64 {
+    1.0 - f64::from(distance) / f64::from(BITS)
+}
+
 /// What lookups of near texts found; they are counted apart from those of equal requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct NearReport {
@@ -52,7 +79,7 @@ pub struct NearReport {
 /// Texts by SimHash, for many threads.
 ///
 /// A scope is the digest of all that must be equal: model, parameters and, where texts have labels, the label. Texts of two scopes
-/// never meet.
+/// never meet, nor do texts whose words with digits, or whose negations, differ: another number is another question.
 #[derive(Debug)]
 pub struct Near {
     settings: NearSettings,
@@ -65,7 +92,7 @@ struct State {
     /// The number of the first entry; they are numbered as they come.
     first: u64,
     /// Numbers of entries by scope, band and its bits.
-    bands: HashMap<(Key, u8, u16), VecDeque<u64>>,
+    bands: HashMap<(Key, u8, u8), VecDeque<u64>>,
     lookups: u64,
     hits: u64,
 }
@@ -73,8 +100,26 @@ struct State {
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     scope: Key,
-    hash: u64,
+    print: Print,
     key: Key,
+}
+
+/// What is known of a text.
+#[derive(Debug, Clone, Copy)]
+struct Print {
+    hash: u64,
+    /// A hash of the words that must be equal.
+    fixed: u64,
+}
+
+impl Print {
+    fn of(text: &str) -> Option<Self> {
+        let normal = normalize(text);
+        let hash = hash_of(&normal)?;
+        let is_fixed = |word: &&str| NEGATIONS.contains(word) || word.contains(|sign: char| sign.is_ascii_digit());
+        let fixed: Vec<&str> = normal.split(' ').filter(is_fixed).collect();
+        Some(Self { hash, fixed: mix(&fixed) })
+    }
 }
 
 impl Near {
@@ -86,15 +131,15 @@ impl Near {
 
     /// Notes that the answer to a text is kept under a key. A text without words is not noted.
     pub fn insert(&self, scope: Key, text: &str, key: Key) {
-        if let Some(hash) = simhash(text) {
-            self.insert_hash(Entry { scope, hash, key });
+        if let Some(print) = Print::of(text) {
+            self.insert_print(Entry { scope, print, key });
         }
     }
 
     /// The nearest text of a scope; of equally near ones the latest.
     #[must_use]
     pub fn find(&self, scope: Key, text: &str) -> Option<NearHit> {
-        let found = simhash(text).and_then(|hash| self.find_hash(scope, hash));
+        let found = Print::of(text).and_then(|print| self.find_print(scope, print));
         let mut state = self.state();
         state.lookups += 1;
         state.hits += u64::from(found.is_some());
@@ -108,19 +153,19 @@ impl Near {
         NearReport { lookups: state.lookups, hits: state.hits, entries: state.entries.len() as u64 }
     }
 
-    fn insert_hash(&self, entry: Entry) {
+    fn insert_print(&self, entry: Entry) {
         let mut state = self.state();
         let state = &mut *state;
         let number = state.first + state.entries.len() as u64;
         state.entries.push_back(entry);
         for band in 0..BANDS {
-            state.bands.entry((entry.scope, band, bits(entry.hash, band))).or_default().push_back(number);
+            state.bands.entry((entry.scope, band, bits(entry.print.hash, band))).or_default().push_back(number);
         }
         while state.entries.len() > self.settings.most_entries {
             let Some(oldest) = state.entries.pop_front() else { return };
             state.first += 1;
             for band in 0..BANDS {
-                let name = (oldest.scope, band, bits(oldest.hash, band));
+                let name = (oldest.scope, band, bits(oldest.print.hash, band));
                 if let Some(numbers) = state.bands.get_mut(&name) {
                     // It is the oldest of every band as well.
                     numbers.pop_front();
@@ -132,15 +177,15 @@ impl Near {
         }
     }
 
-    fn find_hash(&self, scope: Key, hash: u64) -> Option<NearHit> {
+    fn find_print(&self, scope: Key, print: Print) -> Option<NearHit> {
         let state = self.state();
-        let numbers = (0..BANDS).filter_map(|band| state.bands.get(&(scope, band, bits(hash, band))));
+        let numbers = (0..BANDS).filter_map(|band| state.bands.get(&(scope, band, bits(print.hash, band))));
         let numbers = numbers.flat_map(|numbers| numbers.iter().rev().take(CANDIDATES));
         let near = numbers.filter_map(|number| {
             let entry = state.entries.get(usize::try_from(number - state.first).ok()?)?;
-            let distance = (entry.hash ^ hash).count_ones();
-            (distance <= self.settings.most_distance.min(u32::from(BANDS) - 1))
-                .then_some((distance, *number, entry.key))
+            let distance = (entry.print.hash ^ print.hash).count_ones();
+            let is_near = distance <= self.settings.most_distance.min(u32::from(BANDS) - 1);
+            (is_near && entry.print.fixed == print.fixed).then_some((distance, *number, entry.key))
         });
         let (distance, _, key) = near.min_by_key(|(distance, number, _)| (*distance, std::cmp::Reverse(*number)))?;
         Some(NearHit { key, distance })
@@ -151,10 +196,8 @@ impl Near {
     }
 }
 
-fn bits(hash: u64, band: u8) -> u16 {
-    let bytes = hash.to_le_bytes();
-    let start = usize::from(band) * 2;
-    u16::from_le_bytes([bytes[start], bytes[start + 1]])
+fn bits(hash: u64, band: u8) -> u8 {
+    hash.to_le_bytes()[usize::from(band)]
 }
 
 /// A text in lower case, its words apart by one space, without punctuation. What changes a meaning stays: symbols such as `<`, and a
@@ -183,7 +226,10 @@ pub fn normalize(text: &str) -> String {
 /// M. Charikar, "Similarity estimation techniques from rounding algorithms" (2002).
 #[must_use]
 pub fn simhash(text: &str) -> Option<u64> {
-    let normal = normalize(text);
+    hash_of(&normalize(text))
+}
+
+fn hash_of(normal: &str) -> Option<u64> {
     let words: Vec<&str> = normal.split(' ').filter(|word| !word.is_empty()).collect();
     let mut votes = [0_i64; 64];
     for gram in words.windows(GRAM.min(words.len()).max(1)) {
@@ -258,34 +304,66 @@ mod tests {
         assert_eq!(near.find(key(0), "what is 2 + 2").map(|hit| hit.key), Some(key(1)));
     }
 
+    #[test]
+    fn another_number_or_a_negation_is_another_question_however_long_the_text() {
+        let long = "the service on the host failed a login for user admin from an address which the policy of the site forbids \
+                    at night and the operator has seen 11 of those within one hour and asks whether this is an attack or a \
+                    forgotten password and what should be done about it before the morning comes to the team of the site "
+            .repeat(3);
+        let near = Near::new(NearSettings::at_least(0.9).unwrap());
+        near.insert(key(0), &long, key(1));
+        let found = |from: &str, to: &str| near.find(key(0), &long.replacen(from, to, 1)).map(|hit| hit.key);
+        assert_eq!(found("team", "crew"), Some(key(1)));
+        assert_eq!(found("seen 11", "seen 12"), None);
+        assert_eq!(found("this is an attack", "this is not an attack"), None);
+        assert_eq!(found("policy", "policy 7"), None);
+    }
+
+    #[test]
+    fn a_share_of_bits_is_a_distance() {
+        let check = |share, expected| {
+            assert_eq!(NearSettings::at_least(share).map(|settings| settings.most_distance), expected, "{share}");
+        };
+        check(1.0, Some(0));
+        check(0.99, Some(0));
+        check(0.95, Some(3));
+        check(0.9, Some(6));
+        check(0.88, Some(7));
+        check(0.875, None);
+        check(1.01, None);
+        check(f64::NAN, None);
+    }
+
     proptest::proptest! {
         /// Every hash within the distance is found, none beyond it, and the nearest first.
         #[test]
-        fn all_within_the_distance_are_found(hash: u64, flips in vec(0_u32..64, 0..6), others in vec(0_u64.., 0..50)) {
-            let near = near(1_000);
+        fn all_within_the_distance_are_found(hash: u64, flips in vec(0_u32..64, 0..12), others in vec(0_u64.., 0..50)) {
+            let near = Near::new(NearSettings { most_distance: 7, most_entries: 1_000 });
+            let print = |hash| Print { hash, fixed: 0 };
             for (number, other) in (2..).zip(&others) {
-                near.insert_hash(Entry { scope: key(0), hash: *other, key: key(number) });
+                near.insert_print(Entry { scope: key(0), print: print(*other), key: key(number) });
             }
-            near.insert_hash(Entry { scope: key(0), hash, key: key(1) });
+            near.insert_print(Entry { scope: key(0), print: print(hash), key: key(1) });
             let asked = flips.iter().fold(hash, |hash, bit| hash ^ 1 << bit);
             let all = others.iter().chain([&hash]).map(|known| (known ^ asked).count_ones());
-            let expected = all.min().filter(|distance| *distance <= 3);
-            prop_assert_eq!(near.find_hash(key(0), asked).map(|hit| hit.distance), expected);
-            prop_assert_eq!(near.find_hash(key(5), asked), None);
+            let expected = all.min().filter(|distance| *distance <= 7);
+            prop_assert_eq!(near.find_print(key(0), print(asked)).map(|hit| hit.distance), expected);
+            prop_assert_eq!(near.find_print(key(5), print(asked)), None);
         }
 
         /// The oldest go, with all that is known of them.
         #[test]
         fn the_bound_holds(hashes in vec(0_u64..8, 1..60)) {
             let near = near(5);
+            let print = |hash| Print { hash, fixed: 0 };
             for (number, hash) in (0..).zip(&hashes) {
-                near.insert_hash(Entry { scope: key(0), hash: *hash, key: key(number) });
+                near.insert_print(Entry { scope: key(0), print: print(*hash), key: key(number) });
                 let state = near.state();
                 let listed: usize = state.bands.values().map(VecDeque::len).sum();
-                prop_assert!(state.entries.len() <= 5 && listed == 4 * state.entries.len());
+                prop_assert!(state.entries.len() <= 5 && listed == 8 * state.entries.len());
             }
             let last = hashes.len() - 1;
-            prop_assert_eq!(near.find_hash(key(0), hashes[last]), Some(NearHit { key: key(last as u64), distance: 0 }));
+            prop_assert_eq!(near.find_print(key(0), print(hashes[last])), Some(NearHit { key: key(last as u64), distance: 0 }));
         }
 
         #[test]

@@ -215,6 +215,7 @@ impl Disk {
             bytes: Some(bytes),
             raw_bytes: Some(index.raw_bytes()),
             hit_target: settings.hit_target,
+            ..LevelReport::default()
         }
     }
 }

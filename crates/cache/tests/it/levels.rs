@@ -151,6 +151,12 @@ fn three_levels_promote_to_those_above() {
     assert_eq!((reports[1].hits, reports[2].hits), (1, 1));
     assert_eq!((reports[1].hit_ratio(), reports[0].meets_target()), (Some(0.5), Some(false)));
     assert_eq!((reports[0].name.as_str(), reports[1].meets_target()), ("memory", None));
+    let promoted: Vec<_> = reports.iter().map(|report| report.promoted).collect();
+    assert_eq!(promoted, [2, 1, 0]);
+    assert_eq!(
+        (reports[2].ttl_s, reports[2].policy, reports[2].most_bytes),
+        (Some(604_800), Policy::SizeAware, Some(1 << 20))
+    );
 }
 
 /// 500 bytes that do not become fewer.
