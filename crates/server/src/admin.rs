@@ -17,6 +17,7 @@ use weighbridge_types::units::parse_duration;
 
 use crate::dialect::push_event;
 use crate::error::ApiError;
+use crate::near::NearTexts;
 use crate::service::Service;
 
 /// Longest wait for the last request of a model that is to be unloaded.
@@ -231,7 +232,14 @@ pub(crate) fn cache(service: &Service) -> Result<Value, ApiError> {
         let message = "the cache is off; start with `--cache-memory SIZE`";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "cache_off", message, FaultClass::Request));
     };
-    Ok(json!(answers.report()))
+    let report = answers.report();
+    let mut all = json!(report);
+    for (level, told) in report.levels.iter().zip(all["levels"].as_array_mut().into_iter().flatten()) {
+        told["hit_ratio"] = json!(level.hit_ratio());
+        told["meets_target"] = json!(level.meets_target());
+    }
+    all["near"] = service.near.as_ref().map_or(Value::Null, NearTexts::report);
+    Ok(all)
 }
 
 /// What happens, as events: what becomes of models at once, and how things stand every second.

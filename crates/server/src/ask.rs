@@ -43,6 +43,8 @@ pub(crate) struct Ask {
     pub(crate) priority: i32,
     /// Tools that are offered; `None` where none are, and no turn tells of earlier calls.
     pub(crate) offer: Option<Offer>,
+    /// What its client calls it: requests of two labels never get each other's answers for being alike.
+    pub(crate) label: Option<String>,
 }
 
 /// What form the text must have.
@@ -88,7 +90,33 @@ pub(crate) struct Canonical<'a> {
     tools: Value,
 }
 
+impl Canonical<'_> {
+    /// The same without the text that was asked last.
+    pub(crate) fn without_last_text(mut self) -> Self {
+        let asked = self.prompt.as_array_mut().and_then(|prompts| prompts.last_mut());
+        match asked {
+            Some(Value::Array(turns)) => {
+                if let Some(content) = turns.last_mut().and_then(|turn| turn.get_mut(1)) {
+                    *content = Value::Null;
+                }
+            }
+            Some(prompt) => *prompt = Value::Null,
+            None => {}
+        }
+        self
+    }
+}
+
 impl Ask {
+    /// The text that was asked last; `None` of tokens, and of several prompts.
+    pub(crate) fn last_text(&self) -> Option<&str> {
+        match self.prompts.as_slice() {
+            [Prompt::Text(text)] => Some(text),
+            [Prompt::Chat(turns)] => Some(&turns.last()?.content),
+            _ => None,
+        }
+    }
+
     /// Whether its answer may be given again: it is the same whenever it is asked.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.is_seeded || self.sampling.temperature <= 0.0

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use weighbridge_cache::{Failure, Keep, Key, Source, Tag};
+use weighbridge_cache::{Failure, Keep, Key, NearHit, Source, Tag};
 use weighbridge_engine::Engine;
 
 use crate::answer::Answered;
 use crate::error::ApiError;
 use crate::figures::count;
 use crate::generate::Call;
+use crate::near;
 use crate::service::Service;
 
 /// Form of the answers that are kept.
@@ -19,6 +20,8 @@ const TAG: Tag = Tag::new(1, 2);
 pub(crate) enum CacheUse {
     /// The answer.
     Hit(Answered, Source),
+    /// The answer to a text that is nearly the same.
+    Near(Answered, NearHit),
     /// It is kept once it is there.
     Miss,
     /// It is neither looked up nor kept.
@@ -56,7 +59,18 @@ pub(crate) async fn lookup(service: &Service, headers: &HeaderMap, call: &Call) 
     }
     let Some(key) = key(service, call) else { return CacheUse::Miss };
     match answers.get(key, TAG).await.and_then(|(bytes, source)| Some((Tag::decode(&bytes)?, source))) {
-        Some((answered, source)) => CacheUse::Hit(answered, source),
+        Some((answered, source)) => {
+            if source != Source::Memory {
+                // It was computed by an earlier process, or another one.
+                near::note(service, call, key);
+            }
+            return CacheUse::Hit(answered, source);
+        }
+        None => {}
+    }
+    let Some(hit) = near::find(service, call) else { return CacheUse::Miss };
+    match answers.get(hit.key, TAG).await.and_then(|(bytes, _)| Tag::decode(&bytes)) {
+        Some(answered) => CacheUse::Near(answered, hit),
         None => CacheUse::Miss,
     }
 }
@@ -84,6 +98,9 @@ pub(crate) async fn compute(
     match answers.get_or_compute(key, Keep::tagged(TAG), computed).await {
         Ok((bytes, source)) => {
             let answered = Tag::decode(&bytes).unwrap_or_default();
+            if source == Source::Computed {
+                near::note(service, call, key);
+            }
             Ok((answered, Some(label(Some(source)))))
         }
         Err(failure) => {
@@ -98,6 +115,7 @@ pub(crate) async fn keep(service: &Service, call: &Call, answered: &Answered) {
         && let Ok(bytes) = Tag::encode(answered)
     {
         answers.put(key, bytes, Keep::tagged(TAG)).await;
+        near::note(service, call, key);
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Figures {
     pub(crate) output_tokens: AtomicU64,
     pub(crate) cache_hits: AtomicU64,
     pub(crate) cache_misses: AtomicU64,
+    /// Answers of near texts; they are no hits.
+    pub(crate) cache_near: AtomicU64,
     /// From the request's arrival to its first token.
     pub(crate) ttft: Histogram,
     /// Between two tokens.

@@ -28,6 +28,7 @@ use crate::cached::{self, CacheUse};
 use crate::dialect::Writer;
 use crate::error::ApiError;
 use crate::figures::count;
+use crate::near;
 use crate::servers::{self, Asked, Peer};
 use crate::service::{Entry, Service};
 
@@ -59,20 +60,22 @@ pub(crate) async fn generate(
 ) -> Result<Response, ApiError> {
     let inside = service.enter(&call.key)?;
     let entry = entry(service, &call.model)?;
-    let stored = cached::lookup(service, headers, &call).await;
-    if let CacheUse::Hit(answered, source) = stored {
-        count(&entry.figures.cache_hits, 1);
-        let body = match call.ask.stream {
-            true => replay(&answered, &mut *writer),
-            false => writer.whole(&answered),
-        };
-        let kind = if call.ask.stream { writer.stream_type() } else { "application/json" };
-        entry.figures.e2e.add(service.clock.now() - call.arrived);
-        return Ok(respond(kind, Body::from(body), cached::label(Some(source))));
-    }
-    let label = match stored {
+    let label = match cached::lookup(service, headers, &call).await {
+        CacheUse::Hit(answered, source) => {
+            count(&entry.figures.cache_hits, 1);
+            return Ok(kept(service, entry, &call, &answered, &mut *writer, cached::label(Some(source))));
+        }
+        CacheUse::Near(answered, hit) => {
+            count(&entry.figures.cache_near, 1);
+            let mut response = kept(service, entry, &call, &answered, &mut *writer, "HIT-NEAR");
+            if let Ok(similarity) = HeaderValue::from_str(&format!("{:.3}", hit.similarity())) {
+                response.headers_mut().insert("x-weighbridge-similarity", similarity);
+            }
+            near::given(service, call, answered);
+            return Ok(response);
+        }
         CacheUse::Miss => "MISS",
-        CacheUse::Bypass | CacheUse::Hit(..) => "BYPASS",
+        CacheUse::Bypass => "BYPASS",
     };
     if call.ask.stream {
         let mut waits = Waits(Some(entry));
@@ -303,7 +306,7 @@ fn room(service: &Service, engine: &dyn Engine, ask: &Ask) -> u32 {
 }
 
 /// Reads all answers to their end.
-async fn whole(service: &Arc<Service>, call: &Call) -> Result<Answered, ApiError> {
+pub(crate) async fn whole(service: &Arc<Service>, call: &Call) -> Result<Answered, ApiError> {
     let mut running = start(service, call).await?;
     let mut progress = Progress::new(service, call, &running)?;
     let answered = rest(&mut running, &mut progress).await;
@@ -616,6 +619,23 @@ impl<'a> Progress<'a> {
         count(&figures.output_tokens, u64::from(self.answered.usage.output));
         Ok(std::mem::take(&mut self.answered))
     }
+}
+
+/// An answer that is there already, whole or as a stream.
+fn kept(
+    service: &Service,
+    entry: &Entry,
+    call: &Call,
+    answered: &Answered,
+    writer: &mut dyn Writer,
+    label: &'static str,
+) -> Response {
+    let (kind, body) = match call.ask.stream {
+        true => (writer.stream_type(), replay(answered, writer)),
+        false => ("application/json", writer.whole(answered)),
+    };
+    entry.figures.e2e.add(service.clock.now() - call.arrived);
+    respond(kind, Body::from(body), label)
 }
 
 /// A stream of an answer that is there already.

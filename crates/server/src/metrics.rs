@@ -152,6 +152,7 @@ fn own(page: &mut Page, service: &Service, models: &[(String, &Figures, weighbri
     models.iter().for_each(|(labels, figures, _)| {
         page.sample("weighbridge_cache_misses_total", labels, read(&figures.cache_misses))
     });
+    near(page, service, models);
     page.family("weighbridge_queue_refused_total", "counter", "Requests that were refused because too many waited.");
     models.iter().for_each(|(labels, _, gate)| page.sample("weighbridge_queue_refused_total", labels, gate.refused));
     servers(page, service);
@@ -207,5 +208,29 @@ fn servers(page: &mut Page, service: &Service) {
                 page.sample(name, &labels, value(peer, state));
             }
         }
+    }
+}
+
+/// What became of near texts, where they are answered.
+fn near(page: &mut Page, service: &Service, models: &[(String, &Figures, weighbridge_serving::GateState)]) {
+    let Some(texts) = &service.near else { return };
+    page.family("weighbridge_cache_near_hits_total", "counter", "Requests that got the answer to a near text.");
+    models.iter().for_each(|(labels, figures, _)| {
+        page.sample("weighbridge_cache_near_hits_total", labels, read(&figures.cache_near))
+    });
+    page.family("weighbridge_cache_near_checks_total", "counter", "Such answers that were computed as well.");
+    let checks = [
+        ("equal", &texts.equal),
+        ("different", &texts.different),
+        ("failed", &texts.failed),
+        ("skipped", &texts.skipped),
+    ];
+    for (outcome, counter) in checks {
+        page.sample("weighbridge_cache_near_checks_total", &format!("outcome=\"{outcome}\""), read(counter));
+    }
+    let Some((value, low, high, _)) = texts.equal_share() else { return };
+    page.family("weighbridge_cache_near_equal_share", "gauge", "Share of equal ones, and its interval of 95 %.");
+    for (bound, share) in [("value", value), ("low", low), ("high", high)] {
+        page.sample("weighbridge_cache_near_equal_share", &format!("bound=\"{bound}\""), share);
     }
 }

@@ -230,7 +230,10 @@ async fn text(
             let answered = if let Some(path) = relayed.filter(|_| is_relayed(&service, &name, asked.as_ref().ok())) {
                 forward(&service, &name, &key, path, &body, arrived).await
             } else {
-                let ask = asked?;
+                let mut ask = asked?;
+                if let Some(label) = headers.get("x-weighbridge-label").and_then(|value| value.to_str().ok()) {
+                    ask.label = Some(label.to_owned());
+                }
                 let writer = writer(&ask, &name, arrived);
                 let call = Call { arrived, key: key.clone(), ask, model: name.clone() };
                 generate(&service, &headers, call, writer).await

@@ -17,6 +17,7 @@ use crate::audit::{AuditLog, Deed};
 use crate::auth::Keys;
 use crate::error::ApiError;
 use crate::figures::{Figures, count};
+use crate::near::{NearAnswers, NearTexts};
 use crate::servers::{Server, Upstream};
 
 /// What bounds the requests for one model.
@@ -92,6 +93,9 @@ pub struct ServiceSettings {
     pub hosts: Vec<String>,
     /// Takes the lines of the log, one for each call that administers the service; `None` writes none.
     pub log: Option<fn(&str)>,
+    /// Whether they are given to texts that are nearly equal as well, and how that is checked; `None` gives them to equal requests
+    /// alone.
+    pub near: Option<NearAnswers>,
 }
 
 impl Default for ServiceSettings {
@@ -108,6 +112,7 @@ impl Default for ServiceSettings {
             answers: None,
             hosts: Vec::new(),
             log: None,
+            near: None,
         }
     }
 }
@@ -134,6 +139,7 @@ pub struct Service {
     pub(crate) entries: HashMap<String, Entry>,
     pub(crate) settings: ServiceSettings,
     pub(crate) buckets: Option<Buckets>,
+    pub(crate) near: Option<NearTexts>,
     pub(crate) faults: FaultLog,
     pub(crate) audit: AuditLog,
     /// When it was made.
@@ -181,6 +187,7 @@ impl Service {
             pool,
             entries,
             buckets: settings.rate.map(|rate| Buckets::new(rate, clock)),
+            near: settings.near.map(NearTexts::new),
             faults: FaultLog::default(),
             audit: AuditLog::default(),
             since: WallTime::now(),

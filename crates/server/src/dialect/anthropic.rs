@@ -114,6 +114,7 @@ pub(crate) fn ask_to_count(body: &[u8], random: u64) -> Result<Ask, ApiError> {
         format: Format::Text,
         priority: 0,
         offer,
+        label: None,
     })
 }
 

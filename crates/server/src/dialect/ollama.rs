@@ -147,6 +147,7 @@ pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
         format,
         priority: 0,
         offer,
+        label: None,
     })
 }
 

@@ -54,6 +54,8 @@ struct Body {
     priority: i32,
     #[serde(default)]
     echo: bool,
+    /// Labels of a client's own.
+    metadata: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -212,6 +214,7 @@ pub(crate) fn ask(api: Api, body: &[u8], random: u64) -> Result<Ask, ApiError> {
         format,
         priority: body.priority,
         offer,
+        label: body.metadata.map(|labels| labels.to_string()),
     })
 }
 
