@@ -86,14 +86,18 @@ pub struct ServeArguments {
     #[arg(long, value_name = "SIZE")]
     pub cache_memory: Option<ByteSize>,
     /// Folder below the memory of the cache
-    #[arg(long, value_name = "FOLDER", requires = "cache_memory")]
+    #[arg(long, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
-    /// Size of that folder
-    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
-    pub cache_disk: ByteSize,
+    /// Size of that folder [default: 4GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub cache_disk: Option<ByteSize>,
     /// Server below both that several instances share: redis://HOST:PORT/DB or memcached://HOST:PORT
-    #[arg(long, value_name = "URL", requires = "cache_memory")]
+    #[arg(long, value_name = "URL")]
     pub cache_redis: Option<String>,
+    /// Give kept answers to texts that are nearly equal as well: the share of a text's SimHash that must be, such as 0.9; some are
+    /// checked against the model
+    #[arg(long, value_name = "SHARE")]
+    pub cache_near: Option<f64>,
     #[command(flatten)]
     pub local: LocalArguments,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
+use serde_json::Value;
 use weighbridge_cache::{Failure, Keep, Key, NearHit, Source, Tag};
 use weighbridge_engine::Engine;
 
@@ -14,7 +15,10 @@ use crate::near;
 use crate::service::Service;
 
 /// Form of the answers that are kept.
-const TAG: Tag = Tag::new(1, 2);
+pub(crate) const TAG: Tag = Tag::new(1, 2);
+
+/// Form of the classes that are kept.
+const CLASSES: Tag = Tag::new(2, 1);
 
 /// What the cache is to a request.
 pub(crate) enum CacheUse {
@@ -58,15 +62,13 @@ pub(crate) async fn lookup(service: &Service, headers: &HeaderMap, call: &Call) 
         remember_revision(service, &call.model, &*engine);
     }
     let Some(key) = key(service, call) else { return CacheUse::Miss };
-    match answers.get(key, TAG).await.and_then(|(bytes, source)| Some((Tag::decode(&bytes)?, source))) {
-        Some((answered, source)) => {
-            if source != Source::Memory {
-                // It was computed by an earlier process, or another one.
-                near::note(service, call, key);
-            }
-            return CacheUse::Hit(answered, source);
+    let known = answers.get(key, TAG).await;
+    if let Some((answered, source)) = known.and_then(|(bytes, source)| Some((Tag::decode(&bytes)?, source))) {
+        if source != Source::Memory {
+            // It was computed by an earlier process, or another one.
+            near::note(service, call, key);
         }
-        None => {}
+        return CacheUse::Hit(answered, source);
     }
     let Some(hit) = near::find(service, call) else { return CacheUse::Miss };
     match answers.get(hit.key, TAG).await.and_then(|(bytes, _)| Tag::decode(&bytes)) {
@@ -117,6 +119,48 @@ pub(crate) async fn keep(service: &Service, call: &Call, answered: &Answered) {
         answers.put(key, bytes, Keep::tagged(TAG)).await;
         near::note(service, call, key);
     }
+}
+
+/// The classes of texts that are known, and what the header says; `None` in place of a text that has to be computed.
+pub(crate) async fn known_classes(
+    service: &Service,
+    headers: &HeaderMap,
+    model: &str,
+    texts: &[String],
+) -> (Vec<Option<Value>>, &'static str) {
+    let mut known = vec![None; texts.len()];
+    let Some(answers) = service.settings.answers.as_ref().filter(|_| !is_declined(headers)) else {
+        return (known, "BYPASS");
+    };
+    for (place, text) in known.iter_mut().zip(texts) {
+        let Some(key) = class_key(service, model, text) else { break };
+        *place = answers.get(key, CLASSES).await.and_then(|(bytes, _)| Tag::decode(&bytes));
+    }
+    let hits = known.iter().flatten().count();
+    if let Some(entry) = service.entries.get(model) {
+        count(&entry.figures.cache_hits, u64::from(hits == texts.len()));
+        count(&entry.figures.cache_misses, u64::from(hits < texts.len()));
+    }
+    let label = match hits {
+        0 => "MISS",
+        _ if hits == texts.len() => "HIT",
+        _ => "HIT; partly",
+    };
+    (known, label)
+}
+
+/// Keeps the classes of a text.
+pub(crate) async fn keep_classes(service: &Service, model: &str, text: &str, classes: &Value) {
+    if let (Some(answers), Some(key)) = (&service.settings.answers, class_key(service, model, text))
+        && let Ok(bytes) = Tag::encode(classes)
+    {
+        answers.put(key, bytes, Keep::tagged(CLASSES)).await;
+    }
+}
+
+fn class_key(service: &Service, model: &str, text: &str) -> Option<Key> {
+    let revision = service.revision(model)?;
+    Key::of(&("classes", model, &*revision, text)).ok()
 }
 
 /// Remembers what decides a model's answers beside the request: its file and its engine.

@@ -389,9 +389,15 @@ async fn embedded(
 
 async fn classify(State(service): Shared, headers: HeaderMap, body: Body) -> Response {
     let arrived = service.clock.now();
-    let work =
-        async |service: Arc<Service>, key: String, body: Bytes| vectors::classify(&service, &key, &body, arrived).await;
-    asked(&service, &headers, body, Dialect::OpenAi, work).await
+    let result = async {
+        let (key, body) = admit_with_body(&service, &headers, Scope::Infer, body).await?;
+        let (value, cache) = vectors::classify(&service, &headers, &key, &body, arrived).await?;
+        let mut response = json_response(StatusCode::OK, &value);
+        response.headers_mut().insert("x-weighbridge-cache", HeaderValue::from_static(cache));
+        Ok(response)
+    }
+    .await;
+    Dialect::OpenAi.answer(&service, None, result)
 }
 
 async fn models(State(service): Shared, headers: HeaderMap) -> Response {

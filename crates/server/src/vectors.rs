@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weighbridge_engine::{ClassifyRequest, EmbedRequest, Embedded};
 use weighbridge_types::base64::base64;
 use weighbridge_types::time::Stamp;
 
+use crate::cached;
 use crate::dialect::read;
 use crate::error::ApiError;
 use crate::figures::count;
@@ -119,35 +121,55 @@ fn openai(model: &str, embedded: &[Embedded], tokens: u64, is_packed: bool) -> V
     json!({"object": "list", "data": data, "model": model, "usage": usage})
 }
 
-/// The classes of texts.
+/// The classes of texts, and what the header says of the cache: equal texts have equal classes, each on its own.
 pub(crate) async fn classify(
     service: &Arc<Service>,
+    headers: &HeaderMap,
     key: &str,
     body: &[u8],
     arrived: Stamp,
-) -> Result<Value, ApiError> {
+) -> Result<(Value, &'static str), ApiError> {
     let body: Body = read(body)?;
     let _inside = service.enter(key)?;
     let model = service.pool.resolve(&body.model)?;
     let texts = body.input.texts()?;
-    let (lent, _) = lend(service, &model, key).await?;
-    let engine = lent.lease.engine();
-    let classes = engine.classes();
-    let classified = engine.classify(ClassifyRequest { inputs: texts }).await?;
-    drop(lent);
+    let (mut results, label) = cached::known_classes(service, headers, &model, &texts).await;
+    let absent: Vec<usize> = (0..texts.len()).filter(|place| results[*place].is_none()).collect();
+    if !absent.is_empty() {
+        let inputs = absent.iter().map(|place| texts[*place].clone()).collect();
+        for (place, classes) in absent.iter().zip(compute_classes(service, &model, key, inputs).await?) {
+            if label != "BYPASS" {
+                cached::keep_classes(service, &model, &texts[*place], &classes).await;
+            }
+            results[*place] = Some(classes);
+        }
+    }
     finished(service, &model, arrived, 0)?;
-    let results: Vec<Value> = classified
-        .iter()
-        .map(|one| {
-            let probabilities: Vec<f64> = one.log_probabilities.iter().map(|log| log.exp()).collect();
-            let best = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-            let label = best.and_then(|best| classes.get(best));
-            let scores: serde_json::Map<String, Value> =
-                classes.iter().cloned().zip(probabilities.iter().map(|p| json!(p))).collect();
-            json!({"label": label, "probability": best.map(|best| probabilities[best]), "scores": scores})
-        })
-        .collect();
-    Ok(json!({"model": model, "results": results}))
+    let results: Vec<Value> = results.into_iter().flatten().collect();
+    Ok((json!({"model": model, "results": results}), label))
+}
+
+async fn compute_classes(
+    service: &Service,
+    model: &str,
+    key: &str,
+    inputs: Vec<String>,
+) -> Result<Vec<Value>, ApiError> {
+    let (lent, _) = lend(service, model, key).await?;
+    let engine = lent.lease.engine();
+    cached::remember_revision(service, model, &**engine);
+    let classes = engine.classes();
+    let classified = engine.classify(ClassifyRequest { inputs }).await?;
+    drop(lent);
+    let told = classified.iter().map(|one| {
+        let probabilities: Vec<f64> = one.log_probabilities.iter().map(|log| log.exp()).collect();
+        let best = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+        let label = best.and_then(|best| classes.get(best));
+        let scores: serde_json::Map<String, Value> =
+            classes.iter().cloned().zip(probabilities.iter().map(|p| json!(p))).collect();
+        json!({"label": label, "probability": best.map(|best| probabilities[best]), "scores": scores})
+    });
+    Ok(told.collect())
 }
 
 fn finished(service: &Service, model: &str, arrived: Stamp, tokens: u64) -> Result<(), ApiError> {

@@ -4,6 +4,7 @@
 
 mod balancer;
 mod budget;
+mod cache;
 mod clients;
 mod elsewhere;
 mod faults;

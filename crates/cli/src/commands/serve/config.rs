@@ -11,6 +11,7 @@ use weighbridge_serving::{LoadWhen, ModelSettings, PeerSettings, PoolSettings, S
 use weighbridge_types::model_ref::{EndpointRef, ModelRef};
 use weighbridge_types::units::ByteSize;
 
+use super::cache::{CacheConfig, CacheFile};
 use super::duration;
 use crate::arguments::{ServeArguments, StrategyArgument};
 use crate::environment::Environment;
@@ -30,8 +31,7 @@ pub(super) struct Config {
     pub(super) request_timeout: Duration,
     pub(super) http: HttpPool,
     pub(super) relief: MemoryThresholds,
-    /// Memory for answers that may be given again; `None` keeps none.
-    pub(super) cache_memory: Option<ByteSize>,
+    pub(super) cache: Option<CacheConfig>,
 }
 
 /// How servers elsewhere are reached.
@@ -70,6 +70,7 @@ pub(in crate::commands) struct File {
     http_pool: HttpPoolFile,
     optimization: OptimizationFile,
     models: Vec<ModelFile>,
+    cache: CacheFile,
 }
 
 #[derive(Default, Deserialize, PartialEq)]
@@ -185,6 +186,7 @@ impl Config {
             output::talk("`evaluation_service` is what `eval run --config` and `eval matrix --config` read");
         }
         let http = HttpPool::default().with(&file.http_pool)?;
+        let cache = CacheConfig::resolve(file.cache, file.data_service.cache_memory(), arguments)?;
         let mut models = Vec::new();
         for model in file.models {
             models.push(of_file(model, file.model_service.enable_model_quantization, http, environment)?);
@@ -205,6 +207,7 @@ impl Config {
         };
         Ok(Self {
             models,
+            cache,
             pool: PoolSettings {
                 memory_budget: budget.or(service.memory_threshold_mb.map(|mb| mb << 20)),
                 max_models: arguments
@@ -222,7 +225,6 @@ impl Config {
             },
             request_timeout: time(&arguments.request_timeout, &service.request_timeout, "--request-timeout", 600)?,
             http,
-            cache_memory: arguments.cache_memory.or(file.data_service.cache_memory()),
             relief: relief(arguments.memory_pressure_threshold, &file.optimization)?,
         })
     }

@@ -1,5 +1,6 @@
 //! `serve`: from arguments and a file to a service that runs until it is told to stop.
 
+pub(super) mod cache;
 mod config;
 mod loader;
 
@@ -10,13 +11,12 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use weighbridge_cache::{Answers, AnswersSettings, LevelSettings, Levels, SystemWall, Writes, remote};
 use weighbridge_engine_http::ConnectionPools;
 use weighbridge_server::{Keys, Limits, Scope, Service, ServiceSettings, Watch, app, metrics_app, run as serve};
 use weighbridge_serving::Rate;
 use weighbridge_telemetry::SystemRoot;
 use weighbridge_types::time::Clock;
-use weighbridge_types::units::{ByteSize, parse_duration};
+use weighbridge_types::units::parse_duration;
 
 use super::runtime;
 use crate::arguments::ServeArguments;
@@ -63,7 +63,7 @@ async fn serve_until_told(
         None => None,
         Some(port) => Some(bind(SocketAddr::from(([127, 0, 0, 1], port))).await?),
     };
-    let answers = answers(arguments, config.cache_memory, clock)?;
+    let answers = config.cache.as_ref().map(|cache| cache.open(clock)).transpose()?;
     let settings = ServiceSettings {
         keys,
         rate: rate(arguments)?,
@@ -75,6 +75,7 @@ async fn serve_until_told(
         hosts: arguments.allow_host.clone(),
         // Whatever else is not to be said.
         log: Some(|line| output::say(output::Level::Error, line)),
+        near: config.cache.as_ref().and_then(|cache| cache.near),
         ..ServiceSettings::default()
     };
     let pools = ConnectionPools::new(config.http.connections);
@@ -215,20 +216,6 @@ fn rate(arguments: &ServeArguments) -> Result<Option<Rate>, Failure> {
         return Err(Failure::usage(what, "leave it out for no limit"));
     }
     Ok(Some(Rate { per_second, burst: (per_second * BURST_SECONDS).max(1.0) }))
-}
-
-fn answers(arguments: &ServeArguments, memory: Option<ByteSize>, clock: Clock) -> Result<Option<Answers>, Failure> {
-    let Some(memory) = memory else { return Ok(None) };
-    let mut levels = Levels::new(LevelSettings::memory(memory.0), Arc::new(SystemWall));
-    if let Some(folder) = &arguments.cache_dir {
-        levels = levels.with_disk(folder, LevelSettings::disk(arguments.cache_disk.0), Writes::Acknowledged)?;
-    }
-    if let Some(url) = &arguments.cache_redis {
-        let server = remote::remote(url, remote::RemoteSettings::default(), clock);
-        let server = server.map_err(|error| Failure::from_error(Exit::Usage, &error, "write redis://HOST:PORT/DB"))?;
-        levels = levels.with_remote(server, LevelSettings::remote());
-    }
-    Ok(Some(Answers::new(levels, AnswersSettings::default(), clock)))
 }
 
 /// A time as users write it; a number alone is seconds.
