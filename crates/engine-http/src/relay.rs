@@ -182,6 +182,12 @@ impl Relayed {
         self.client.text(bytes)
     }
 
+    /// A header field of the answer, whether it may be passed on or not; empty where there is none.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &str {
+        self.head.field(name)
+    }
+
     /// The next part of the body: what one read of the connection gave. `None` at the sound end, when the connection is
     /// kept for another request, and after a failure. A future that is dropped loses nothing.
     ///

@@ -30,6 +30,7 @@ mod profile;
 mod reactor;
 mod recover;
 mod retry;
+mod reuse;
 mod run;
 mod search;
 mod seen;
@@ -59,6 +60,7 @@ pub use profile::{Cost, ErrorFigures, Graded, HostProfile, Lag, ProfileError, Tr
 pub use reactor::{Reactor, Reactors};
 pub use recover::recover;
 pub use retry::RetryPolicy;
+pub use reuse::{ReuseFigure, ReuseFigures, Reused, reuse_figures};
 pub use run::{Identity, LoadRun, TrafficFactory};
 pub use search::{Axis, Capacity, Judgement, Search, SearchLimits};
 pub use settings::{LoadSettings, SearchSettings, Shape, Warmup};

@@ -41,7 +41,8 @@ pub use rounds::round_order;
 pub use spec::{SpecError, SpecKind, SpecProblem};
 pub use synthetic::{
     CACHE_WARMUP, CacheTraffic, CacheTrafficSettings, CacheWorkload, CancelWhen, Cancellation, Merged, MergedPart,
-    Part, Prefixes, PromptShape, SessionShape, SlowReaders, Synthetic, SyntheticSettings, TextPool,
+    Part, Prefixes, PromptShape, ReuseSettings, SessionShape, SlowReaders, Synthetic, SyntheticSettings, TextPool,
+    reuse_prompts,
 };
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
 pub use traces::{

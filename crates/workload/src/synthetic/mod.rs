@@ -5,6 +5,7 @@ mod grammar;
 mod merged;
 mod part;
 mod pool;
+mod reuse;
 mod sessions;
 mod words;
 
@@ -15,6 +16,7 @@ pub use cache::{CACHE_WARMUP, CacheTraffic, CacheTrafficSettings, CacheWorkload}
 pub use merged::{Merged, MergedPart};
 pub use part::{CancelWhen, Cancellation, Part, Prefixes, PromptShape, SessionShape, SlowReaders};
 pub use pool::TextPool;
+pub use reuse::{ReuseSettings, reuse_prompts};
 pub use sessions::{Synthetic, SyntheticSettings};
 
 pub(crate) use grammar::read_parts;
