@@ -115,6 +115,9 @@ pub struct ScoreArguments {
     /// Name of the run, for the folder and the history [default: the file's name]
     #[arg(long, value_name = "TEXT")]
     pub label: Option<String>,
+    /// Folder that keeps scores and gives them again for the same bytes and settings
+    #[arg(long, value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
     /// Print the figures and keep no record
     #[arg(long)]
     pub no_record: bool,

@@ -8,6 +8,7 @@ mod ab;
 mod answers;
 mod baseline;
 mod bench;
+mod cache_bench;
 mod compare;
 mod config;
 mod convert;
@@ -46,6 +47,10 @@ pub use ab::AbArguments;
 pub use answers::AnswerArguments;
 pub use baseline::{BaselineArguments, BaselineVerb, PromoteArguments, ShowArguments};
 pub use bench::{AccelArguments, AccelWorkload, BenchArguments, BenchVerb, SwitchArguments};
+pub use cache_bench::{
+    CacheBenchVerb, CacheStatsArguments, EvaluationBenchArguments, ModelBenchArguments, PredictionBenchArguments,
+    ReuseArguments, WorkloadsBenchArguments,
+};
 pub use compare::{CompareRunsArguments, JudgingArguments};
 pub use config::{ConfigOutputArguments, ConfigVerb, Folder, Listen, NginxArguments, Upstream};
 pub use convert::{ConvertArguments, ConvertingArguments};
@@ -127,7 +132,7 @@ pub enum Verb {
     Stress(Box<StressArguments>),
     /// Load for hours; the record keeps every request and what this process and its host used
     Soak(Box<SoakArguments>),
-    /// What a server's cache of prefixes saves
+    /// What a server's cache of prefixes saves, what our own caches do, and what they hold
     Cache {
         #[command(subcommand)]
         verb: CacheVerb,

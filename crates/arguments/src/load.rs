@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{AnswerArguments, LocalArguments, ObserveArguments, OutputArguments, ProfileFlag, ResultsArguments};
+use super::{
+    AnswerArguments, CacheBenchVerb, CacheStatsArguments, LocalArguments, ObserveArguments, OutputArguments,
+    ProfileFlag, ResultsArguments,
+};
 
 /// Shown below the flags of `load`.
 const LOAD_HELP: &str = "\
@@ -353,8 +356,11 @@ pub struct SoakArguments {
 /// What to do about a cache.
 #[derive(Debug, Subcommand)]
 pub enum CacheVerb {
-    /// Send prompts again, each beside a new one: hit and miss latency, hit share, and whether the server caches
+    /// Send prompts again, each beside a new one: hit and miss latency, hit share, and whether the server caches; or weigh a
+    /// cache of our own
     Bench(Box<CacheArguments>),
+    /// What the levels of a running service's cache, or a folder, hold and were of use for
+    Stats(CacheStatsArguments),
     /// Read every answer that `eval run --cache` kept, and compare it with its checksum
     Verify {
         /// The folder of the cache
@@ -367,7 +373,10 @@ pub enum CacheVerb {
 
 /// Prompts that were sent before, each beside a new one.
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct CacheArguments {
+    #[command(subcommand)]
+    pub verb: Option<CacheBenchVerb>,
     #[command(flatten)]
     pub target: TargetArguments,
     /// Pairs of a new prompt and one sent before, for each of the workloads repeated, similar and mixed

@@ -1,6 +1,7 @@
 //! The name of an answer: a digest of the whole request.
 
 use std::fmt;
+use std::io::{self, Read};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -32,6 +33,25 @@ impl Key {
     /// When an argument has no form in JSON.
     pub fn of_call(function: &str, positional: &impl Serialize, named: &impl Serialize) -> Result<Self, CacheError> {
         Self::of(&("call", function, positional, named))
+    }
+
+    /// The digest of what a reader gives, which a name keeps apart from other uses of the same bytes. It is not put into memory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_reader(name: &str, reader: &mut dyn Read) -> io::Result<Self> {
+        let mut digest = Sha256::new();
+        digest.update((name.len() as u64).to_le_bytes());
+        digest.update(name);
+        let mut room = vec![0; 64 << 10];
+        loop {
+            match reader.read(&mut room) {
+                Ok(0) => return Ok(Self(digest.finalize().into())),
+                Ok(count) => digest.update(&room[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Its digits.
@@ -81,6 +101,16 @@ mod tests {
         distinct.dedup();
         assert_eq!(distinct.len(), keys.len());
         assert_eq!((keys[0].hex().len(), &keys[0].hex()[..16]), (64, format!("{:?}", keys[0]).trim_end_matches('…')));
+    }
+
+    #[test]
+    fn bytes_have_a_key_under_each_name() {
+        let key = |name: &str, bytes: &[u8]| Key::of_reader(name, &mut { bytes }).unwrap();
+        let long = vec![7; 200 << 10];
+        assert_eq!(key("score", &long), key("score", &long));
+        let keys =
+            [key("score", &long), key("score", &long[1..]), key("scor", b"e"), key("score", b""), key("", b"score")];
+        assert!((0..keys.len()).all(|place| !keys[place + 1..].contains(&keys[place])));
     }
 
     #[test]

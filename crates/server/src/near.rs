@@ -24,7 +24,7 @@ const CHECKS: usize = 1;
 pub struct NearAnswers {
     /// How near is near.
     pub settings: NearSettings,
-    /// Of so many answers to near texts, the first is computed as well and compared.
+    /// Of so many answers to near texts, the first is computed as well and compared; none with 0.
     pub check_every: u64,
 }
 
@@ -117,7 +117,8 @@ pub(crate) fn find(service: &Service, call: &Call) -> Option<NearHit> {
 pub(crate) fn given(service: &Arc<Service>, mut call: Call, given: Answered) {
     let Some(texts) = &service.near else { return };
     let number = texts.given.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    if !number.is_multiple_of(texts.settings.check_every.max(1)) {
+    let every = texts.settings.check_every;
+    if every == 0 || !number.is_multiple_of(every) {
         return;
     }
     let Ok(permit) = Arc::clone(&texts.checking).try_acquire_owned() else {

@@ -42,7 +42,7 @@ pub use spec::{SpecError, SpecKind, SpecProblem};
 pub use synthetic::{
     CACHE_WARMUP, CacheTraffic, CacheTrafficSettings, CacheWorkload, CancelWhen, Cancellation, Merged, MergedPart,
     Part, Prefixes, PromptShape, ReuseSettings, SessionShape, SlowReaders, Synthetic, SyntheticSettings, TextPool,
-    reuse_prompts,
+    reuse_order, reuse_prompts,
 };
 pub use task::{Difficulty, Domain, Split, Task, TaskItem, TaskSet, TaskSettings};
 pub use traces::{

@@ -1,14 +1,31 @@
-//! `cache verify`: whether kept answers are those that were written.
+//! `cache`: whether kept answers are those that were written, what caches of ours are worth, and what they hold.
+
+mod bench;
+mod door;
+mod stats;
+mod worth;
 
 use std::path::Path;
 
 use serde_json::json;
 
-use crate::arguments::OutputFormat;
+use crate::arguments::{CacheBenchVerb, CacheStatsArguments, OutputFormat};
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
+/// `cache bench` of a cache of ours.
+pub(super) fn bench(verb: &CacheBenchVerb, environment: &Environment) -> Result<Exit, Failure> {
+    bench::run(verb, environment)
+}
+
+/// `cache stats`.
+pub(super) fn stats(arguments: &CacheStatsArguments, environment: &Environment) -> Result<Exit, Failure> {
+    stats::run(arguments, environment)
+}
+
+/// `cache verify`.
 pub(super) fn verify(folder: &Path, format: OutputFormat) -> Result<Exit, Failure> {
     let report = weighbridge_cache::verify(folder)?;
     let is_whole = report.damaged == 0;

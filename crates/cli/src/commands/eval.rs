@@ -12,6 +12,7 @@ mod table;
 
 use std::path::Path;
 
+use weighbridge_cache::{Cache, Key, Limits, Tag};
 use weighbridge_eval::cwe::Hierarchy;
 use weighbridge_eval::predictions::{Form, Mapping};
 use weighbridge_eval::score::{Costs, Report, Settings, score_file};
@@ -60,7 +61,16 @@ pub(super) fn run(verb: EvalVerb, environment: &Environment) -> Result<Exit, Fai
 fn score(arguments: &ScoreArguments, environment: &Environment) -> Result<Exit, Failure> {
     let settings = settings(arguments)?;
     let watch = record::Watch::start();
-    let report = score_file(&arguments.file, &settings)?;
+    let report = match &arguments.cache {
+        None => score_file(&arguments.file, &settings)?,
+        Some(folder) => {
+            let (report, is_kept) = score_kept(&Cache::open(folder, Limits::default())?, &arguments.file, &settings)?;
+            if is_kept {
+                output::talk("note: these scores were kept; file and settings are those of an earlier scoring");
+            }
+            report
+        }
+    };
     let kept = if arguments.no_record { None } else { Some(record::keep(arguments, &report, &watch)?) };
     match arguments.output.output_format {
         OutputFormat::Json => output::json(&report)?,
@@ -71,6 +81,22 @@ fn score(arguments: &ScoreArguments, environment: &Environment) -> Result<Exit, 
         output::talk(&format!("report  {}", folder.join(REPORT_FILE).display()));
     }
     Ok(Exit::Pass)
+}
+
+/// Scores a file, or gives what an earlier scoring of the same bytes with the same settings by this version said; which of both.
+pub(super) fn score_kept(cache: &Cache, file: &Path, settings: &Settings) -> Result<(Report, bool), Failure> {
+    // A file whose form nobody names tells it by its name.
+    let form = file.extension().map_or_else(String::new, |extension| extension.to_string_lossy().into_owned());
+    let name = format!("score {} {form} {settings:?}", env!("CARGO_PKG_VERSION"));
+    let bytes = std::fs::File::open(file).and_then(|mut bytes| Key::of_reader(&name, &mut bytes));
+    // What cannot be read is said by who scores it.
+    let Ok(key) = bytes else { return Ok((score_file(file, settings)?, false)) };
+    if let Some(report) = cache.get(&key)?.as_ref().and_then(Tag::decode) {
+        return Ok((report, true));
+    }
+    let report = score_file(file, settings)?;
+    cache.put(key, &Tag::encode(&report)?)?;
+    Ok((report, false))
 }
 
 fn settings(arguments: &ScoreArguments) -> Result<Settings, Failure> {

@@ -53,9 +53,11 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::Load(load) => flagged(&load.run.profile, "load", || load::run(&load, environment)),
         Verb::Stress(stress) => flagged(&stress.run.profile, "stress", || load::stress(&stress, environment)),
         Verb::Soak(soak) => flagged(&soak.run.profile, "soak", || load::soak(&soak, environment)),
-        Verb::Cache { verb: CacheVerb::Bench(cache) } => {
-            flagged(&cache.run.profile, "cache", || load::cache(&cache, environment))
-        }
+        Verb::Cache { verb: CacheVerb::Bench(cache) } => match &cache.verb {
+            Some(own) => cache::bench(own, environment),
+            None => flagged(&cache.run.profile, "cache", || load::cache(&cache, environment)),
+        },
+        Verb::Cache { verb: CacheVerb::Stats(stats) } => cache::stats(&stats, environment),
         Verb::Cache { verb: CacheVerb::Verify { folder, output } } => cache::verify(&folder, output.output_format),
         Verb::ColdStart(cold) => cold_start::run(&cold, environment),
         Verb::MemoryProfile(profile) => memory_profile::run(&profile, environment),

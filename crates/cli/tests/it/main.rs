@@ -5,6 +5,7 @@
 mod bad_input;
 mod bench;
 mod browser;
+mod cache;
 mod candle;
 mod classify;
 mod compare;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use weighbridge_types::definition as define;
 use weighbridge_types::exhibit::{self, Confusion, Curves, Exhibit, Failure};
 use weighbridge_types::metric::{Cell, Metric};
@@ -24,7 +24,7 @@ use super::tables::Table;
 use super::text_scores::Texts;
 
 /// What a file of predictions says.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// Samples.
     pub samples: u64,

@@ -16,7 +16,7 @@ pub use cache::{CACHE_WARMUP, CacheTraffic, CacheTrafficSettings, CacheWorkload}
 pub use merged::{Merged, MergedPart};
 pub use part::{CancelWhen, Cancellation, Part, Prefixes, PromptShape, SessionShape, SlowReaders};
 pub use pool::TextPool;
-pub use reuse::{ReuseSettings, reuse_prompts};
+pub use reuse::{ReuseSettings, reuse_order, reuse_prompts};
 pub use sessions::{Synthetic, SyntheticSettings};
 
 pub(crate) use grammar::read_parts;

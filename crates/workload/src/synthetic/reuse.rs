@@ -52,6 +52,23 @@ pub fn reuse_prompts(workload: CacheWorkload, settings: ReuseSettings) -> Vec<St
     prompts
 }
 
+/// Which of some items is asked for, again and again: the k-th in proportion to 1 / k (Zipf), as models and files are used.
+#[must_use]
+pub fn reuse_order(items: usize, requests: usize, seed: u64) -> Vec<usize> {
+    let weights: Vec<f64> = (1..=items.max(1)).map(|rank| 1.0 / rank as f64).collect();
+    let all: f64 = weights.iter().sum();
+    let mut draws = Draws::new(seed, "reuse order", 0);
+    let mut draw = |_| {
+        let mut left = draws.unit() * all;
+        let place = weights.iter().position(|weight| {
+            left -= weight;
+            left < 0.0
+        });
+        place.unwrap_or(0)
+    };
+    (0..requests).map(&mut draw).collect()
+}
+
 /// A prompt that says nearly the same, and that was not sent before.
 fn varied(prompt: &str, number: u64, draws: &mut Draws, seen: &mut HashSet<String>) -> String {
     for _ in 0..TRIES {
@@ -115,6 +132,17 @@ mod tests {
         for text in reuse_prompts(CacheWorkload::Similar, SETTINGS) {
             assert!(pool.contains(&digits(&text)), "{text}");
         }
+    }
+
+    #[test]
+    fn the_first_items_are_used_most() {
+        let order = reuse_order(4, 1_200, 3);
+        let counts: Vec<usize> = (0..4).map(|item| order.iter().filter(|used| **used == item).count()).collect();
+        // 1 / k over 1 + 1/2 + 1/3 + 1/4 = 25/12.
+        for (count, expected) in counts.iter().zip([576, 288, 192, 144]) {
+            assert!(count.abs_diff(expected) < 60, "{counts:?}");
+        }
+        assert_eq!((reuse_order(1, 2, 0), reuse_order(0, 1, 0)), (vec![0, 0], vec![0]));
     }
 
     #[test]

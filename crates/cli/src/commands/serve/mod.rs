@@ -2,7 +2,7 @@
 
 pub(super) mod cache;
 mod config;
-mod loader;
+pub(super) mod loader;
 
 use std::net::SocketAddr;
 use std::path::Path;
