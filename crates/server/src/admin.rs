@@ -238,6 +238,7 @@ pub(crate) fn cache(service: &Service) -> Result<Value, ApiError> {
         told["hit_ratio"] = json!(level.hit_ratio());
         told["meets_target"] = json!(level.meets_target());
     }
+    all["warm"] = service.warmth.report();
     all["near"] = service.near.as_ref().map_or(Value::Null, NearTexts::report);
     Ok(all)
 }

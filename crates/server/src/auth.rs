@@ -9,6 +9,9 @@ use weighbridge_serving::FaultClass;
 
 use crate::error::ApiError;
 
+/// Who asks where there are no keys.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
@@ -58,7 +61,7 @@ impl Keys {
     /// 401 without a key or with an unknown one, 403 where its scope is too small.
     pub fn check(&self, headers: &HeaderMap, wanted: Scope) -> Result<&str, ApiError> {
         if self.is_empty() {
-            return Ok("anonymous");
+            return Ok(ANONYMOUS);
         }
         let unknown =
             |message: &str| ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message, FaultClass::Request);

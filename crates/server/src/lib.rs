@@ -32,6 +32,7 @@ mod stall;
 mod upstream;
 mod vectors;
 mod visitor;
+mod warm;
 mod watch;
 
 pub use auth::{Keys, Scope};
@@ -45,4 +46,5 @@ pub use run::{Limits, run};
 pub use servers::{RelayTo, Server};
 pub use service::{ModelLimits, Origin, Served, Service, ServiceSettings};
 pub use upstream::holds_token;
+pub use warm::{WarmPlan, WarmRequest, warm};
 pub use watch::{MemoryThresholds, Watch};

@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::figures::{Figures, count};
 use crate::near::{NearAnswers, NearTexts};
 use crate::servers::{Server, Upstream};
+use crate::warm::Warmth;
 
 /// What bounds the requests for one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +141,7 @@ pub struct Service {
     pub(crate) settings: ServiceSettings,
     pub(crate) buckets: Option<Buckets>,
     pub(crate) near: Option<NearTexts>,
+    pub(crate) warmth: Warmth,
     pub(crate) faults: FaultLog,
     pub(crate) audit: AuditLog,
     /// When it was made.
@@ -188,6 +190,7 @@ impl Service {
             entries,
             buckets: settings.rate.map(|rate| Buckets::new(rate, clock)),
             near: settings.near.map(NearTexts::new),
+            warmth: Warmth::default(),
             faults: FaultLog::default(),
             audit: AuditLog::default(),
             since: WallTime::now(),

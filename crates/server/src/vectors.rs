@@ -63,6 +63,11 @@ impl Input {
     }
 }
 
+/// Whether a body asks for something of texts.
+pub(crate) fn check(body: &[u8]) -> Result<(), ApiError> {
+    read::<Body>(body)?.input.texts().map(drop)
+}
+
 /// The vectors of texts.
 pub(crate) async fn embed(
     service: &Arc<Service>,

@@ -91,7 +91,8 @@ pub(super) fn score_kept(cache: &Cache, file: &Path, settings: &Settings) -> Res
     let bytes = std::fs::File::open(file).and_then(|mut bytes| Key::of_reader(&name, &mut bytes));
     // What cannot be read is said by who scores it.
     let Ok(key) = bytes else { return Ok((score_file(file, settings)?, false)) };
-    if let Some(report) = cache.get(&key)?.as_ref().and_then(Tag::decode) {
+    let kept = cache.get(&key)?.and_then(|bytes| serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok());
+    if let Some(report) = kept {
         return Ok((report, true));
     }
     let report = score_file(file, settings)?;

@@ -169,7 +169,7 @@ fn model(arguments: &ModelBenchArguments, environment: &Environment) -> Result<E
     let clock = Clock::start();
     let rows = runtime()?.block_on(async {
         let slots = references.iter().enumerate().map(|(place, reference)| {
-            let loader = ReferenceLoader::of(registry.clone(), reference.clone());
+            let loader = ReferenceLoader::new(&registry, reference.clone(), None);
             (ModelSettings::new(place.to_string()), Arc::new(loader) as Arc<dyn Loader>)
         });
         let settings = PoolSettings { max_models: Some(arguments.max_models), ..PoolSettings::default() };

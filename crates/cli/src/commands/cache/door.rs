@@ -9,7 +9,7 @@ use weighbridge_cache::{Answers, AnswersSettings, LevelSettings, Levels, SystemW
 use weighbridge_engine::RequestFailure;
 use weighbridge_engine_http::{HttpOptions, Relay, Secret};
 use weighbridge_load::Reused;
-use weighbridge_server::{Limits, ModelLimits, NearAnswers, Served, Service, ServiceSettings, app, run};
+use weighbridge_server::{Limits, ModelLimits, NearAnswers, Origin, Served, Service, ServiceSettings, app, run};
 use weighbridge_serving::{LoadErrorKind, ModelSettings, PoolSettings, ServeError};
 use weighbridge_types::model_ref::{EndpointRef, ModelRef, Preset};
 use weighbridge_types::time::Clock;
@@ -56,9 +56,10 @@ impl Door {
         let names: Vec<String> = models.iter().map(|(name, _)| (*name).to_owned()).collect();
         let served = models.into_iter().map(|(name, reference)| Served {
             settings: ModelSettings::new(name.to_owned()),
-            relay: None,
+            origin: Origin::Here(Arc::new(ReferenceLoader::new(registry, reference, None))),
             limits: ModelLimits { running: 1, waiting: 16, queue_timeout: Duration::from_secs(60) },
-            loader: Arc::new(ReferenceLoader::of(registry.clone(), reference)),
+            format: "",
+            modified: None,
         });
         let service = Service::new(settings, PoolSettings::default(), served.collect(), clock);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -94,13 +94,12 @@ fn table(told: &Value) -> String {
         let part = |name: &str| &warm[name];
         let _ = writeln!(
             text,
-            "warming {}: {} models loaded, {} answers brought up, {} requests known, {} computed, {} refused, {} failed",
+            "warming {}: {} models loaded, {} answers brought up, {} requests known, {} computed, {} failed",
             warm["state"].as_str().unwrap_or("-"),
             part("models"),
             part("brought_up"),
             part("known"),
             part("computed"),
-            part("refused"),
             part("failed"),
         );
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use weighbridge_cache::{
     Answers, AnswersSettings, LevelSettings, Levels, NearSettings, Policy, SystemWall, Writes, remote,
 };
-use weighbridge_server::NearAnswers;
+use weighbridge_server::{NearAnswers, WarmPlan, WarmRequest};
 use weighbridge_types::time::Clock;
 use weighbridge_types::units::ByteSize;
 
@@ -36,6 +36,16 @@ pub(super) struct CacheFile {
     cold: Option<LevelFile>,
     near: Option<f64>,
     near_check_every: Option<u64>,
+    warm: WarmFile,
+}
+
+/// What is made ready at the start.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WarmFile {
+    models: Vec<String>,
+    latest: usize,
+    requests: Vec<PathBuf>,
 }
 
 /// One level.
@@ -67,6 +77,7 @@ pub(super) struct CacheConfig {
     redis: Option<(String, LevelSettings)>,
     cold: Option<FolderConfig>,
     pub(super) near: Option<NearAnswers>,
+    warm: WarmFile,
 }
 
 struct FolderConfig {
@@ -97,7 +108,8 @@ impl CacheConfig {
                 || file.disk.is_some()
                 || file.redis.is_some()
                 || file.cold.is_some()
-                || file.near.is_some();
+                || file.near.is_some()
+                || !(file.warm.models.is_empty() && file.warm.requests.is_empty());
             return match is_wanted {
                 true => Err(Failure::usage(
                     "keep answers without memory for them",
@@ -122,6 +134,7 @@ impl CacheConfig {
             redis: url.map(|url| Ok::<_, Failure>((url, redis.over(LevelSettings::remote(), "redis")?))).transpose()?,
             cold: folder(file.cold, arguments, "cold")?,
             near: near.map(|settings| NearAnswers { settings, check_every }),
+            warm: file.warm,
         }))
     }
 
@@ -141,6 +154,29 @@ impl CacheConfig {
             levels = levels.with_disk(&cold.folder, cold.settings.clone(), cold.writes)?;
         }
         Ok(Answers::new(levels, AnswersSettings::default(), clock))
+    }
+
+    /// What is made ready at the start; `None` for nothing.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or a line of one is no request whose answer would be kept.
+    pub(super) fn warm(&self) -> Result<Option<WarmPlan>, Failure> {
+        let WarmFile { models, latest, requests: files } = &self.warm;
+        let mut requests = Vec::new();
+        for file in files {
+            let wrong = |problem: String| {
+                let what = format!("read `{}`: {problem}", file.display());
+                Failure::usage(what, "write a request on each line, as it goes to /v1/chat/completions")
+            };
+            let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+            for (line, number) in text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
+                let request = WarmRequest::read(line.as_bytes());
+                requests.push(request.map_err(|error| wrong(format!("line {number}: {}", error.message)))?);
+            }
+        }
+        let plan = WarmPlan { models: models.clone(), latest: *latest, requests };
+        let is_empty = plan.models.is_empty() && plan.latest == 0 && plan.requests.is_empty();
+        Ok((!is_empty).then_some(plan))
     }
 }
 

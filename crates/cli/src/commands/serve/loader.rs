@@ -30,11 +30,6 @@ impl ReferenceLoader {
     pub(in crate::commands) fn new(registry: &Registry, reference: ModelRef, quantize: Option<BlockType>) -> Self {
         Self { registry: registry.clone(), reference, quantize }
     }
-
-    /// Of a model as it is.
-    pub(in crate::commands) fn of(registry: Registry, reference: ModelRef) -> Self {
-        Self { registry, reference, quantize: None }
-    }
 }
 
 /// The options of whoever reaches a server elsewhere.

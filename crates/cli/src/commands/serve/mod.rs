@@ -12,7 +12,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weighbridge_engine_http::ConnectionPools;
-use weighbridge_server::{Keys, Limits, Scope, Service, ServiceSettings, Watch, app, metrics_app, run as serve};
+use weighbridge_server::{
+    Keys, Limits, Scope, Service, ServiceSettings, WarmPlan, Watch, app, metrics_app, run as serve, warm,
+};
 use weighbridge_serving::Rate;
 use weighbridge_telemetry::SystemRoot;
 use weighbridge_types::time::Clock;
@@ -25,6 +27,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 use crate::registry::Registry;
+use cache::CacheConfig;
 use config::Config;
 pub(super) use config::File;
 pub(super) use loader::ReferenceLoader;
@@ -64,6 +67,7 @@ async fn serve_until_told(
         Some(port) => Some(bind(SocketAddr::from(([127, 0, 0, 1], port))).await?),
     };
     let answers = config.cache.as_ref().map(|cache| cache.open(clock)).transpose()?;
+    let plan = config.cache.as_ref().map(CacheConfig::warm).transpose()?.flatten();
     let settings = ServiceSettings {
         keys,
         rate: rate(arguments)?,
@@ -100,6 +104,9 @@ async fn serve_until_told(
     };
     let watching = tokio::spawn(watch.run(stopping.clone()));
     load_first(&service).await;
+    if let Some(plan) = plan {
+        tokio::spawn(make_ready(Arc::clone(&service), plan));
+    }
     let cut =
         serving.await.map_err(|error| Failure::new(Exit::Bug, format!("serve: {error}"), "report this as a bug"))??;
     service.pool().close();
@@ -129,6 +136,14 @@ async fn load_first(service: &Service) {
         }
     }
     service.ready();
+}
+
+/// Makes ready what the file names, and says what could not be.
+async fn make_ready(service: Arc<Service>, plan: WarmPlan) {
+    for problem in warm(&service, plan).await {
+        output::warn(&format!("failed to {problem}"));
+    }
+    output::talk("warmed; `weighbridge cache stats` tells what is ready");
 }
 
 /// Listens for SIGINT and SIGTERM; the second one ends the process at once.
