@@ -67,16 +67,17 @@ impl Worth<'_> {
 
     fn text(&self) -> String {
         let mut text = format!("{:<10} {:>6}", "", "n");
-        for name in ["hits %", "effectiveness %", "overhead %", "net %"] {
+        for name in ["hits %", "effectiveness %", "overhead %"] {
             let _ = write!(text, "  {name:<19}");
         }
-        text.push('\n');
+        text.push_str("  net %\n");
         for row in &self.rows {
             let figures = &row.figures;
             let _ = write!(text, "{:<10} {:>6}", row.name, figures.n);
-            for figure in [figures.hit_rate, figures.effectiveness, figures.overhead, figures.net] {
+            for figure in [figures.hit_rate, figures.effectiveness, figures.overhead] {
                 let _ = write!(text, "  {:<19}", percent(figure));
             }
+            let _ = write!(text, "  {}", percent(figures.net));
             let _ = writeln!(
                 text,
                 "\n  {:.3} ms without the cache, {:.3} ms with it: {:.2} times as fast{}; {:.3} MB kept",
@@ -105,12 +106,37 @@ impl Worth<'_> {
 }
 
 fn percent(figure: ReuseFigure) -> String {
-    format!("{:.1}{}", 100.0 * figure.value, range(figure, 100.0))
+    format!("{:.1}{}", shown(100.0 * figure.value), range(figure, 100.0))
 }
 
 fn range(figure: ReuseFigure, scale: f64) -> String {
     match (figure.low, figure.high) {
-        (Some(low), Some(high)) => format!(" ({:.1}..{:.1})", scale * low, scale * high),
+        (Some(low), Some(high)) => format!(" ({:.1}..{:.1})", shown(scale * low), shown(scale * high)),
         _ => String::new(),
+    }
+}
+
+/// A number with one decimal, without the sign of a zero.
+fn shown(number: f64) -> f64 {
+    (10.0 * number).round() / 10.0 + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_its_figures_and_a_zero_no_sign() {
+        let rows = [(true, 1.0, 10.0), (true, 1.0, 10.0), (false, 9.999, 10.0)];
+        let rows = rows.map(|(is_hit, with_s, without_s)| Reused { is_hit, with_s, without_s });
+        let near = NearRow { hits: 1, equal_share: Some(ReuseFigure { value: 0.0, low: Some(0.0), high: Some(0.79) }) };
+        let row = Row { near: Some(near), ..Row::new("mixed", &rows, 1, 2_000).ok().unwrap() };
+        let text = Worth { bench: "workloads", models: &[], seed: 1, rows: vec![row], notes: vec!["a note"] }.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].starts_with("mixed           3  66.7 ("), "{text}");
+        assert!(lines[1].contains("  60.0 (") && lines[1].contains("  0.0 (") && !lines[1].contains("-0.0"), "{text}");
+        assert!(lines[2].contains("10000.000 ms without the cache") && lines[2].ends_with("0.002 MB kept"), "{text}");
+        assert_eq!(lines[3], "  1 hits of near prompts; 0.0 (0.0..79.0) % of those answers are the model's own");
+        assert_eq!(lines.last(), Some(&"a note"));
     }
 }
