@@ -97,3 +97,72 @@ fn bounds_hold_for_each_file() {
     assert_eq!(code, 2);
     assert!(stderr.contains("it took too long: more than 1ms (--file-time)"), "{stderr}");
 }
+
+/// A ZIP file of stored entries.
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let crc = |bytes: &[u8]| {
+        !bytes.iter().fold(!0_u32, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
+        })
+    };
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let offset = u32::try_from(file.len()).unwrap();
+        let size = u32::try_from(content.len()).unwrap();
+        let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0x58];
+        common.extend(crc(content).to_le_bytes());
+        common.extend(size.to_le_bytes());
+        common.extend(size.to_le_bytes());
+        common.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        common.extend([0, 0]);
+        file.extend(b"PK\x03\x04");
+        file.extend(&common);
+        file.extend(name.bytes());
+        file.extend(*content);
+        directory.extend(b"PK\x01\x02\x14\x00");
+        directory.extend(&common);
+        directory.extend([0; 10]);
+        directory.extend(offset.to_le_bytes());
+        directory.extend(name.bytes());
+    }
+    let (start, size) = (u32::try_from(file.len()).unwrap(), u32::try_from(directory.len()).unwrap());
+    let count = u16::try_from(entries.len()).unwrap().to_le_bytes();
+    file.extend(directory);
+    file.extend(b"PK\x05\x06\0\0\0\0");
+    file.extend(count);
+    file.extend(count);
+    file.extend(size.to_le_bytes());
+    file.extend(start.to_le_bytes());
+    file.extend([0, 0]);
+    file
+}
+
+#[test]
+fn an_archive_is_walked_and_what_would_leave_its_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("manuals.zip");
+    let inner = zip(&[("deep.md", b"# Deep\n\nWithin an archive within.\n")]);
+    let entries: [(&str, &[u8]); 4] = [
+        ("a/limits.html", PAGE.as_bytes()),
+        ("../outside.md", b"# Out\n\nWords.\n"),
+        ("inner.zip", &inner),
+        ("notes.md", b"# Notes\n\nWords of it.\n"),
+    ];
+    fs::write(&archive, zip(&entries)).unwrap();
+    let to = folder.path().join("out");
+    let mut command = weighbridge();
+    command.arg("convert").arg(&archive).arg("--to").arg(&to).args(["--output-format", "json"]);
+    let (stdout, _, code) = out(&mut command);
+    assert_eq!(code, 1, "{stdout}");
+    let rows: Vec<Value> = serde_json::from_str(&stdout).unwrap();
+    let mut states: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row["name"].as_str().unwrap(), row["state"].as_str().unwrap())).collect();
+    states.sort_unstable();
+    assert_eq!(states[0].0, "manuals.zip/../outside.md");
+    assert_ne!(states[0].1, "good");
+    let good = ["manuals.zip/a/limits.html", "manuals.zip/inner.zip/deep.md", "manuals.zip/notes.md"];
+    assert_eq!(states[1..].iter().map(|state| state.0).collect::<Vec<_>>(), good);
+    assert!(states[1..].iter().all(|state| state.1 == "good"), "{states:?}");
+    assert!(to.join("manuals.zip/a/limits.html.md").exists());
+    assert!(!folder.path().join("outside.md.md").exists());
+}

@@ -25,7 +25,13 @@ pub(super) fn run(arguments: &ConvertArguments, environment: &Environment) -> Re
     }
     let found = documents(&arguments.files)?;
     match (&arguments.to, found.as_slice()) {
-        (None, [_]) if arguments.output.output_format != OutputFormat::Json => single(found, &arguments.converting),
+        (None, [one]) if arguments.output.output_format != OutputFormat::Json && !holds_more(one, arguments) => {
+            single(found, &arguments.converting)
+        }
+        (None, [_]) if arguments.output.output_format != OutputFormat::Json => Err(Failure::usage(
+            "print the documents of an archive as one",
+            "name a folder for their Markdown files with `--to`",
+        )),
         (None, [_, _, ..]) => Err(Failure::usage(
             format!("print {} documents as one", found.len()),
             "name a folder for their Markdown files with `--to`",
@@ -33,6 +39,11 @@ pub(super) fn run(arguments: &ConvertArguments, environment: &Environment) -> Re
         (None, []) => Err(Failure::usage("convert nothing", "name a folder that holds files")),
         (to, _) => all(found, to.as_deref(), arguments, environment),
     }
+}
+
+/// Whether a file is an archive.
+fn holds_more(document: &Document, arguments: &ConvertArguments) -> bool {
+    stream::is_archive(document, arguments.converting.file_size.0)
 }
 
 /// One document on standard output.
