@@ -1,24 +1,11 @@
-//! Puts the commit and the target into the program.
+//! How the program is linked.
 
 use std::path::Path;
 use std::process::Command;
 
 #[expect(clippy::disallowed_methods, reason = "so cargo tells the target")]
 fn main() {
-    for file in ["../../.git/HEAD", "../../.git/logs/HEAD"] {
-        if Path::new(file).exists() {
-            println!("cargo::rerun-if-changed={file}");
-        }
-    }
     println!("cargo::rerun-if-changed=build.rs");
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
-        Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).map(|commit| {
-        let is_dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
-        if is_dirty { format!("{commit}-dirty") } else { commit }
-    });
     // Places that depend on where the program is loaded are written as a bit map: 1.2 MB less, and less to do at the start.
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
@@ -29,8 +16,6 @@ fn main() {
     if is("TARGET", "x86_64-unknown-linux-gnu") && is("PROFILE", "release") && links_with(FOLD) {
         println!("cargo::rustc-link-arg-bins={FOLD}");
     }
-    println!("cargo::rustc-env=WEIGHBRIDGE_COMMIT={}", commit.unwrap_or_default());
-    println!("cargo::rustc-env=WEIGHBRIDGE_TARGET={}", std::env::var("TARGET").unwrap_or_default());
 }
 
 /// Whether the linker takes an argument: an empty program is linked with it.

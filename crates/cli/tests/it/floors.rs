@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floor of each room, lowest first.
-const FLOORS: [&[&str]; 6] = [
+const FLOORS: [&[&str]; 7] = [
     &["types", "stats"],
     &["engine"],
     &[
@@ -23,6 +23,7 @@ const FLOORS: [&[&str]; 6] = [
     ],
     &["bench", "eval", "load", "pipeline", "report", "serving", "verdict"],
     &["server", "arguments"],
+    &["verbs"],
     &["cli"],
 ];
 

@@ -10,6 +10,7 @@ mod candle;
 mod classify;
 mod compare;
 mod compare_kinds;
+#[cfg(feature = "documents")]
 mod convert;
 mod crash;
 mod deploy;
@@ -33,6 +34,7 @@ mod log_level;
 mod memory_profile;
 mod model;
 mod performance;
+#[cfg(feature = "documents")]
 mod pipeline;
 mod profile;
 mod report;

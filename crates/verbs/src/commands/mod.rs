@@ -8,6 +8,7 @@ mod calibrate;
 mod cold_start;
 mod compare;
 mod config;
+#[cfg(feature = "documents")]
 mod convert;
 mod doctor;
 mod errors;
@@ -20,6 +21,7 @@ mod memory_profile;
 mod metrics;
 mod model;
 mod performance;
+#[cfg(feature = "documents")]
 mod pipeline;
 mod profile;
 mod recover;
@@ -83,8 +85,15 @@ pub(crate) fn run(arguments: Arguments, environment: &Environment) -> Result<Exi
         Verb::System { verb: SystemVerb::Plan { verb: PlanVerb::Gpu(output) } } => {
             system::plan_gpu(output.output_format)
         }
+        #[cfg(feature = "documents")]
         Verb::Convert(convert) => convert::run(&convert, environment),
+        #[cfg(feature = "documents")]
         Verb::Pipeline { verb } => pipeline::run(verb, environment),
+        #[cfg(not(feature = "documents"))]
+        Verb::Convert(_) | Verb::Pipeline { .. } => Err(Failure::usage(
+            "read documents: this build has no readers of them",
+            "build it with `cargo build --release --features documents`",
+        )),
         Verb::Config { verb } => config::run(&verb),
         Verb::Schema(schema) => schema::run(&schema),
         Verb::Reference(reference) => reference::run(&reference),
