@@ -1,7 +1,7 @@
 //! Whatever an archive holds, it is walked and its files are converted, or they are refused; the counts add up.
 #![no_main]
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
 use weighbridge_convert::{ArchiveLimits, Limits, convert, walk};
