@@ -206,9 +206,9 @@ pub enum Verb {
         #[command(subcommand)]
         verb: SystemVerb,
     },
-    /// Turn documents into Markdown, each in a process with bounds, with what speaks for and against the text
+    /// Turn documents into Markdown, each in a process with bounds (needs a build with the feature `documents`)
     Convert(ConvertArguments),
-    /// Turn documents into a data set of grounded conversations
+    /// Turn documents into a data set of grounded conversations (needs a build with the feature `documents`)
     Pipeline {
         #[command(subcommand)]
         verb: PipelineVerb,
