@@ -56,6 +56,19 @@ impl<'a> Xml<'a> {
         Self { tokens: Tokens::new(text, Syntax::Xml), must_close: false }
     }
 
+    /// The next element within the one that is being read, at any depth; `None` at its end. `open` counts the elements that were
+    /// entered and not ended: whoever leaves an element's content to later calls adds one.
+    pub(crate) fn within(&mut self, open: &mut u64) -> Option<(&'a str, Tag<'a>)> {
+        loop {
+            match self.next()? {
+                Event::Close if *open == 0 => return None,
+                Event::Close => *open -= 1,
+                Event::Text(_) => {}
+                Event::Open(name, tag) => return Some((name, tag)),
+            }
+        }
+    }
+
     /// Skips the rest of the element that began last.
     pub(crate) fn skip(&mut self) {
         let mut depth = 1_u64;

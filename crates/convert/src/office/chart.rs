@@ -128,15 +128,11 @@ fn points(xml: &mut Xml<'_>) -> BTreeMap<u32, String> {
 fn texts(xml: &mut Xml<'_>) -> String {
     let mut out = String::new();
     let mut open = 0_u64;
-    loop {
-        match xml.next() {
-            None => break,
-            Some(Event::Close) if open == 0 => break,
-            Some(Event::Close) => open -= 1,
-            Some(Event::Text(_)) => {}
-            Some(Event::Open("t" | "v", _)) => out.push_str(&xml.text()),
-            Some(Event::Open("f", _)) => xml.skip(),
-            Some(Event::Open(..)) => open += 1,
+    while let Some(element) = xml.within(&mut open) {
+        match element {
+            ("t" | "v", _) => out.push_str(&xml.text()),
+            ("f", _) => xml.skip(),
+            _ => open += 1,
         }
     }
     one_line(&out)

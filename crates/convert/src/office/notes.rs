@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::body::Body;
 use super::paragraph::Line;
-use crate::markup::xml::{Event, Xml};
+use crate::markup::xml::Xml;
 
 impl Body<'_> {
     /// Writes the notes that the text refers to, from the parts that hold them.
@@ -41,17 +41,13 @@ impl Body<'_> {
     fn note_text(&mut self, xml: &mut Xml<'_>) -> String {
         let mut lines: Vec<String> = Vec::new();
         let mut open = 0_u64;
-        loop {
-            match xml.next() {
-                None => break,
-                Some(Event::Close) if open == 0 => break,
-                Some(Event::Close) => open -= 1,
-                Some(Event::Text(_)) => {}
-                Some(Event::Open("p", _)) => {
+        while let Some(element) = xml.within(&mut open) {
+            match element {
+                ("p", _) => {
                     let line = Line::read(xml, &mut self.state);
                     lines.push(crate::signals::one_line(&line.markdown(true)));
                 }
-                Some(Event::Open(..)) => open += 1,
+                _ => open += 1,
             }
         }
         lines.retain(|line| !line.is_empty());

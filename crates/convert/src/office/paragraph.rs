@@ -5,7 +5,7 @@ use super::math;
 use super::properties::{self, Paragraph, RunLook, Script, read_run_look};
 use crate::inline::{link_from, mark_from, push_code, push_image, subscript, superscript};
 use crate::markup::token::Tag;
-use crate::markup::xml::{Event, Xml};
+use crate::markup::xml::Xml;
 
 /// Links in links and drawings in drawings that are read.
 const DEPTH_MAX: usize = 20;
@@ -79,17 +79,7 @@ impl<'a> Line<'a> {
     fn content(&mut self, xml: &mut Xml<'a>, state: &mut State<'_>, link: Option<&str>, depth: usize) {
         // Elements that only hold others: insertions, content controls, smart tags.
         let mut open = 0_u64;
-        loop {
-            let (name, tag) = match xml.next() {
-                None => return,
-                Some(Event::Close) if open == 0 => return,
-                Some(Event::Close) => {
-                    open -= 1;
-                    continue;
-                }
-                Some(Event::Text(_)) => continue,
-                Some(Event::Open(name, tag)) => (name, tag),
-            };
+        while let Some((name, tag)) = xml.within(&mut open) {
             match name {
                 _ if depth > DEPTH_MAX => xml.skip(),
                 "pPr" => self.properties = properties::read_paragraph(xml),
@@ -121,17 +111,7 @@ impl<'a> Line<'a> {
         let mut look = Look::default();
         let mut is_hidden = false;
         let mut open = 0_u64;
-        loop {
-            let (name, tag) = match xml.next() {
-                None => return,
-                Some(Event::Close) if open == 0 => return,
-                Some(Event::Close) => {
-                    open -= 1;
-                    continue;
-                }
-                Some(Event::Text(_)) => continue,
-                Some(Event::Open(name, tag)) => (name, tag),
-            };
+        while let Some((name, tag)) = xml.within(&mut open) {
             let is_shown = !is_hidden && state.fields.iter().all(|field| field.is_result);
             match name {
                 "rPr" => {
@@ -189,17 +169,7 @@ impl<'a> Line<'a> {
     fn drawing(&mut self, xml: &mut Xml<'a>, state: &mut State<'_>, depth: usize) {
         let mut alt = String::new();
         let mut open = 0_u64;
-        loop {
-            let (name, tag) = match xml.next() {
-                None => return,
-                Some(Event::Close) if open == 0 => return,
-                Some(Event::Close) => {
-                    open -= 1;
-                    continue;
-                }
-                Some(Event::Text(_)) => continue,
-                Some(Event::Open(name, tag)) => (name, tag),
-            };
+        while let Some((name, tag)) = xml.within(&mut open) {
             match name {
                 "docPr" => {
                     alt = tag.local("descr").unwrap_or_default().into_owned();

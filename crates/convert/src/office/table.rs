@@ -133,35 +133,29 @@ fn cell<'a>(xml: &mut Xml<'a>, body: &mut Body<'_>, boxes: &mut Vec<Xml<'a>>, de
     let mut found = Found { cell: Cell::new(""), merge: Merge::None };
     let mut text = String::new();
     let mut open = 0_u64;
-    loop {
-        match xml.next() {
-            None => break,
-            Some(Event::Close) if open == 0 => break,
-            Some(Event::Close) => open -= 1,
-            Some(Event::Text(_)) => {}
-            Some(Event::Open(name, _)) => match name {
-                "tcPr" => cell_properties(xml, &mut found),
-                "p" => {
-                    let mut line = Line::read(xml, &mut body.state);
-                    boxes.append(&mut line.boxes);
-                    body.state.drawings_left_out += line.charts.len() as u64;
-                    // A formula of its own line is one in a line here.
-                    let inner = crate::signals::one_line(&line.markdown(true)).replace("$$", "$");
-                    if !inner.is_empty() {
-                        let mark = body.mark_in_line(&line.properties);
-                        push_part(&mut text, &(mark + &inner));
+    while let Some((name, _)) = xml.within(&mut open) {
+        match name {
+            "tcPr" => cell_properties(xml, &mut found),
+            "p" => {
+                let mut line = Line::read(xml, &mut body.state);
+                boxes.append(&mut line.boxes);
+                body.state.drawings_left_out += line.charts.len() as u64;
+                // A formula of its own line is one in a line here.
+                let inner = crate::signals::one_line(&line.markdown(true)).replace("$$", "$");
+                if !inner.is_empty() {
+                    let mark = body.mark_in_line(&line.properties);
+                    push_part(&mut text, &(mark + &inner));
+                }
+            }
+            "tbl" if depth < DEPTH_MAX => {
+                for row in rows(xml, body, boxes, depth + 1) {
+                    for cell in row {
+                        push_part(&mut text, &cell.text);
                     }
                 }
-                "tbl" if depth < DEPTH_MAX => {
-                    for row in rows(xml, body, boxes, depth + 1) {
-                        for cell in row {
-                            push_part(&mut text, &cell.text);
-                        }
-                    }
-                }
-                "tbl" | "del" | "moveFrom" | "sdtPr" | "Fallback" => xml.skip(),
-                _ => open += 1,
-            },
+            }
+            "tbl" | "del" | "moveFrom" | "sdtPr" | "Fallback" => xml.skip(),
+            _ => open += 1,
         }
     }
     found.cell.text = text;

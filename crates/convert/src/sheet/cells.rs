@@ -3,7 +3,7 @@
 use super::CELLS_MAX;
 use super::format::Formats;
 use crate::markup::token::Tag;
-use crate::markup::xml::{Event, Xml};
+use crate::markup::xml::Xml;
 use crate::signals::one_line;
 
 /// Columns of a sheet; Excel has no more.
@@ -186,15 +186,11 @@ impl Cells {
 fn string_item(xml: &mut Xml<'_>) -> String {
     let mut out = String::new();
     let mut open = 0_u64;
-    loop {
-        match xml.next() {
-            None => break,
-            Some(Event::Close) if open == 0 => break,
-            Some(Event::Close) => open -= 1,
-            Some(Event::Text(_)) => {}
-            Some(Event::Open("t", _)) => out.push_str(&xml.text()),
-            Some(Event::Open("rPh" | "phoneticPr" | "rPr", _)) => xml.skip(),
-            Some(Event::Open(..)) => open += 1,
+    while let Some(element) = xml.within(&mut open) {
+        match element {
+            ("t", _) => out.push_str(&xml.text()),
+            ("rPh" | "phoneticPr" | "rPr", _) => xml.skip(),
+            _ => open += 1,
         }
     }
     one_line(&out)
